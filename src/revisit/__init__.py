@@ -1,0 +1,18 @@
+"""revisit: from a STAC search to a table of evaluated models.
+
+Stages are imported by their own path (``revisit.cube.stack``); only what a user of the
+results needs is reachable from here, and loaded when first asked for.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {"load_encoder": "revisit.nets.encoder", "open_cube": "revisit.cube.contract"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'revisit' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The embedded archive: a simulated piece of Earth behind a real STAC API."""

@@ -1,0 +1,1 @@
+"""From scenes to analysis-ready cubes: grid, stack, coregister, scale, labels, tile."""

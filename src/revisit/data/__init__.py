@@ -1,0 +1,1 @@
+"""Reading patch stores for training and evaluation."""

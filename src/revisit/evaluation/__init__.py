@@ -1,0 +1,1 @@
+"""Downstream tasks: fine-tune, linear probe, segmentation, metrics, statistics."""

@@ -1,0 +1,87 @@
+"""Which code and settings made a result: digests that rerun the stages an edit concerns, and no others."""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from revisit import __version__
+
+PACKAGE = Path(__file__).parent
+
+
+def code(*modules: str) -> dict[str, str]:
+    """Digest of every file of this package that ``modules`` import, directly or not.
+
+    The digest is of the syntax tree without docstrings: comments, layout, docstrings and times do
+    not change it. Keys are parameter names, ``code_revisit_cube_stack``; values ``file digest``.
+    """
+    found: dict[str, Path] = {}
+    for module in modules:
+        if _source(module) is None:
+            raise ValueError(f"no module {module!r} in {PACKAGE}")
+        _follow(module, found)
+    return {
+        "code_" + name.replace(".", "_"): f"{path.relative_to(PACKAGE)} {_digest(path)}"
+        for name, path in sorted(found.items())
+    }
+
+
+def _follow(module: str, found: dict[str, Path]) -> None:
+    path = _source(module)
+    if path is None or module in found:
+        return
+    found[module] = path
+    parent = module.rpartition(".")[0]
+    for name in (parent, *_imports(path)):
+        _follow(name, found)
+
+
+def _source(module: str) -> Path | None:
+    """The file of one of our modules, or None for a name that is no module of ours."""
+    top, *rest = module.split(".")
+    if top != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*rest)
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _digest(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def config_hash(settings: Any) -> str:
+    """Digest of settings, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@cache
+def code_version() -> str:
+    """The package version, with the digest of the whole package's code."""
+    digests = [_digest(path) for path in sorted(PACKAGE.rglob("*.py"))]
+    return f"{__version__}+{hashlib.sha256(''.join(digests).encode()).hexdigest()[:8]}"

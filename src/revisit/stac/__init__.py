@@ -1,0 +1,1 @@
+"""Search and download: providers, their band names, scales and offsets."""
