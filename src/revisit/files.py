@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise
     if path.is_dir():
         remove(path)
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def remove(path: str | Path) -> None:
@@ -62,5 +61,5 @@ def read_json(path: str | Path) -> Any:
 
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
