@@ -1,0 +1,35 @@
+"""The `revisit` command: look at what the workflow made, list methods, serve a STAC folder."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from revisit import __version__
+
+COMMANDS = {
+    "inspect": ("revisit.cube.inspect", "say what a cube, patch store or encoder is, and draw it"),
+    "methods": ("revisit.methods.registry", "list the pretraining methods with their sources"),
+    "serve": ("revisit.stac.server", "serve folders of STAC items as a STAC API on this machine"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand the arguments after the command to its module, which says what they are by --help."""
+    parser = argparse.ArgumentParser(
+        prog="revisit",
+        description="From a STAC search to a table of evaluated models. The line itself is run by snakemake.",
+        epilog="commands:\n" + "\n".join(f"  {name:9}{text}" for name, (_, text) in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"revisit {__version__}")
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(argv)
+    module = import_module(COMMANDS[chosen.command][0])
+    sys.argv[0] = f"revisit {chosen.command}"
+    return module.main(chosen.arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""What a cube is, and how one is opened: stage, sensor, unit and bands are checked, never assumed.
+
+A cube is a Zarr v3 group with plain chunks and dimensions (time, band, y, x). CF and GeoZarr
+(proj:, spatial:) attributes both say where it lies, so xarray, rioxarray and GDAL >= 3.12 open it.
+``revisit.cube.write`` makes cubes.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from affine import Affine
+
+from revisit.cube.grid import Grid
+from revisit.errors import RevisitError
+
+# The variable that holds the values, for each unit.
+VARIABLES = {"reflectance": "reflectance", "dB": "backscatter", "scaled": "scaled", "class": "land_cover"}
+
+# Coordinates along time: what a date has when its maker says nothing, and what they mean.
+DATE_COORDINATES: dict[str, tuple[str | int | float, str]] = {
+    "source_items": ("", "STAC items the date was made of"),
+    "platform": ("", "satellite"),
+    "relative_orbit": (-1, "relative orbit, -1 where unknown"),
+    "orbit_state": ("", "ascending or descending"),
+    "processing_baseline": ("", "processing baseline of the product"),
+    "offset_applied": (0.0, "offset added to make reflectance, NaN where the scenes of a date differ"),
+    "valid_fraction": (0.0, "share of valid pixels"),
+    "shift_x": (0.0, "pixels the content was moved by, eastwards"),
+    "shift_y": (0.0, "pixels the content was moved by, southwards"),
+    "shift_confidence": (0.0, "confidence in the shift, 0 to 1"),
+}
+
+
+def codecs() -> Any:
+    """A context in which arrays are opened with the rust codecs, where those are installed."""
+    found = find_spec("zarrs") is not None
+    return zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"} if found else {})
+
+
+def open_cube(
+    path: str | Path,
+    stage: str | None = None,
+    unit: str | None = None,
+    bands: Sequence[str] | None = None,
+    sensor: str | None = None,
+) -> xr.Dataset:
+    """Open a cube lazily, without dask; slices of its variables are read when ``.values`` is asked for.
+
+    Reflectance and backscatter come as float32 with NaN where nothing was seen, ``scaled`` as
+    uint8. ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
+    Raises RevisitError where ``path`` is no finished cube, or where its stage, unit, sensor or bands
+    (names and order) are not those asked for.
+    """
+    path = Path(path)
+    with codecs():
+        try:
+            raw = xr.open_zarr(
+                path, chunks=None, consolidated=False, mask_and_scale=False, decode_coords="all"
+            )
+        except (OSError, KeyError, ValueError, zarr.errors.BaseZarrError) as error:
+            reason = "no such folder" if not path.exists() else f"not a Zarr group that can be read ({error})"
+            raise RevisitError(f"{path}: {reason}; run the stage that makes it") from error
+    if "stage" not in raw.attrs or not set(VARIABLES.values()) & set(raw.variables):
+        raise RevisitError(f"{path}: not a finished cube; remove it and run its stage again")
+    found = {key: raw.attrs.get(key) for key in ("stage", "unit", "sensor")}
+    found["bands"] = raw["band"].values.tolist() if "band" in raw.coords else None
+    wanted = {
+        "stage": stage,
+        "unit": unit,
+        "sensor": sensor,
+        "bands": list(bands) if bands is not None else None,
+    }
+    for key, value in wanted.items():
+        if value is not None and found[key] != value:
+            raise RevisitError(f"{path}: {key} is {found[key]}, but {value} was asked for")
+    for variable in raw.data_vars.values():
+        if "scale_factor" in variable.attrs:  # a float32 factor makes xarray decode to float32, not float64
+            variable.attrs["scale_factor"] = np.float32(variable.attrs["scale_factor"])
+    return xr.decode_cf(raw, decode_coords=False)
+
+
+def values_of(cube: xr.Dataset) -> xr.DataArray:
+    """The variable with the values of a cube, (time, band, y, x)."""
+    return cube[VARIABLES[cube.attrs["unit"]]]
+
+
+def grid_of(cube: xr.Dataset) -> Grid:
+    """The grid a cube lies on."""
+    x, y = cube["x"].values, cube["y"].values
+    resolution = cube.attrs["spatial:transform"][0]
+    transform = Affine(resolution, 0, x[0] - resolution / 2, 0, -resolution, y[0] + resolution / 2)
+    return Grid(int(cube.attrs["proj:code"].removeprefix("EPSG:")), transform, len(x), len(y))

@@ -1,0 +1,286 @@
+"""Makes cubes: date by date and block by block, so that memory does not grow with the region."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from pyproj import CRS
+from zarr.codecs import BloscCodec
+
+from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
+from revisit.cube.grid import Block, Grid
+from revisit.files import atomic
+from revisit.provenance import code_version, config_hash
+
+CHUNK = 256
+# Reflectance is kept as the integers its products come in: reflectance = integer * step.
+REFLECTANCE_STEP = 1e-4
+REFLECTANCE_MISSING = -32768
+
+# Of each unit: data type, fill value, attributes.
+_KINDS: dict[str, tuple[str, float, dict[str, Any]]] = {
+    "reflectance": (
+        "int16",
+        REFLECTANCE_MISSING,
+        {
+            "long_name": "surface reflectance",
+            "units": "1",
+            "scale_factor": REFLECTANCE_STEP,
+            "_FillValue": REFLECTANCE_MISSING,
+        },
+    ),
+    "dB": ("float32", np.nan, {"long_name": "backscatter", "units": "dB"}),
+    "scaled": (
+        "uint8",
+        0,
+        {"long_name": "value between the limits of its band", "units": "1", "valid_range": [0, 255]},
+    ),
+}
+_VALID = {
+    "long_name": "pixels to use: all bands present, and clear",
+    "flag_values": [0, 1],
+    "flag_meanings": "masked valid",
+}
+_SCENE_CLASSIFICATION = {
+    "long_name": "Sentinel-2 scene classification",
+    "flag_values": list(range(12)),
+    "flag_meanings": "no_data saturated_or_defective dark_area cloud_shadow vegetation not_vegetated water "
+    "unclassified cloud_medium_probability cloud_high_probability thin_cirrus snow_or_ice",
+}
+# Centres of Sentinel-2A's bands, nm (ESA, Sentinel-2 spectral response functions).
+_WAVELENGTH_NM = {
+    "coastal": 442.7,
+    "blue": 492.4,
+    "green": 559.8,
+    "red": 664.6,
+    "rededge1": 704.1,
+    "rededge2": 740.5,
+    "rededge3": 782.8,
+    "nir": 832.8,
+    "nir08": 864.7,
+    "nir09": 945.1,
+    "swir16": 1613.7,
+    "swir22": 2202.4,
+}
+_CONVENTIONS = [
+    {
+        "name": name,
+        "uuid": uuid,
+        "schema_url": f"https://raw.githubusercontent.com/zarr-conventions/{name}/refs/tags/v0.1/schema.json",
+        "spec_url": f"https://github.com/zarr-conventions/{name}/blob/v0.1/README.md",
+        "description": description,
+    }
+    for name, uuid, description in (
+        ("proj", "f17cb550-5864-4468-aeb7-f3180cfb622f", "Coordinate reference system information"),
+        ("spatial", "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4", "Spatial coordinate information"),
+    )
+]
+
+
+class CubeWriter:
+    """Writes the dates of a cube one after another; made by ``create_cube``."""
+
+    def __init__(
+        self, path: Path, grid: Grid, dates: int, bands: Sequence[str], unit: str, scene_classification: bool
+    ) -> None:
+        self._grid, self._bands, self._unit, self._path = grid, list(bands), unit, path
+        self._dates: list[dict[str, Any]] = []
+        self._valid_pixels = 0
+        zarr.create_group(path, zarr_format=3)
+        cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
+        flat = ((dates, *grid.shape), ("time", "y", "x"))
+        self._arrays = [
+            create_array(path, VARIABLES[unit], *cube, *_KINDS[unit]),
+            create_array(path, "valid", *flat, "uint8", 0, _VALID),
+        ]
+        if scene_classification:
+            self._arrays.append(create_array(path, "scl", *flat, "uint8", 0, _SCENE_CLASSIFICATION))
+
+    def write(
+        self, block: Block, values: np.ndarray, valid: np.ndarray, classes: np.ndarray | None = None
+    ) -> None:
+        """Write a block (rows, columns) of the present date.
+
+        ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, or uint8 of unit
+        ``scaled``; ``valid`` (y, x) is true where the pixel is to be used; ``classes`` (y, x) is the scene
+        classification. Blocks that begin at multiples of 256 pixels share no chunk.
+        """
+        date = len(self._dates)
+        packed = pack_reflectance(values) if self._unit == "reflectance" else values
+        self._arrays[0][(date, slice(None), *block)] = packed
+        self._arrays[1][(date, *block)] = valid.astype(np.uint8)
+        if classes is not None:
+            self._arrays[2][(date, *block)] = classes
+        self._valid_pixels += int(np.count_nonzero(valid))
+
+    @property
+    def valid_fraction(self) -> float:
+        """Share of valid pixels in what was written of the present date."""
+        return self._valid_pixels / (self._grid.width * self._grid.height)
+
+    def keep(self, time: np.datetime64, **coordinates: Any) -> None:
+        """Close the present date and go on to the next; ``coordinates`` are among DATE_COORDINATES."""
+        unknown = set(coordinates) - set(DATE_COORDINATES)
+        if unknown:
+            raise ValueError(f"no such coordinate of a date: {sorted(unknown)}")
+        defaults = {name: default for name, (default, _) in DATE_COORDINATES.items()}
+        date = defaults | {"valid_fraction": self.valid_fraction} | coordinates | {"time": time}
+        self._dates.append(date)
+        self._valid_pixels = 0
+
+    def drop(self) -> None:
+        """Forget the present date; the next is written over it."""
+        self._valid_pixels = 0
+
+    def finish(self, attributes: Mapping[str, Any], band_coordinates: Mapping[str, Sequence[Any]]) -> None:
+        """Write the coordinates and attributes, which make the group a cube."""
+        for array in self._arrays:
+            if array.shape[0] > len(self._dates):
+                array.resize((len(self._dates), *array.shape[1:]))
+        times = np.array([date["time"] for date in self._dates], dtype="datetime64[ns]")
+        coordinates: dict[str, Any] = {
+            "time": ("time", times, {"long_name": "acquisition time"}),
+            "band": ("band", np.array(self._bands, dtype=object)),
+        }
+        for name, (_, meaning) in DATE_COORDINATES.items():
+            coordinates[name] = (
+                "time",
+                _column([date[name] for date in self._dates]),
+                {"long_name": meaning},
+            )
+        for name, column in band_coordinates.items():
+            coordinates[name] = ("band", _column(column))
+        write_coordinates(self._path, self._grid, coordinates, {**attributes, "unit": self._unit})
+
+
+@contextmanager
+def create_cube(
+    path: str | Path,
+    grid: Grid,
+    *,
+    dates: int,
+    bands: Sequence[str],
+    sensor: str,
+    region: str,
+    stage: str,
+    unit: str,
+    settings: Mapping[str, Any],
+    scene_classification: bool = False,
+    band_coordinates: Mapping[str, Sequence[Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Iterator[CubeWriter]:
+    """Make a cube of at most ``dates`` dates: it is at ``path`` once the block ends without an error.
+
+    ``unit`` is ``reflectance``, ``dB`` or ``scaled``; ``settings`` are the stage's, kept as a hash.
+    ``attributes`` and ``band_coordinates`` (name: one value a band) are written at the end, so they
+    may be filled in the block.
+    """
+    with atomic(path) as aside, codecs():
+        writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification)
+        yield writer
+        writer.finish(
+            {
+                **(attributes or {}),
+                "stage": stage,
+                "sensor": sensor,
+                "region": region,
+                "config_hash": config_hash(settings),
+                "code_version": code_version(),
+            },
+            {**_about_bands(bands), **(band_coordinates or {})},
+        )
+
+
+def pack_reflectance(values: np.ndarray) -> np.ndarray:
+    """Float reflectance to int16 steps of 1e-4; NaN to the missing value, the rest held within the type."""
+    steps = np.rint(values * np.float32(1 / REFLECTANCE_STEP))
+    np.clip(steps, REFLECTANCE_MISSING + 1, 32767, out=steps)
+    np.nan_to_num(steps, copy=False, nan=REFLECTANCE_MISSING)
+    return steps.astype(np.int16)
+
+
+def create_array(
+    path: Path,
+    name: str,
+    shape: tuple[int, ...],
+    dimensions: tuple[str, ...],
+    dtype: str,
+    fill: float,
+    attributes: Mapping[str, Any],
+) -> zarr.Array:
+    """A compressed array of a cube; a chunk is 256 x 256 pixels of all bands of one date."""
+    sizes = {"time": 1, "y": CHUNK, "x": CHUNK}
+    return zarr.create_array(
+        path,
+        name=name,
+        shape=shape,
+        chunks=tuple(sizes.get(axis, size) for axis, size in zip(dimensions, shape, strict=True)),
+        dtype=dtype,
+        fill_value=fill,
+        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")],
+        dimension_names=dimensions,
+        attributes={**attributes, "grid_mapping": "spatial_ref"},
+        zarr_format=3,
+    )
+
+
+def write_coordinates(
+    path: Path, grid: Grid, coordinates: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> None:
+    """Add coordinates, the reference system and attributes to a group that has its arrays."""
+    axis = {"units": "m", "standard_name": "projection_{}_coordinate", "axis": "{}"}
+    along = {
+        name: {
+            key: text.format(name if key == "standard_name" else name.upper()) for key, text in axis.items()
+        }
+        for name in ("x", "y")
+    }
+    crs = CRS.from_epsg(grid.epsg)
+    reference = crs.to_cf() | {
+        "spatial_ref": crs.to_wkt(),
+        "GeoTransform": " ".join(str(number) for number in grid.transform.to_gdal()),
+    }
+    dataset = xr.Dataset(
+        coords={
+            **coordinates,
+            "y": ("y", grid.y, along["y"]),
+            "x": ("x", grid.x, along["x"]),
+            "spatial_ref": ((), 0, reference),
+        },
+        attrs={
+            "Conventions": "CF-1.11",
+            "zarr_conventions": _CONVENTIONS,
+            "proj:code": grid.crs,
+            "spatial:dimensions": ["y", "x"],
+            "spatial:shape": list(grid.shape),
+            "spatial:transform": list(grid.transform)[:6],
+            "spatial:bbox": list(grid.bounds),
+            **attributes,
+        },
+    )
+    encoding: dict[str, dict[str, Any]] = {
+        str(name): {"_FillValue": None}
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind == "f"
+    }
+    if "time" in coordinates:
+        encoding["time"] = {"units": "microseconds since 1970-01-01", "dtype": "int64"}
+    with warnings.catch_warnings():  # zarr: strings have no final specification in v3 yet
+        warnings.simplefilter("ignore")
+        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def _column(values: Sequence[Any]) -> np.ndarray:
+    """Text as objects: xarray writes numpy's fixed-length text in a type Zarr v3 does not specify."""
+    return np.array(values, dtype=object if isinstance(values[0], str) else None)
+
+
+def _about_bands(bands: Sequence[str]) -> dict[str, list[Any]]:
+    if all(band in _WAVELENGTH_NM for band in bands):
+        return {"wavelength_nm": [_WAVELENGTH_NM[band] for band in bands]}
+    return {"polarisation": [band.upper() for band in bands]}

@@ -1,0 +1,99 @@
+"""The supervised training loop of all downstream tasks: fixed steps, best validated state kept."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Rate = Callable[[int], float]
+
+
+def warmup_cosine(steps: int, warmup: int) -> Rate:
+    """Factor on the base rate before step ``i``: linear up to 1, then half a cosine to 0 (MAE)."""
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+    return rate
+
+
+def polynomial(steps: int, power: float = 0.9) -> Rate:
+    """Factor (1 - step/steps)^power (Swin-Unet)."""
+    return lambda step: (1 - step / steps) ** power
+
+
+def shuffled(indices: NDArray, batch_size: int, seed: int) -> Iterator[NDArray]:
+    """Endless batches of full size, every sample once a pass; small sets are one batch a pass."""
+    generator = np.random.default_rng(seed)
+    size = min(batch_size, len(indices))
+    while True:
+        order = generator.permutation(indices)
+        for start in range(0, len(order) - size + 1, size):
+            yield order[start : start + size]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How often to update, at which rate, and how often to look at the validation set."""
+
+    steps: int
+    rate: Rate
+    validations: int
+    gradient_clip: float
+
+
+def fit(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterator[NDArray],
+    loss: Callable[[NDArray], Tensor],
+    validate: Callable[[], float],
+    plan: Fit,
+) -> list[dict[str, Any]]:
+    """Train ``model`` and leave it in the state with the highest validation score.
+
+    Returns the history, one record a validation, the first before any update: step, loss (mean
+    since the last record; None at the start), validation, learning_rate (of the last update).
+    """
+    base = [group["lr"] for group in optimiser.param_groups]
+    marks = {round(plan.steps * part / plan.validations) for part in range(1, plan.validations + 1)}
+    best, best_state = validate(), copy.deepcopy(model.state_dict())
+    history: list[dict[str, Any]] = [
+        {"step": 0, "loss": None, "validation": best, "learning_rate": 0.0},
+    ]
+    losses: list[Tensor] = []
+    for step in range(plan.steps):
+        model.train()
+        factor = plan.rate(step)
+        for group, rate in zip(optimiser.param_groups, base, strict=True):
+            group["lr"] = rate * factor
+        with torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_available()):
+            value = loss(next(batches))
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
+        optimiser.step()
+        losses.append(value.detach())
+        if step + 1 in marks:
+            score = validate()
+            if score > best:
+                best, best_state = score, copy.deepcopy(model.state_dict())
+            history.append(
+                {
+                    "step": step + 1,
+                    "loss": float(torch.stack(losses).mean()),
+                    "validation": score,
+                    "learning_rate": max(group["lr"] for group in optimiser.param_groups),
+                }
+            )
+            losses.clear()
+    model.load_state_dict(best_state)
+    return history

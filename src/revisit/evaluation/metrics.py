@@ -1,0 +1,97 @@
+"""Metrics on a whole test set at once: average precision for scenes, confusion-matrix scores for maps.
+
+Nothing here is averaged over batches: a mean of per-batch values depends on the batch size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class MeanAveragePrecision:
+    """Average precision in 0..1; ``classes[i]`` is None for a class without a positive sample."""
+
+    micro: float
+    macro: float
+    classes: list[float | None]
+
+
+def mean_average_precision(targets: NDArray, scores: NDArray) -> MeanAveragePrecision:
+    """Average precision of ``scores`` against 0/1 ``targets``, both (sample, class).
+
+    Micro pools all decisions; macro is the mean over the classes that have a positive sample, as
+    the average precision of the others is undefined. Raises ValueError when there is none at all.
+    """
+    targets = np.asarray(targets).astype(bool)
+    present = targets.any(axis=0)
+    if not present.any():
+        raise ValueError("average precision needs at least one positive sample")
+    classes = [
+        float(average_precision_score(targets[:, i], scores[:, i])) if present[i] else None
+        for i in range(targets.shape[1])
+    ]
+    return MeanAveragePrecision(
+        micro=float(average_precision_score(targets, scores, average="micro")),
+        macro=float(np.mean([value for value in classes if value is not None])),
+        classes=classes,
+    )
+
+
+class ConfusionMatrix:
+    """Pixels counted by (label, prediction); labels of ``IGNORE`` are left out."""
+
+    def __init__(self, classes: int) -> None:
+        self.counts = np.zeros((classes, classes), np.int64)
+
+    def update(self, labels: NDArray, predictions: NDArray) -> None:
+        """Add integer class maps of equal shape."""
+        classes = len(self.counts)
+        valid = labels != IGNORE
+        pairs = labels[valid].astype(np.int64) * classes + predictions[valid]
+        self.counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """``iou``, ``precision``, ``recall``, ``f1`` and ``support`` (labelled pixels), each (class,).
+
+        A class without a labelled pixel has no recall and so is nan in all four; one that is never
+        predicted has precision 0.
+        """
+        hit = np.diag(self.counts).astype(float)
+        labelled, predicted = self.counts.sum(1).astype(float), self.counts.sum(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = {
+                "iou": hit / (labelled + predicted - hit),
+                "precision": hit / np.maximum(predicted, 1),
+                "recall": hit / labelled,
+                "f1": 2 * hit / (labelled + predicted),
+            }
+        return {name: np.where(labelled > 0, values, np.nan) for name, values in result.items()} | {
+            "support": labelled
+        }
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Averages over the classes with a labelled pixel.
+
+        ``macro avg`` (plain) and ``weighted avg`` (by support) of iou, precision, recall, f1;
+        ``all`` with ``miou`` (the macro iou) and ``accuracy`` (of labelled pixels). Raises
+        ValueError when no pixel is labelled.
+        """
+        scores = self.scores()
+        support = scores.pop("support")
+        present = support > 0
+        if not present.any():
+            raise ValueError("segmentation scores need at least one labelled pixel")
+        macro = {name: float(values[present].mean()) for name, values in scores.items()}
+        weights = support[present] / support.sum()
+        weighted = {name: float(values[present] @ weights) for name, values in scores.items()}
+        accuracy = float(np.diag(self.counts).sum() / self.counts.sum())
+        return {
+            "macro avg": macro,
+            "weighted avg": weighted,
+            "all": {"miou": macro["iou"], "accuracy": accuracy},
+        }

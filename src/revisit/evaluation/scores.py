@@ -1,0 +1,91 @@
+"""Score files: one JSON a job, its rows in the columns of ``tables/all.csv``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from revisit.evaluation.statistics import mean_interval
+from revisit.files import write_json
+
+COLUMNS = (
+    "experiment",
+    "task",
+    "dataset",
+    "method",
+    "encoder",
+    "pretrain_data",
+    "modality",
+    "protocol",
+    "label_fraction",
+    "class",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "seeds",
+    "published",
+    "published_source",
+    "collapsed",
+    "gpu_hours",
+    "samples_per_second",
+    "peak_memory_gb",
+    "config_hash",
+    "code_version",
+    "run",
+)
+
+
+class Value(NamedTuple):
+    """One metric of one run: a seed at a label fraction. ``name`` is a class, or ``all``."""
+
+    label_fraction: float
+    name: str
+    metric: str
+    seed: int
+    value: float
+
+
+def rows(values: Sequence[Value], common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a (label fraction, class, metric), in order of appearance: mean and 95 % interval over seeds.
+
+    ``common`` gives the columns that all rows of the job share; a column nobody gives is None.
+    """
+    groups: dict[tuple[float, str, str], list[float]] = {}
+    for value in values:
+        groups.setdefault((value.label_fraction, value.name, value.metric), []).append(value.value)
+    result = []
+    for (label_fraction, name, metric), of_seeds in groups.items():
+        mean, low, high = mean_interval(of_seeds)
+        own = {
+            "label_fraction": label_fraction,
+            "class": name,
+            "metric": metric,
+            "value": mean,
+            "ci_low": low,
+            "ci_high": high,
+            "seeds": len(of_seeds),
+        }
+        full = {**common, **own}
+        result.append({column: full.get(column) for column in COLUMNS})
+    return result
+
+
+def write(path: Path, values: Sequence[Value], common: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    """Write the score file; ``extra`` (settings, history, sources …) lies beside rows and values."""
+    write_json(
+        path,
+        {
+            "rows": rows(values, {**common, "run": path.as_posix()}),
+            "values": [
+                {
+                    "label_fraction": v.label_fraction,
+                    "class": v.name,
+                    "metric": v.metric,
+                    "seed": v.seed,
+                    "value": v.value,
+                }
+                for v in values
+            ],
+            **extra,
+        },
+    )

@@ -1,0 +1,17 @@
+"""Mean and 95 % interval of a score over seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t
+
+CONFIDENCE = 0.95
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean and the bounds of its two-sided Student t interval; one value has no interval (None, None)."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, None, None
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return mean, mean - half, mean + half

@@ -1,0 +1,101 @@
+"""3DMAE: a masked autoencoder over channels and space for SAR and optical images of one place.
+
+The encoder sees a quarter of the positions, and of each only the channels the vertical mask leaves; a small
+decoder reconstructs every hidden (position, channel) cell.
+"""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription, Method, required
+from revisit.methods.draws import crop_and_flip, random_subset
+from revisit.methods.vertical_mask import Variant, VerticalMask
+from revisit.nets.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify
+
+SOURCE = "3DMAE: joint SAR and optical representation learning with vertical masking (IEEE GRSL 2023)"
+CHOICES = (
+    "channels dropped with probability 1/2; spatial mask 0.75; one linear map a channel, summed over visible "
+    "channels; targets normalised per (position, channel); squared error on all hidden cells; flips and crops"
+)
+VARIANCE_FLOOR = 1e-6  # MAE's, inside the root
+
+
+class Decoder(nn.Module):
+    """Encoded visible tokens to pixels of all cells: a narrow ViT over all positions."""
+
+    def __init__(self, encoder: ChannelViT, dim: int, depth: int, heads: int) -> None:
+        super().__init__()
+        if dim % heads or dim % 4:
+            raise RevisitError(f"3dmae decoder: dim {dim} must be a multiple of heads {heads} and of 4")
+        self.dim, self.channels = dim, len(encoder.bands)
+        self.enter = nn.Linear(encoder.feature_dim, dim)
+        self.mask_token = nn.Parameter(torch.zeros(dim))
+        self.blocks = nn.ModuleList(Block(dim, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim)
+        self.leave = nn.Linear(dim, self.channels * encoder.patch_pixels**2)
+        self.apply(initialise)
+        nn.init.normal_(self.mask_token, std=0.02)
+
+    def forward(self, tokens: Tensor, kept: Tensor, rows: int) -> Tensor:
+        """Tokens [B, K, D] at positions ``kept`` [B, K] of a square grid to cells [B, N, C, p*p]."""
+        tokens = self.enter(tokens)
+        empty = self.mask_token.to(tokens.dtype).expand(len(tokens), rows * rows, -1)
+        full = empty.scatter(1, kept[..., None].expand_as(tokens), tokens)
+        full = full + position_code(rows, rows, self.dim, tokens.device)
+        for block in self.blocks:
+            full = block(full)
+        return self.leave(self.norm(full)).unflatten(2, (self.channels, -1))
+
+
+class MAE3D(Method):
+    """3DMAE with one of the four vertical masks.
+
+    Settings: ``encoder`` (a channel-vit), ``decoder`` {dim, depth, heads}, ``mask_ratio`` of positions
+    (0.75), ``crop_pixels`` (the stored image). Reference scale: ViT-Base, decoder 512/8/16.
+    """
+
+    keys = frozenset({"encoder", "decoder", "mask_ratio", "crop_pixels"})
+
+    def __init__(self, settings: Mapping[str, Any], data: DataDescription, variant: Variant) -> None:
+        super().__init__(settings, data)
+        if not isinstance(self.encoder, ChannelViT):
+            raise RevisitError("3dmae: encoder name must be channel-vit, which takes any set of channels")
+        self.vit = self.encoder
+        self.vertical_mask = VerticalMask(variant, data.bands)
+        self.rows = self.crop_pixels // self.vit.patch_pixels
+        ratio = settings.get("mask_ratio", 0.75)
+        self.keep = int(self.rows**2 * (1 - ratio))
+        if not 0 < self.keep < self.rows**2:
+            raise RevisitError(f"3dmae: mask_ratio {ratio} keeps {self.keep} of {self.rows**2} positions")
+        decoder = required(settings, "decoder")
+        try:
+            inspect.signature(Decoder).bind(self.vit, **decoder)
+        except TypeError as error:
+            raise RevisitError(f"3dmae decoder: {error}; settings given: {sorted(decoder)}") from error
+        self.decoder = Decoder(self.vit, **decoder)
+
+    def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """``patches`` [B, N, C, p*p] float32, ``visible`` [B, N, C] bool, ``kept`` [B, K] positions."""
+        return self._masked(crop_and_flip(images, self.crop_pixels, generator), generator)
+
+    def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean squared error over all hidden cells, each target normalised by itself."""
+        hidden = ~views["visible"]
+        mean, deviation = cell_moments(views["patches"])
+        target = (views["patches"] - mean) / deviation
+        error = (self.predict(views).float() - target).square().mean(-1)
+        return {"loss": (error * hidden).sum() / hidden.sum()}
+
+    def predict(self, views: dict[str, Tensor]) -> Tensor:
+        """Normalised pixels of all cells [B, N, C, p*p]; only visible cells reach the encoder."""
+        kept = views["kept"]
+        channels = views["visible"].shape[2]
+        visible = views["visible"].gather(1, kept[..., None].expand(-1, -1, channels))
+        ...

@@ -1,0 +1,220 @@
+"""The study as the workflow sees it: which files there are to make, and each stage's part of the config.
+
+Only the Snakefile reads this module; stages get their slice as sorted JSON on the command line, so
+an edit of the config reruns the stages whose slice it changed and no others.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from revisit.methods.registry import modules
+from revisit.nets.registry import ARCHITECTURES
+from revisit.provenance import code
+
+Wildcards = Any  # Snakemake's namespace of strings
+IMAGE_SENSORS = ("sentinel-1", "sentinel-2")
+
+
+class Plan:
+    """A checked config (see revisit.config) with the paths and settings that follow from it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.regions: list[str] = sorted(config["regions"])
+        self.sensors: list[str] = [name for name in IMAGE_SENSORS if name in config["search"]]
+        self.experiments: dict[str, dict[str, Any]] = config["experiments"]
+
+    def years(self, sensor: str) -> list[int]:
+        return sorted(self.config["search"].get(sensor, {}).get("years", []))
+
+    # Acquire
+
+    def folder(self, wildcards: Wildcards) -> list[str]:
+        """The folder our own STAC API serves for this job, where the provider is one; else nothing."""
+        name, definitions = self._provider(wildcards.sensor).values()
+        if name == "embedded":
+            return [f"results/archive/{wildcards.region}"]
+        return [definition["folder"] for definition in definitions.values() if "folder" in definition]
+
+    def folder_option(self, wildcards: Wildcards) -> str:
+        return "".join(f"--folder {folder}" for folder in self.folder(wildcards))
+
+    def archive(self, wildcards: Wildcards) -> str:
+        archive = dict(self.config.get("archive", {}))
+        biome = archive.pop("biomes", {}).get(wildcards.region, "temperate")
+        years = {sensor: self.years(sensor) for sensor in self.config["search"]}
+        place = self._place(wildcards.region)
+        return _json({"seed": self.config["seed"], "biome": biome, "years": years, **place, **archive})
+
+    def search(self, wildcards: Wildcards) -> str:
+        return _json(
+            {
+                **self.config["search"][wildcards.sensor],
+                **self._provider(wildcards.sensor),
+                "bbox": self._place(wildcards.region)["bbox"],
+                "bands": self._bands(wildcards.sensor),
+            }
+        )
+
+    def download(self, wildcards: Wildcards) -> str:
+        place, bands = self._place(wildcards.region), self._bands(wildcards.sensor)
+        return _json({**self._provider(wildcards.sensor), **place, "bands": bands})
+
+    def _provider(self, sensor: str) -> dict[str, Any]:
+        name = self.config["search"][sensor].get("provider", self.config["provider"])
+        definitions = self.config.get("providers", {})
+        return {"provider": name, "providers": {name: definitions[name]} if name in definitions else {}}
+
+    def _place(self, region: str) -> dict[str, Any]:
+        entry = self.config["regions"][region]
+        return {"bbox": entry["bbox"], "epsg": entry.get("epsg")}
+
+    def _bands(self, sensor: str) -> list[str]:
+        return self.config["cube"]["bands"].get(sensor, ["map"])
+
+    # Preprocess
+
+    def stack(self, wildcards: Wildcards) -> str:
+        return _json(
+            {
+                **self._grid(wildcards.region),
+                "bands": self._bands(wildcards.sensor),
+                "scene_classification_valid": self.config["cube"]["scene_classification_valid"],
+            }
+        )
+
+    def labels(self, wildcards: Wildcards) -> str:
+        return _json(self._grid(wildcards.region))
+
+    def _grid(self, region: str) -> dict[str, Any]:
+        return {**self._place(region), "resolution_m": self.config["cube"]["resolution_m"]}
+
+    def coregister(self) -> str:
+        return _json({"max_shift_pixels": self.config["cube"]["max_shift_pixels"]})
+
+    def reference(self, wildcards: Wildcards) -> list[str]:
+        """Sentinel-1 is matched to the aligned Sentinel-2 cube of its region, where there is one."""
+        if wildcards.sensor == "sentinel-2" or "sentinel-2" not in self.sensors:
+            return []
+        return [f"results/cubes/{wildcards.region}/sentinel-2/aligned.zarr"]
+
+    def reference_option(self, wildcards: Wildcards) -> str:
+        return "".join(f"--reference {path}" for path in self.reference(wildcards))
+
+    def moments(self) -> str:
+        return _json({"seed": self.config["seed"], "split": self.config["split"]})
+
+    def limits(self) -> str:
+        return _json({"clip_sigma": self.config["cube"]["clip_sigma"]})
+
+    def cubes(self) -> list[str]:
+        """The scaled cubes of the study."""
+        return [
+            f"results/cubes/{region}/{sensor}/scaled.zarr" for region in self.regions for sensor in self.sensors
+        ]
+
+    def label_cubes(self) -> list[str]:
+        """The label cubes of the study; none where it searches for no labels."""
+        if "worldcover" not in self.config["search"]:
+            return []
+        return [f"results/cubes/{region}/labels.zarr" for region in self.regions]
+
+    def labels_option(self) -> str:
+        return f"--labels {' '.join(self.label_cubes())}" if self.label_cubes() else ""
+
+    def tile(self, wildcards: Wildcards) -> str:
+        collection = self.config["collections"][wildcards.collection]
+        return _json({"seed": self.config["seed"], "split": self.config["split"], "collection": collection})
+
+    # Pretrain
+
+    def encoder(self, method: str, modality: str, seed: int) -> str:
+        collection = self.config["pretraining"]["methods"][method]["collection"]
+        return f"results/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors"
+
+    def encoders(self) -> Iterator[str]:
+        """Every encoder of the study."""
+        for method, entry in self.config["pretraining"]["methods"].items():
+            for modality in entry["modalities"]:
+                for seed in self.config["pretraining"]["seeds"]:
+                    yield self.encoder(method, modality, seed)
+
+    def pretrain(self, wildcards: Wildcards) -> str:
+        entry = dict(self.config["pretraining"]["methods"][wildcards.method])
+        del entry["collection"], entry["modalities"]
+        return _json(entry)
+
+    def pretrain_code(self, wildcards: Wildcards) -> str:
+        """Digest of the pretrain stage's code with that of the method, which the stage loads by name."""
+        network = self.config["pretraining"]["methods"][wildcards.method]["method"]
+        return _digests("revisit.training.pretrain", *modules(wildcards.method, network))
+
+    # Evaluate
+
+    def runs(self, experiment: str) -> Iterator[tuple[str, str, str]]:
+        """(method, modality, protocol) of each score of an experiment."""
+        entry = self.experiments[experiment]
+        if entry["task"] == "multi-label":
+            for method in entry["methods"]:
+                for modality in entry["modalities"]:
+                    for protocol in entry["protocols"]:
+                        yield method, modality, protocol
+        else:
+            for network, modalities in entry["runs"].items():
+                for modality in modalities:
+                    yield network, modality, "fine-tune" if "stmim" in network else "supervised"
+
+    def scores(self) -> Iterator[str]:
+        """Every score file of the study."""
+        for experiment in self.experiments:
+            for run in self.runs(experiment):
+                yield "results/scores/{}/{}/{}/{}.json".format(experiment, *run)
+
+    def experiments_of(self, task: str) -> str:
+        """The pattern of a task's experiment names (one that matches nothing where there is none)."""
+        names = [name for name, entry in self.experiments.items() if entry["task"] == task]
+        return "|".join(names) or "(?!)"
+
+    def patches(self, wildcards: Wildcards) -> str:
+        return f"results/patches/{self.experiments[wildcards.experiment]['collection']}.zarr"
+
+    def score_encoders(self, wildcards: Wildcards) -> list[str]:
+        """The encoders behind a score: one a pretraining seed, and one a sensor for the dual network."""
+        entry = self.experiments[wildcards.experiment]
+        seeds = self.config["pretraining"]["seeds"]
+        if entry["task"] == "multi-label":
+            return [self.encoder(wildcards.method, entry["pretrain_modality"], seed) for seed in seeds]
+        if wildcards.protocol == "supervised":
+            return []
+        modalities = wildcards.modality.split("+")
+        return [self.encoder(entry["pretrain_method"], part, seed) for seed in seeds for part in modalities]
+
+    def encoders_option(self, wildcards: Wildcards) -> str:
+        paths = self.score_encoders(wildcards)
+        return f"--encoders {' '.join(paths)}" if paths else ""
+
+    def evaluate(self, wildcards: Wildcards) -> str:
+        entry = self.experiments[wildcards.experiment]
+        keys = ("label_fractions", "seeds", "classes", "train", "network")
+        settings = {key: entry[key] for key in keys if key in entry}
+        if entry["task"] == "segmentation" and "pretrain_method" in entry:
+            # The supervised network is the pretrained one with other weights.
+            method = self.config["pretraining"]["methods"][entry["pretrain_method"]]["method"]
+            settings["encoder"] = method["encoder"]
+        return _json(settings)
+
+    def similarities(self) -> Iterator[str]:
+        """Year-by-year similarity of every encoder pretrained on yearly series."""
+        for path in self.encoders():
+            _, _, collection, *rest, _ = path.split("/")
+            if self.config["collections"][collection]["kind"] == "yearly":
+                yield "/".join(["results/similarity", collection, *rest]) + ".json"
+
+
+def _digests(*names: str) -> str:
+    return "; ".join(code(*names).values())
+
+
+def _json(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,93 @@
+"""What a masked method restores: input, what the encoder saw, and the reconstruction side by side."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from revisit import stage
+from revisit.errors import RevisitError
+from revisit.report import reading
+from revisit.report.figures import style
+
+PARTS = ("input", "masked", "reconstruction")
+SAMPLES = 4  # places shown of single dates
+SERIES = 2  # places shown of year series, three rows each
+
+
+def draw(arrays: Path, out: Path) -> None:
+    """Single dates (n, band, y, x): a row a place. Series (n, time, band, y, x): three rows a place, a column a year.
+
+    Raises RevisitError where the arrays do not fit each other.
+    """
+    content = reading.read_arrays(arrays, (*PARTS, "bands"))
+    bands = tuple(str(name) for name in content["bands"])
+    images = {part: np.asarray(content[part], np.float32) for part in PARTS}
+    shape = images["input"].shape
+    for part, array in images.items():
+        if array.shape != shape or array.ndim not in (4, 5) or array.shape[-3] != len(bands):
+            raise RevisitError(
+                f"{arrays}: {part} has the shape {array.shape}, input {shape} with {len(bands)} bands; "
+                "rerun the pretraining"
+            )
+    if len(shape) == 5:
+        times = [str(time) for time in content.get("times", np.arange(1, shape[1] + 1))]
+        _series(images, bands, times, out)
+    else:
+        _single(images, bands, out)
+
+
+def _single(images: dict[str, NDArray], bands: tuple[str, ...], out: Path) -> None:
+    kinds = []
+    if {"red", "green", "blue"} <= set(bands):
+        kinds.append(("red, green, blue", [bands.index(name) for name in ("red", "green", "blue")]))
+    kinds += [(name.upper(), [bands.index(name)] * 3) for name in ("vv",) if name in bands]
+    count = min(SAMPLES, len(images["input"]))
+    with style.figure(out, 1.5 * 3 * len(kinds) + 0.2, 1.5 * count + 0.5) as figure:
+        panels = figure.subfigures(1, len(kinds), squeeze=False)[0]
+        for panel, (title, shown) in zip(panels, kinds, strict=True):
+            panel.suptitle(title, fontsize=9)
+            axes = panel.subplots(count, 3, squeeze=False)
+            for sample, part in np.ndindex(count, 3):
+                image = images[PARTS[part]][sample][shown]
+                _show(axes[sample, part], image, images["input"][sample][shown])
+                if sample == 0:
+                    axes[0, part].set_title(PARTS[part], fontweight="normal")
+
+
+def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str], out: Path) -> None:
+    colour = {"red", "green", "blue"} <= set(bands)
+    shown = [bands.index(name) for name in ("red", "green", "blue")] if colour else [0, 0, 0]
+    count = min(SERIES, len(images["input"]))
+    with style.figure(out, 1.2 * len(times) + 0.6, (3 * 1.25) * count + 0.3) as figure:
+        axes = figure.subplots(3 * count, len(times), squeeze=False)
+        for sample, part, time in np.ndindex(count, 3, len(times)):
+            panel = axes[3 * sample + part, time]
+            reference = np.concatenate([*images["input"][sample][:, shown]], axis=-1)
+            _show(panel, images[PARTS[part]][sample, time][shown], reference)
+            if time == 0:
+                panel.set_ylabel(PARTS[part])
+            if part == 0:
+                panel.set_title(times[time], fontweight="normal")
+
+
+def _show(axes, image: NDArray, reference: NDArray) -> None:  # type: ignore[no-untyped-def]
+    axes.imshow(np.moveaxis(style.stretch(image, reference), 0, -1))
+    style.clean(axes)
+
+
+def build_from_arguments(arguments: argparse.Namespace) -> None:
+    draw(arguments.arrays, arguments.out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--arrays", type=Path, required=True, help="reconstruction.npz of one encoder")
+    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
+    return stage.main(build_from_arguments, parser, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,137 @@
+"""Merge the score files of all jobs into one tidy table, a number a row, with the published number beside it.
+
+Values are fractions (0 to 1), published ones too. Nothing is averaged here: the rows come as the
+evaluation wrote them, and are checked against the values of the single seeds that lie in the same file.
+"""
+
+import argparse
+import csv
+import io
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from revisit import files, stage
+from revisit.errors import RevisitError
+from revisit.evaluation.scores import COLUMNS
+from revisit.report import published
+
+KEY = COLUMNS[: COLUMNS.index("value")]
+VALUE_KEYS = ("label_fraction", "class", "metric", "seed", "value")
+FILLED_HERE = ("published", "published_source")
+AVERAGES = ("macro avg", "weighted avg", "all")
+
+Row = dict[str, Any]
+
+
+def merge(paths: Sequence[Path]) -> list[Row]:
+    """All rows of the score files, sorted by ``KEY``, with ``published`` and ``published_source`` filled.
+
+    Raises RevisitError for a file of another layout, a mean that its seeds do not give, or a cell that
+    two files give.
+    """
+    owner: dict[tuple, Path] = {}
+    rows = []
+    for path in sorted(paths):
+        for row in read_scores(path):
+            key = tuple(row[column] for column in KEY)
+            if key in owner:
+                cell = ", ".join(f"{name} {value}" for name, value in zip(KEY, key, strict=True))
+                raise RevisitError(
+                    f"{path}: gives the cell ({cell}) that {owner[key]} gives too; "
+                    "keep one of the two and rerun the other's evaluation"
+                )
+            owner[key] = path
+            rows.append(row)
+    return sorted(rows, key=lambda row: tuple(row[column] for column in KEY))
+
+
+def read_scores(path: Path) -> list[Row]:
+    """The checked rows of one score file, columns in the order of ``COLUMNS``."""
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not {"rows", "values"} <= content.keys():
+        raise RevisitError(f"{path}: no score file of this version (needs rows and values); rerun it")
+    rows = [_checked(path, number, row) for number, row in enumerate(content["rows"])]
+    _check_means(path, rows, content["values"])
+    return rows
+
+
+def _checked(path: Path, number: int, row: Row) -> Row:
+    where = f"{path}: row {number}"
+    if unknown := sorted(row.keys() - set(COLUMNS)):
+        raise RevisitError(f"{where} has the unknown column {unknown[0]!r}; rerun its evaluation")
+    if missing := [name for name in COLUMNS if name not in row and name not in FILLED_HERE]:
+        raise RevisitError(f"{where} lacks the column {missing[0]!r}; rerun its evaluation")
+    if not isinstance(row["value"], float | int | None):
+        raise RevisitError(f"{where}: value is {row['value']!r}, not a number; rerun its evaluation")
+    for name in KEY:
+        if row[name] is None or isinstance(row[name], str) != (name != "label_fraction"):
+            raise RevisitError(f"{where}: {name} is {row[name]!r}; rerun its evaluation")
+    value, source = published.lookup(row) or (None, None)
+    filled = {**row, "published": value, "published_source": source}
+    return {name: filled[name] for name in COLUMNS}
+
+
+def _check_means(path: Path, rows: list[Row], values: list[Row]) -> None:
+    """Each row is the mean of its seeds, and a seed's macro average the mean of its classes."""
+    by_cell: dict[tuple, list[float | None]] = defaultdict(list)
+    by_seed: dict[tuple, dict[str, float | None]] = defaultdict(dict)
+    for number, entry in enumerate(values):
+        if missing := [name for name in VALUE_KEYS if name not in entry]:
+            raise RevisitError(f"{path}: value {number} lacks {missing[0]!r}; rerun its evaluation")
+        fraction, class_, metric, seed, value = (entry[name] for name in VALUE_KEYS)
+        by_cell[fraction, class_, metric].append(value)
+        by_seed[fraction, metric, seed][class_] = value
+    for row in rows:
+        single = by_cell[row["label_fraction"], row["class"], row["metric"]]
+        if not single:
+            raise RevisitError(
+                f"{path}: no single values for {row['class']} {row['metric']}; rerun its evaluation"
+            )
+        _compare(path, f"{row['class']} {row['metric']}", row["value"], single, "seeds")
+    for (_, metric, seed), classes in by_seed.items():
+        single = [value for name, value in classes.items() if name not in AVERAGES]
+        if "macro avg" in classes and single:
+            _compare(path, f"macro avg {metric} of seed {seed}", classes["macro avg"], single, "classes")
+
+
+def _compare(path: Path, what: str, mean: float | None, single: list[float | None], over: str) -> None:
+    numbers = [value for value in single if value is not None]
+    if mean is None or len(numbers) < len(single):  # not defined, for instance a class without a test pixel
+        return
+    expected = sum(numbers) / len(numbers)
+    if not math.isclose(mean, expected, abs_tol=1e-6):
+        raise RevisitError(
+            f"{path}: {what} is {mean}, but its {over} give {expected:.6f}; rerun its evaluation"
+        )
+
+
+def write_table(rows: list[Row], path: Path) -> None:
+    """Write rows as CSV: floats in full, truth values as true and false, what is absent as nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {name: str(value).lower() if isinstance(value, bool) else value for name, value in row.items()}
+        )
+    files.write_text(path, text.getvalue())
+
+
+def build_from_arguments(arguments: argparse.Namespace) -> None:
+    rows = merge(arguments.scores)
+    write_table(rows, arguments.out)
+    stage.log.info("%s: %d numbers of %d score files", arguments.out, len(rows), len(arguments.scores))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score files (JSON)")
+    parser.add_argument("--out", type=Path, required=True, help="the table to write (CSV)")
+    return stage.main(build_from_arguments, parser, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
