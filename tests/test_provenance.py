@@ -15,8 +15,10 @@ def package(tmp_path, monkeypatch):
         "files.py": "def write():\n    return 1\n",
         "cube/__init__.py": "",
         "cube/grid.py": "import numpy\n\nSIZE = 3\n",
-        "cube/stack.py": '"""Stack."""\nfrom revisit.cube.grid import SIZE\n\n\ndef main():\n    from revisit import files\n\n    return files\n',
+        "cube/stack.py": '"""Stack."""\nfrom revisit.cube.grid import SIZE\n\n\n'
+        'def main():\n    from revisit import files\n\n    return files, "classes.yaml"\n',
         "cube/tile.py": "X = 1\n",
+        "cube/classes.yaml": "water: 80\n",
     }
     for name, text in files.items():
         (root / name).write_text(text)
@@ -31,6 +33,7 @@ def test_the_closure_follows_imports_inside_functions_and_packages(package):
         "code_revisit_cube",
         "code_revisit_cube_grid",
         "code_revisit_cube_stack",
+        "code_revisit_cube_classes_yaml",
     }
 
 
@@ -41,6 +44,7 @@ def test_the_closure_follows_imports_inside_functions_and_packages(package):
         ("files.py", "return 1", "return 2", True),
         ("cube/grid.py", "SIZE = 3", "SIZE = 3  # pixels", False),
         ("cube/stack.py", '"""Stack."""', '"""Stack scenes."""', False),
+        ("cube/classes.yaml", "80", "90", True),
         ("cube/tile.py", "X = 1", "X = 2", False),
     ],
 )

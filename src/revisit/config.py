@@ -8,6 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from revisit.errors import RevisitError
+from revisit.methods.registry import METHODS
 
 
 def check(config: dict[str, Any], schema_path: str | Path) -> dict[str, Any]:
@@ -39,9 +40,12 @@ def _line(error: ValidationError) -> str:
 
 def _check_names(config: dict[str, Any]) -> None:
     """Names that must be defined elsewhere in the config."""
+    providers = yaml.safe_load((Path(__file__).parent / "stac/providers.yaml").read_text(encoding="utf-8"))
+    _known(config["provider"], {**providers, **config.get("providers", {})}, "provider")
     methods = config["pretraining"]["methods"]
     collections = config["collections"]
     for name, entry in methods.items():
+        _known(name, METHODS, "pretraining.methods")
         _known(entry["collection"], collections, f"pretraining.methods.{name}.collection")
     for name, entry in config["experiments"].items():
         where = f"experiments.{name}"
@@ -62,7 +66,7 @@ def _check_names(config: dict[str, Any]) -> None:
         west, south, east, north = entry["bbox"]
         if not (west < east and south < north):
             raise RevisitError(
-                f"config: regions.{region}.bbox: must be [west, south, east, north], west < east, south < north"
+                f"config: regions.{region}.bbox: must be west, south, east, north in rising order"
             )
     for part in config.get("archive", {}).get("biomes", {}):
         _known(part, config["regions"], "archive.biomes")

@@ -6,6 +6,7 @@ an edit of the config reruns the stages whose slice it changed and no others.
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from revisit.methods.registry import modules
@@ -32,10 +33,11 @@ class Plan:
 
     def folder(self, wildcards: Wildcards) -> list[str]:
         """The folder our own STAC API serves for this job, where the provider is one; else nothing."""
-        name, definitions = self._provider(wildcards.sensor).values()
+        name, definitions = self._provider().values()
         if name == "embedded":
             return [f"results/archive/{wildcards.region}"]
-        return [definition["folder"] for definition in definitions.values() if "folder" in definition]
+        definition = definitions.get(name, {})
+        return [definition["folder"]] if "folder" in definition else []
 
     def folder_option(self, wildcards: Wildcards) -> str:
         return "".join(f"--folder {folder}" for folder in self.folder(wildcards))
@@ -51,7 +53,7 @@ class Plan:
         return _json(
             {
                 **self.config["search"][wildcards.sensor],
-                **self._provider(wildcards.sensor),
+                **self._provider(),
                 "bbox": self._place(wildcards.region)["bbox"],
                 "bands": self._bands(wildcards.sensor),
             }
@@ -59,12 +61,10 @@ class Plan:
 
     def download(self, wildcards: Wildcards) -> str:
         place, bands = self._place(wildcards.region), self._bands(wildcards.sensor)
-        return _json({**self._provider(wildcards.sensor), **place, "bands": bands})
+        return _json({**self._provider(), **place, "bands": bands})
 
-    def _provider(self, sensor: str) -> dict[str, Any]:
-        name = self.config["search"][sensor].get("provider", self.config["provider"])
-        definitions = self.config.get("providers", {})
-        return {"provider": name, "providers": {name: definitions[name]} if name in definitions else {}}
+    def _provider(self) -> dict[str, Any]:
+        return {"provider": self.config["provider"], "providers": self.config.get("providers", {})}
 
     def _place(self, region: str) -> dict[str, Any]:
         entry = self.config["regions"][region]
@@ -111,7 +111,9 @@ class Plan:
     def cubes(self) -> list[str]:
         """The scaled cubes of the study."""
         return [
-            f"results/cubes/{region}/{sensor}/scaled.zarr" for region in self.regions for sensor in self.sensors
+            f"results/cubes/{region}/{sensor}/scaled.zarr"
+            for region in self.regions
+            for sensor in self.sensors
         ]
 
     def label_cubes(self) -> list[str]:
@@ -196,20 +198,85 @@ class Plan:
 
     def evaluate(self, wildcards: Wildcards) -> str:
         entry = self.experiments[wildcards.experiment]
-        keys = ("label_fractions", "seeds", "classes", "train", "network")
+        keys = ("label_fractions", "seeds", "fine_tune", "linear", "classes", "train", "network")
         settings = {key: entry[key] for key in keys if key in entry}
-        if entry["task"] == "segmentation" and "pretrain_method" in entry:
+        if wildcards.get("method") == "swin-unet":
             # The supervised network is the pretrained one with other weights.
-            method = self.config["pretraining"]["methods"][entry["pretrain_method"]]["method"]
-            settings["encoder"] = method["encoder"]
+            settings["network"] = {**settings.get("network", {}), "swin": self._swin(wildcards.experiment)}
         return _json(settings)
 
-    def similarities(self) -> Iterator[str]:
-        """Year-by-year similarity of every encoder pretrained on yearly series."""
-        for path in self.encoders():
-            _, _, collection, *rest, _ = path.split("/")
-            if self.config["collections"][collection]["kind"] == "yearly":
-                yield "/".join(["results/similarity", collection, *rest]) + ".json"
+    def _swin(self, experiment: str) -> dict[str, Any]:
+        method = self.experiments[experiment]["pretrain_method"]
+        return self.config["pretraining"]["methods"][method]["method"]["encoder"]
+
+    def evaluate_code(self, wildcards: Wildcards) -> str:
+        """Digest of the task's code with that of the encoders' architecture, which is loaded by name."""
+        entry = self.experiments[wildcards.experiment]
+        if entry["task"] == "multi-label":
+            network = self.config["pretraining"]["methods"][wildcards.method]["method"]["encoder"]
+            return _digests("revisit.evaluation.classify", ARCHITECTURES[network["name"]])
+        return _digests("revisit.evaluation.segment")
+
+    # Report
+
+    def beside_encoders(self, name: str, trained: bool = True, kind: str | None = None) -> list[str]:
+        """``name`` in the folder of every encoder; of trained ones, and those on one kind of collection."""
+        return [
+            str(Path(path).with_name(name))
+            for path in self.encoders()
+            if not (trained and "/scratch/" in path) and kind in (None, self._kind(path))
+        ]
+
+    def _kind(self, encoder: str) -> str:
+        return self.config["collections"][encoder.split("/")[2]]["kind"]
+
+    def figures(self) -> list[str]:
+        """Every figure of the study."""
+        names = ["shifts", "curves"]
+        names += [_figure("reconstruction", path) for path in self.beside_encoders("reconstruction.npz")]
+        names += [_figure("similarity", path) for path in self.beside_encoders("card.json", kind="yearly")]
+        if "masking" in self.experiments:
+            names += ["masking", "fractions"]
+        names += [
+            f"maps/{name}" for name, entry in self.experiments.items() if entry["task"] == "segmentation"
+        ]
+        return [f"results/figures/{name}.png" for name in names]
+
+    def predictions(self, wildcards: Wildcards) -> list[str]:
+        """The land-cover maps of an experiment."""
+        experiment = wildcards.experiment
+        return ["results/scores/{}/{}/{}/{}.npz".format(experiment, *run) for run in self.runs(experiment)]
+
+    def quicklooks(self) -> list[str]:
+        """The pictures of the data that the report shows."""
+        scaled = [
+            path.replace("scaled.zarr", f"{stage}.png")
+            for path in self.cubes()
+            for stage in ("aligned", "scaled")
+        ]
+        labels = [path.replace(".zarr", ".png") for path in self.label_cubes()]
+        return [*scaled, *labels, *(f"results/patches/{name}.png" for name in self.config["collections"])]
+
+    def image_files(self, name: str) -> list[str]:
+        """``name`` in the folder of every cube."""
+        return [str(Path(path).with_name(name)) for path in self.cubes()]
+
+    def items(self) -> list[str]:
+        """What the searches of the study found."""
+        return [
+            f"results/items/{region}/{sensor}.json"
+            for region in self.regions
+            for sensor in self.config["search"]
+        ]
+
+    def whole(self) -> str:
+        """The whole config, for the page that describes the study."""
+        return _json(self.config)
+
+
+def _figure(kind: str, path: str) -> str:
+    """The name of an encoder's figure, after its folder below ``encoders``."""
+    return f"{kind}/" + "/".join(Path(path).parts[2:-1])
 
 
 def _digests(*names: str) -> str:

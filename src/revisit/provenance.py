@@ -10,13 +10,15 @@ from typing import Any
 from revisit import __version__
 
 PACKAGE = Path(__file__).parent
+DATA_SUFFIXES = (".yaml", ".csv", ".j2")
 
 
 def code(*modules: str) -> dict[str, str]:
     """Digest of every file of this package that ``modules`` import, directly or not.
 
     The digest is of the syntax tree without docstrings: comments, layout, docstrings and times do
-    not change it. Keys are parameter names, ``code_revisit_cube_stack``; values ``file digest``.
+    not change it. A data file beside a module that names it in a string counts as part of it.
+    Keys are parameter names, ``code_revisit_cube_stack``; values ``file digest``.
     """
     found: dict[str, Path] = {}
     for module in modules:
@@ -37,6 +39,8 @@ def _follow(module: str, found: dict[str, Path]) -> None:
     parent = module.rpartition(".")[0]
     for name in (parent, *_imports(path)):
         _follow(name, found)
+    for data in _data(path):
+        found[f"{parent}.{data.name.replace('.', '_')}"] = data
 
 
 def _source(module: str) -> Path | None:
@@ -61,7 +65,20 @@ def _imports(path: Path) -> list[str]:
     return names
 
 
+def _data(path: Path) -> list[Path]:
+    """Data files beside a module that its strings name (``providers.yaml``, ``page.html.j2``)."""
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    beside = (entry for entry in path.parent.iterdir() if entry.suffix in DATA_SUFFIXES)
+    return sorted(entry for entry in beside if entry.name in strings)
+
+
 def _digest(path: Path) -> str:
+    if path.suffix in DATA_SUFFIXES:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -14,8 +14,8 @@ rule archive:
         mem_mb=1500,
         runtime=60,
     params:
-        settings=plan.archive,
         **code("revisit.archive.make"),
+        settings=plan.archive,
     message:
         "Simulate the archive of {wildcards.region}"
     shell:
@@ -38,9 +38,9 @@ rule search:
         mem_mb=1000,
         runtime=60,
     params:
+        **code("revisit.stac.search"),
         settings=plan.search,
         folder=plan.folder_option,
-        **code("revisit.stac.search"),
     message:
         "Search {wildcards.sensor} scenes of {wildcards.region}"
     shell:
@@ -51,7 +51,7 @@ rule search:
 rule download:
     input:
         plan.folder,
-        items=rules.search.output,
+        found=rules.search.output,
     output:
         "results/scenes/{region}/{sensor}/{year}/manifest.json",
     log:
@@ -64,12 +64,12 @@ rule download:
         mem_mb=1500,
         runtime=240,
     params:
+        **code("revisit.stac.download"),
         settings=plan.download,
         folder=plan.folder_option,
-        **code("revisit.stac.download"),
     message:
         "Download {wildcards.sensor} scenes of {wildcards.region}, {wildcards.year}"
     shell:
-        "python -m revisit.stac.download --items {input.items}"
+        "python -m revisit.stac.download --items {input.found}"
         " --region {wildcards.region} --sensor {wildcards.sensor} --year {wildcards.year}"
         " {params.folder} --settings {params.settings:q} --out {output} --log {log}"

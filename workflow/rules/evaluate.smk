@@ -11,18 +11,18 @@ rule classify:
         "results/logs/classify/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
         "results/benchmarks/classify/{experiment}/{method}/{modality}/{protocol}.jsonl"
+    wildcard_constraints:
+        experiment=plan.experiments_of("multi-label"),
     conda:
         "../../envs/revisit.yaml"
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=720,
-    wildcard_constraints:
-        experiment=plan.experiments_of("multi-label"),
     params:
         settings=plan.evaluate,
         encoders=plan.encoders_option,
-        **code("revisit.evaluation.classify"),
+        code=plan.evaluate_code,
     message:
         "Classify with {wildcards.method} on {wildcards.modality}, {wildcards.protocol}"
     shell:
@@ -43,18 +43,18 @@ rule segment:
         "results/logs/segment/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
         "results/benchmarks/segment/{experiment}/{method}/{modality}/{protocol}.jsonl"
+    wildcard_constraints:
+        experiment=plan.experiments_of("segmentation"),
     conda:
         "../../envs/revisit.yaml"
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=720,
-    wildcard_constraints:
-        experiment=plan.experiments_of("segmentation"),
     params:
         settings=plan.evaluate,
         encoders=plan.encoders_option,
-        **code("revisit.evaluation.segment"),
+        code=plan.evaluate_code,
     message:
         "Map land cover with {wildcards.method} on {wildcards.modality}"
     shell:

@@ -4,7 +4,9 @@
 rule stack:
     input:
         lambda wildcards: collect(
-            rules.download.output, year=plan.years(wildcards.sensor), allow_missing=True
+            rules.download.output,
+            year=plan.years(wildcards.sensor),
+            allow_missing=True,
         ),
     output:
         cube=directory("results/cubes/{region}/{sensor}/raw.zarr"),
@@ -19,8 +21,8 @@ rule stack:
         mem_mb=2000,
         runtime=240,
     params:
-        settings=plan.stack,
         **code("revisit.cube.stack"),
+        settings=plan.stack,
     message:
         "Stack {wildcards.sensor} scenes of {wildcards.region}"
     shell:
@@ -47,9 +49,9 @@ rule coregister:
         mem_mb=2000,
         runtime=240,
     params:
+        **code("revisit.cube.coregister"),
         settings=plan.coregister(),
         reference=plan.reference_option,
-        **code("revisit.cube.coregister"),
     message:
         "Co-register the {wildcards.sensor} cube of {wildcards.region}"
     shell:
@@ -71,8 +73,8 @@ rule moments:
         mem_mb=1500,
         runtime=60,
     params:
-        settings=plan.moments(),
         **code("revisit.cube.moments"),
+        settings=plan.moments(),
     message:
         "Measure the training pixels of the {wildcards.sensor} cube of {wildcards.region}"
     shell:
@@ -90,8 +92,8 @@ rule limits:
     conda:
         "../../envs/revisit.yaml"
     params:
-        settings=plan.limits(),
         **code("revisit.cube.limits"),
+        settings=plan.limits(),
     message:
         "Set the scaling limits of {wildcards.sensor}"
     shell:
@@ -143,8 +145,8 @@ rule labels:
         mem_mb=1500,
         runtime=60,
     params:
-        settings=plan.labels,
         **code("revisit.cube.labels"),
+        settings=plan.labels,
     message:
         "Grid the land cover of {wildcards.region}"
     shell:
@@ -170,9 +172,9 @@ rule tile:
         mem_mb=3000,
         runtime=240,
     params:
+        **code("revisit.cube.tile"),
         settings=plan.tile,
         labels=plan.labels_option(),
-        **code("revisit.cube.tile"),
     message:
         "Tile the collection {wildcards.collection}"
     shell:

@@ -29,8 +29,8 @@ class Biome:
     clear_cuts: float = 0.0  # share of the forest felled each year
     season_shift: int = 0  # days the calendar comes later than the table's
     relief: float = 0.4  # strength of slopes
-    cloudiness: float = 0.5  # mean cloud cover
-    winter: float = 4.0  # mean temperature of the coldest month, degrees Celsius
+    cloudiness: float = 0.38  # mean cloud cover
+    winter: float = 2.0  # mean temperature of the coldest month, degrees Celsius
     rain: float = 0.4  # share of days with rain
     soil_brightness: float = 1.0
 
@@ -44,7 +44,15 @@ BIOMES = {
         grass_kinds={"pasture": 0.5, "meadow": 0.5},
         planted_kinds={"orchard": 1.0},
         planted_parcels=0.03,
-        rotation=("winter cereal", "rapeseed", "winter cereal", "maize", "root crop", "spring barley", "maize"),
+        rotation=(
+            "winter cereal",
+            "rapeseed",
+            "winter cereal",
+            "maize",
+            "root crop",
+            "spring barley",
+            "maize",
+        ),
         roofs={"red roofs": 0.55, "grey roofs": 0.45},
     ),
     "coast": Biome(
@@ -63,7 +71,7 @@ BIOMES = {
         rotation=("winter cereal", "root crop", "winter cereal", "maize", "spring barley", "root crop"),
         roofs={"red roofs": 0.5, "grey roofs": 0.5},
         relief=0.15,
-        cloudiness=0.5,
+        cloudiness=0.38,
         winter=5.0,
     ),
     "mediterranean": Biome(
@@ -86,7 +94,7 @@ BIOMES = {
         parcel_pixels=(5, 11),
         season_shift=-22,
         relief=1.0,
-        cloudiness=0.28,
+        cloudiness=0.25,
         winter=8.0,
         rain=0.2,
         soil_brightness=1.2,
@@ -111,8 +119,8 @@ BIOMES = {
         clear_cuts=0.012,
         season_shift=20,
         relief=0.5,
-        cloudiness=0.5,
-        winter=-8.0,
+        cloudiness=0.38,
+        winter=-3.0,
         soil_brightness=0.85,
     ),
 }

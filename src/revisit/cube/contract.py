@@ -81,7 +81,10 @@ def open_cube(
     for variable in raw.data_vars.values():
         if "scale_factor" in variable.attrs:  # a float32 factor makes xarray decode to float32, not float64
             variable.attrs["scale_factor"] = np.float32(variable.attrs["scale_factor"])
-    return xr.decode_cf(raw, decode_coords=False)
+    cube = xr.decode_cf(raw, decode_coords=False)
+    for coordinate in cube.coords.values():
+        coordinate.load()
+    return cube
 
 
 def values_of(cube: xr.Dataset) -> xr.DataArray:

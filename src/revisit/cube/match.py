@@ -7,6 +7,7 @@ keeps one complex number a pixel, the gradient at its doubled angle (Granlund 19
 harmonic of the same histogram and costs one FFT.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,26 +72,30 @@ def even(field: np.ndarray) -> np.ndarray:
     return np.where(shown, smooth / (strength + np.median(strength[shown])), 0).astype(np.complex64)
 
 
-def window_shifts(reference: np.ndarray, moved: np.ndarray, reach: float, window: int = 128) -> np.ndarray:
-    """Displacement of ``moved`` from ``reference`` in half-overlapping windows: float (n, 3).
+def window_shifts(
+    reference: np.ndarray, fields: Sequence[np.ndarray], reach: float, window: int = 128
+) -> list[np.ndarray]:
+    """Displacement of each of ``fields`` from ``reference`` in half-overlapping windows: float (n, 3) each.
 
     The columns are x, y (pixels) and the peak's height over the correlation around it, in standard
-    deviations. Both are fields of ``orientations`` (y, x). A window that shows too little of either
-    image is not among the n; one whose peak lies at the edge of the search (``reach`` pixels) is nan.
+    deviations. Reference and fields are of ``orientations`` (y, x). A window that shows too little of either
+    is not among the n; one whose peak lies at the edge of the search (``reach`` pixels) is nan.
     """
     side = max(16, min(window, min(reference.shape) // 2))
-    shared = (reference != 0) & (moved != 0)
-    enough = _cut(shared, side).mean((1, 2)) >= LEAST_VALID
-    if not enough.any():
-        return np.empty((0, 3))
+    radius = int(np.ceil(reach)) + 1
     taper = np.hanning(side + 2)[1:-1].astype(np.float32)
-    tapered = [_cut(field, side)[enough] * taper * taper[:, None] for field in (reference, moved)]
-    spectra = [fft.fft2(windows) for windows in tapered]
-    surfaces = fft.fftshift(fft.ifft2(spectra[0].conj() * spectra[1]).real, axes=(1, 2))
-    return np.array([_peak(surface, int(np.ceil(reach)) + 1) for surface in surfaces])
+    taper = taper * taper[:, None]
+    wanted = fft.fft2(_cut(reference, side) * taper).conj()
+    shifts = []
+    for field in fields:
+        enough = _cut((reference != 0) & (field != 0), side).mean((1, 2)) >= LEAST_VALID
+        spectra = fft.fft2(_cut(field, side)[enough] * taper)
+        surfaces = fft.fftshift(fft.ifft2(wanted[enough] * spectra).real, axes=(1, 2))
+        shifts.append(np.array([_peak(surface, radius) for surface in surfaces]).reshape(-1, 3))
+    return shifts
 
 
-def agree(shifts: np.ndarray, max_shift: float) -> Match:
+def agree(shifts: np.ndarray) -> Match:
     """One displacement from those of many windows, or the cause why none is to be trusted."""
     seen = len(shifts)
     if seen < LEAST_WINDOWS:
@@ -105,8 +110,6 @@ def agree(shifts: np.ndarray, max_shift: float) -> Match:
     error = 1.2533 * 1.4826 * np.median(away, axis=0).max() / np.sqrt(len(clear) / 2)
     if confidence < LEAST_AGREEMENT or error > MOST_ERROR:
         return Match(windows=len(clear), cause="windows disagree")
-    if np.abs(middle).max() > max_shift:
-        return Match(windows=len(clear), cause=f"farther than {max_shift:g} pixels")
     return Match(float(middle[0]), float(middle[1]), confidence, len(clear))
 
 
@@ -124,7 +127,7 @@ def _peak(surface: np.ndarray, reach: int) -> tuple[float, float, float]:
     centre = len(surface) // 2
     reach = min(reach, centre - 2)
     near = surface[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
-    row, column = np.unravel_index(near.argmax(), near.shape)
+    row, column = np.unravel_index(np.argmax(near), near.shape)
     around = _around(surface, centre, reach)
     height = (near[row, column] - around.mean()) / (around.std() + 1e-30)
     if not (0 < row < 2 * reach and 0 < column < 2 * reach):

@@ -1,7 +1,8 @@
-"""Pictures of cubes for a person's eye: a contact sheet of dates, a label map, a small GeoTIFF for any GIS."""
+"""Pictures of cubes: a contact sheet of dates, a map of labels, a small GeoTIFF that any GIS opens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
@@ -10,6 +11,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+from rasterio.windows import Window
 
 from revisit.cube.classes import WORLDCOVER
 from revisit.cube.contract import grid_of, values_of
@@ -18,47 +21,47 @@ from revisit.files import atomic
 DATES = 8
 COLUMNS = 4
 PANEL_PIXELS = 400
+PANEL_INCHES = 2.6
+MASKED_GREY = 200
 MEDIAN_DATES = 9
-# First of these that a cube has is shown as red, green, blue.
+RATIO = "vv - vh"
+# The first of these that a cube has the bands for is shown as red, green, blue.
 COMPOSITES = [
     ("red", "green", "blue"),
     ("nir", "red", "green"),
     ("swir16", "nir", "red"),
-    ("vv", "vh", "vv - vh"),
+    ("vv", "vh", RATIO),
 ]
-MASKED_GREY = 0.6
+SCALE_BARS_M = [100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000]
 
 
 def contact_sheet(cube: xr.Dataset, path: str | Path) -> None:
-    """Draw up to eight dates of a cube, spread over its time, as a PNG; masked pixels are grey.
-
-    All panels share one stretch (2nd to 98th percentile of the valid pixels drawn), so that dates compare.
-    """
+    """Draw up to eight dates of a cube, spread over its time, as a PNG; masked pixels are grey."""
     dates = np.unique(np.linspace(0, cube.sizes["time"] - 1, DATES).round().astype(int))
-    step = max(1, -(-max(cube.sizes["y"], cube.sizes["x"]) // PANEL_PIXELS))
-    names = composite_of(cube["band"].values.tolist())
-    images = np.stack([_composite(cube, date, step, names) for date in dates])
-    valid = cube["valid"][dates, ::step, ::step].values.astype(bool)
-    colours = _stretch(images, valid)
+    names, step = _composite_names(cube), _step(cube)
+    images, valid = _composites(cube, names, dates, step)
+    colours = _stretch(images, _limits(images, valid))
+    colours[~valid] = MASKED_GREY
 
     columns = min(COLUMNS, len(dates))
     rows = -(-len(dates) // columns)
-    height, width = images.shape[1:3]
-    panel = 2.6
-    figure = Figure(figsize=(columns * panel, rows * (panel * height / width + 0.25) + 0.45), layout="constrained")
-    for index, axes in enumerate(np.ravel(figure.subplots(rows, columns, squeeze=False))):
+    panel_height = PANEL_INCHES * images.shape[1] / images.shape[2] + 0.3
+    figure = Figure(figsize=(columns * PANEL_INCHES, rows * panel_height + 0.4), layout="constrained")
+    panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes in panels:
         axes.set_axis_off()
-        if index < len(dates):
-            axes.imshow(colours[index], interpolation="nearest")
-            axes.set_title(_title(cube, dates[index]), fontsize=9)
-    _scale_bar(figure.axes[0], cube, step)
-    figure.suptitle(_heading(cube, f"{len(dates)} of {cube.sizes['time']} dates, {', '.join(names)}"), fontsize=10)
+    for axes, date, image in zip(panels, dates, colours, strict=False):
+        axes.imshow(image, interpolation="nearest")
+        axes.set_title(_title(cube, date), fontsize=9)
+    _scale_bar(panels[0], cube, step)
+    what = f"{len(dates)} of {cube.sizes['time']} dates ({', '.join(names)}; grey: masked)"
+    figure.suptitle(_heading(cube, what), fontsize=10)
     save(figure, path)
 
 
 def label_map(cube: xr.Dataset, path: str | Path) -> None:
     """Draw the land cover of a label cube with a legend of the classes in it, as a PNG."""
-    step = max(1, -(-max(cube.sizes["y"], cube.sizes["x"]) // (2 * PANEL_PIXELS)))
+    step = _step(cube, 2 * PANEL_PIXELS)
     codes = cube["land_cover"][::step, ::step].values
     palette = np.full((256, 3), 255, np.uint8)
     for code, land_cover in WORLDCOVER.items():
@@ -83,23 +86,101 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
 
 
 def median_image(cube: xr.Dataset, path: str | Path) -> None:
-    """Write the median of the clearest dates as a cloud-optimised GeoTIFF: red, green, blue, and a mask.
+    """Write the median of the clearest dates as a cloud-optimised GeoTIFF: red, green, blue and a mask.
 
-    Worked out block by block; every GIS opens it, also those that read no Zarr.
+    Every GIS opens it, also those that read no Zarr. Worked out block by block.
     """
-    grid, names = grid_of(cube), composite_of(cube["band"].values.tolist())
-    clearest = np.sort(np.argsort(-cube["valid_fraction"].values, kind="stable")[:MEDIAN_DATES])
-    limits = None
-    profile = {
-        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": 3, "dtype": "uint8",
-        "crs": grid.crs, "transform": grid.transform, "photometric": "rgb", "tiled": True, "compress": "deflate",
-    }  # fmt: skip
-    step = max(1, -(-max(grid.shape) // PANEL_PIXELS))
-    sample = np.stack([_composite(cube, date, step, names) for date in clearest])
-    limits = _limits(sample, cube["valid"][clearest, ::step, ::step].values.astype(bool))
-    with atomic(path) as aside, atomic(aside.with_suffix(".strip.tif")) as plain:
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(plain, "w", **profile) as target:
-            for rows, columns in grid.blocks(512):
-                part = cube.isel(y=rows, x=columns)
-                median = np.nanmedian(np.stack([_composite(part, d, 1, names) for d in clearest]), axis=0)
+    grid, names = grid_of(cube), _composite_names(cube)
+    dates = np.sort(np.argsort(-cube["valid_fraction"].values, kind="stable")[:MEDIAN_DATES])
+    limits = _limits(*_composites(cube, names, dates, _step(cube)))
+    profile = {"width": grid.width, "height": grid.height, "crs": grid.crs, "transform": grid.transform}
+    profile |= {"count": 3, "dtype": "uint8", "photometric": "rgb", "compress": "deflate"}
+    with atomic(path) as aside, TemporaryDirectory(dir=aside.parent) as folder:
+        plain = Path(folder) / "plain.tif"
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(plain, "w", driver="GTiff", tiled=True, **profile) as target,
+        ):
+            for block in grid.blocks(512):
+                rows, columns = block
+                images, valid = _composites(cube.isel(y=rows, x=columns), names, dates)
+                window = Window.from_slices(rows, columns)
+                target.write(np.moveaxis(_stretch(_median(images, valid), limits), -1, 0), window=window)
+                target.write_mask(valid.any(axis=0), window=window)
         rasterio.shutil.copy(plain, aside, driver="COG", compress="deflate")
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Save a figure so that the same picture has the same bytes."""
+    with atomic(path) as aside:
+        figure.savefig(aside, format="png", dpi=110, metadata={"Software": None})
+
+
+def _composite_names(cube: xr.Dataset) -> tuple[str, ...]:
+    bands = cube["band"].values.tolist()
+    for names in COMPOSITES:
+        if set(bands) >= set(names) - {RATIO}:
+            return names
+    return tuple(bands[:1] * 3)
+
+
+def _step(cube: xr.Dataset, pixels: int = PANEL_PIXELS) -> int:
+    """Every how many pixels to read so that a picture has at most ``pixels`` a side."""
+    return -(-max(cube.sizes["y"], cube.sizes["x"]) // pixels)
+
+
+def _composites(
+    cube: xr.Dataset, names: Sequence[str], dates: Iterable[int], step: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (date, y, x, 3) float32, and which of their pixels are valid (date, y, x)."""
+    index = [cube["band"].values.tolist().index(name) for name in names if name != RATIO]
+    images, valid = [], []
+    for date in dates:
+        image = values_of(cube)[date, index, ::step, ::step].values.astype(np.float32)
+        if RATIO in names:
+            image = np.stack([*image, image[0] - image[1]])
+        images.append(np.moveaxis(image, 0, -1))
+        valid.append(cube["valid"][date, ::step, ::step].values.astype(bool))
+    return np.stack(images), np.stack(valid)
+
+
+def _limits(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """2nd and 98th percentile of the valid pixels, (2, 3): one stretch for all dates."""
+    chosen = images[valid] if valid.any() else np.zeros((1, 3))
+    return np.percentile(chosen, (2, 98), axis=0)
+
+
+def _stretch(images: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    low, high = limits
+    shares = (np.nan_to_num(images) - low) / np.maximum(high - low, 1e-6)
+    return (255 * np.clip(shares, 0, 1)).astype(np.uint8)
+
+
+def _median(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Lower median over the valid dates, (y, x, 3); sorting is several times quicker than nanmedian."""
+    ordered = np.sort(np.where(valid[..., None], images, np.inf), axis=0)
+    middle = np.maximum(valid.sum(axis=0) - 1, 0) // 2
+    return np.take_along_axis(ordered, middle[None, ..., None], axis=0)[0]
+
+
+def _title(cube: xr.Dataset, date: int) -> str:
+    at = cube.isel(time=date)
+    orbit = f" {str(at['orbit_state'].values)[:3]}" if cube.attrs["sensor"] == "sentinel-1" else ""
+    return f"{str(at['time'].values)[:10]}{orbit}  {float(at['valid_fraction']):.0%} valid"
+
+
+def _heading(cube: xr.Dataset, what: str) -> str:
+    return f"{cube.attrs['region']}, {cube.attrs['sensor']}, {cube.attrs['stage']}: {what}"
+
+
+def _scale_bar(axes: Axes, cube: xr.Dataset, step: int) -> None:
+    """A bar of a round length, about a quarter of the picture, with its length in kilometres."""
+    pixel = grid_of(cube).resolution * step
+    width, height = cube.sizes["x"] / step, cube.sizes["y"] / step
+    length = max(n for n in SCALE_BARS_M if n <= max(width * pixel / 3, SCALE_BARS_M[0]))
+    box = (0.03 * width, 0.93 * height)
+    axes.add_patch(
+        Rectangle(box, length / pixel, 0.025 * height, facecolor="white", edgecolor="black", lw=0.6)
+    )
+    text = axes.text(box[0], box[1] - 0.02 * height, f"{length / 1000:g} km", color="white", fontsize=8)
+    text.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -94,8 +94,9 @@ class CubeWriter:
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
+        dtype, fill, attributes = _KINDS[unit]
         self._arrays = [
-            create_array(path, VARIABLES[unit], *cube, *_KINDS[unit]),
+            create_array(path, VARIABLES[unit], *cube, dtype, fill, attributes),
             create_array(path, "valid", *flat, "uint8", 0, _VALID),
         ]
         if scene_classification:
@@ -110,12 +111,12 @@ class CubeWriter:
         ``scaled``; ``valid`` (y, x) is true where the pixel is to be used; ``classes`` (y, x) is the scene
         classification. Blocks that begin at multiples of 256 pixels share no chunk.
         """
-        date = len(self._dates)
+        date = slice(len(self._dates), len(self._dates) + 1)  # the rust codecs take no bare index
         packed = pack_reflectance(values) if self._unit == "reflectance" else values
-        self._arrays[0][(date, slice(None), *block)] = packed
-        self._arrays[1][(date, *block)] = valid.astype(np.uint8)
+        self._arrays[0][(date, slice(None), *block)] = packed[None]
+        self._arrays[1][(date, *block)] = valid[None].astype(np.uint8)
         if classes is not None:
-            self._arrays[2][(date, *block)] = classes
+            self._arrays[2][(date, *block)] = classes[None]
         self._valid_pixels += int(np.count_nonzero(valid))
 
     @property

@@ -1,4 +1,4 @@
-"""Images of a patch store as a network wants them, and frozen pooled features of an encoder."""
+"""Images of a patch store as a network wants them, outputs of networks, frozen pooled features."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from revisit.data.scaling import standardise
 from revisit.data.store import PatchStore
+from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
 
 # Standardised images (sample, band, y, x) float32 of the given sample indices, on the device.
@@ -17,18 +18,33 @@ Images = Callable[[NDArray], Tensor]
 BATCH = 256
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+class Reader:
+    """Standardised images: the pairs of a store, or of a yearly store the composites of ``year``.
 
+    Raises RevisitError for bands or a year the store lacks, and for sensors scaled differently.
+    """
 
-def reader(store: PatchStore, bands: Sequence[str], clip_sigma: float) -> Images:
-    """Reads standardised images of a store with one date a sample."""
+    def __init__(
+        self, store: PatchStore, bands: Sequence[str], device: torch.device, year: int | None = None
+    ) -> None:
+        self.store, self.bands, self.device = store, tuple(bands), device
+        years = store.years(bands)
+        if year is not None and year not in years:
+            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
+        self.time = years.index(year) if year is not None else None
+        clips = {scaling["clip_sigma"] for scaling in store.scaling.values()}
+        if len(clips) != 1:
+            raise RevisitError(
+                f"{store.path}: the sensors' clip_sigma differ ({sorted(clips)}); scale them alike"
+            )
+        self.clip_sigma = float(clips.pop())
 
-    def images(indices: NDArray) -> Tensor:
-        scaled = torch.from_numpy(store.images(indices, bands))
-        return standardise(scaled.to(device()), clip_sigma)
+    def scaled(self, indices: NDArray) -> NDArray[np.uint8]:
+        """As stored: uint8 (sample, band, y, x)."""
+        return self.store.images(indices, self.bands, self.time)
 
-    return images
+    def __call__(self, indices: NDArray) -> Tensor:
+        return standardise(torch.from_numpy(self.scaled(indices)).to(self.device), self.clip_sigma)
 
 
 def batches(indices: NDArray, size: int = BATCH) -> Iterator[NDArray]:
@@ -36,18 +52,33 @@ def batches(indices: NDArray, size: int = BATCH) -> Iterator[NDArray]:
         yield indices[start : start + size]
 
 
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the GPU has it, nothing elsewhere."""
+    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
 @torch.inference_mode()
-def predict(network: Callable[[Tensor], Tensor], images: Images, indices: NDArray) -> Tensor:
-    """Outputs of a network, in evaluation mode, on the given samples, on the CPU in float32."""
-    if isinstance(network, nn.Module):
-        network.eval()
-    with torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_available()):
+def predict(network: nn.Module, images: Images, indices: NDArray) -> Tensor:
+    """Outputs of a network, in evaluation mode, on the given samples; on the CPU, in float32."""
+    network.eval()
+    with mixed_precision(next(network.parameters()).device):
         return torch.cat([network(images(part)).float().cpu() for part in batches(indices)])
+
+
+class Pooled(nn.Module):
+    """An encoder's pooled features (sample, feature_dim) of images with these bands."""
+
+    def __init__(self, encoder: Encoder, bands: Sequence[str]) -> None:
+        super().__init__()
+        self.encoder, self.bands = encoder, tuple(bands)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.encoder.pooled(images, self.bands)
 
 
 def pooled_features(
     encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray
 ) -> NDArray[np.float32]:
-    """Frozen pooled features (sample, feature_dim); the encoder is in evaluation mode and unchanged."""
-    encoder.eval()
-    return predict(lambda batch: encoder.pooled(batch, bands), images, indices).numpy()
+    """Frozen pooled features (sample, feature_dim); the encoder stays as it is."""
+    return predict(Pooled(encoder, bands), images, indices).numpy()

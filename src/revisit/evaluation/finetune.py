@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from revisit.evaluation.features import Images, device, predict
 from revisit.evaluation.augment import draw, turn
+from revisit.evaluation.features import Images, Pooled, predict
 from revisit.evaluation.loop import Fit, fit, shuffled, warmup_cosine
 from revisit.evaluation.metrics import mean_average_precision
 from revisit.nets.encoder import Encoder
@@ -43,18 +43,18 @@ class FineTune:
 
 
 class SceneClassifier(nn.Module):
-    """Pooled features of an encoder, LayerNorm, one logit a class (zero at the start)."""
+    """Pooled features of an encoder, LayerNorm, one logit a class (0 at the start)."""
 
     def __init__(self, encoder: Encoder, bands: Sequence[str], classes: int) -> None:
         super().__init__()
-        self.encoder, self.bands = encoder, tuple(bands)
+        self.features = Pooled(encoder, bands)
         self.norm = nn.LayerNorm(encoder.feature_dim)
         self.head = nn.Linear(encoder.feature_dim, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.norm(self.encoder.pooled(images, self.bands)))
+        return self.head(self.norm(self.features(images)))
 
 
 def fine_tune(
@@ -73,12 +73,13 @@ def fine_tune(
     Augmentation is flips and quarter turns, the same for all bands of a sample.
     """
     torch.manual_seed(seed)
-    model = SceneClassifier(copy.deepcopy(encoder), bands, targets.shape[1]).to(device())
+    device = next(encoder.parameters()).device
+    model = SceneClassifier(copy.deepcopy(encoder), bands, targets.shape[1]).to(device)
     criterion = nn.BCEWithLogitsLoss()
     turns = np.random.default_rng(seed)
 
     def loss(indices: NDArray) -> Tensor:
-        wanted = torch.from_numpy(targets[indices]).float().to(device())
+        wanted = torch.from_numpy(targets[indices]).float().to(device)
         return criterion(model(turn(images(indices), draw(turns, len(indices)))), wanted)
 
     def validate() -> float:
@@ -111,7 +112,8 @@ def parameter_groups(
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         level = levels[name]
-        decays = parameter.ndim > 1 and not name.endswith(("bias", "token"))
+        last = name.rpartition(".")[2]
+        decays = parameter.ndim > 1 and "bias" not in last and "token" not in last
         groups.setdefault((top if level is None else level, decays), []).append(parameter)
     return [
         {
@@ -125,7 +127,7 @@ def parameter_groups(
 
 def _level(name: str) -> int | None:
     """0 for what embeds pixels, 1, 2, … for layers or stages, None for what is above them all."""
-    found = re.match(r"encoder\.(?:blocks|stages|merges)\.(\d+)", name)
+    found = re.match(r"features\.encoder\.(?:blocks|stages|merges)\.(\d+)", name)
     if found:
         return int(found[1]) + 1
-    return None if re.match(r"norm|head|encoder\.norm", name) else 0
+    return None if re.match(r"norm|head|features\.encoder\.norm", name) else 0

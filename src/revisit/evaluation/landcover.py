@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from revisit.cube.classes import WORLDCOVER
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
-
-WORLDCOVER = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 
 # The four classes of the STMIM tables.
 CLASSES = {
@@ -33,7 +32,7 @@ class Legend:
             for code in codes:
                 if code not in WORLDCOVER:
                     raise RevisitError(
-                        f"classes: {code} of {name!r} is no WorldCover code; they are {WORLDCOVER}"
+                        f"classes: {code} of {name!r} is no WorldCover code; they are {list(WORLDCOVER)}"
                     )
                 if self.table[code] != IGNORE:
                     raise RevisitError(

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from revisit.evaluation.features import mixed_precision
+
 Rate = Callable[[int], float]
 
 
@@ -42,7 +44,10 @@ def shuffled(indices: NDArray, batch_size: int, seed: int) -> Iterator[NDArray]:
 
 @dataclass(frozen=True)
 class Fit:
-    """How often to update, at which rate, and how often to look at the validation set."""
+    """How often to update, at which rate, how often to look at the validation set.
+
+    ``gradient_clip``: largest norm of the gradient, 0 for no bound.
+    """
 
     steps: int
     rate: Rate
@@ -63,6 +68,7 @@ def fit(
     Returns the history, one record a validation, the first before any update: step, loss (mean
     since the last record; None at the start), validation, learning_rate (of the last update).
     """
+    device = next(model.parameters()).device
     base = [group["lr"] for group in optimiser.param_groups]
     marks = {round(plan.steps * part / plan.validations) for part in range(1, plan.validations + 1)}
     best, best_state = validate(), copy.deepcopy(model.state_dict())
@@ -75,11 +81,12 @@ def fit(
         factor = plan.rate(step)
         for group, rate in zip(optimiser.param_groups, base, strict=True):
             group["lr"] = rate * factor
-        with torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_available()):
+        with mixed_precision(device):
             value = loss(next(batches))
         optimiser.zero_grad(set_to_none=True)
         value.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
+        if plan.gradient_clip:
+            nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
         optimiser.step()
         losses.append(value.detach())
         if step + 1 in marks:

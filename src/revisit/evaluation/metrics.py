@@ -89,7 +89,7 @@ class ConfusionMatrix:
         macro = {name: float(values[present].mean()) for name, values in scores.items()}
         weights = support[present] / support.sum()
         weighted = {name: float(values[present] @ weights) for name, values in scores.items()}
-        accuracy = float(np.diag(self.counts).sum() / self.counts.sum())
+        accuracy = float(np.trace(self.counts)) / float(self.counts.sum())
         return {
             "macro avg": macro,
             "weighted avg": weighted,

@@ -33,23 +33,27 @@ def linear_probe(
     index into them. The features are standardised with the labelled training samples alone.
     """
     scaler = StandardScaler().fit(features[train])
-    inputs = {part: scaler.transform(features[part_indices]) for part, part_indices in
-              (("train", train), ("val", val), ("test", test))}
+    inputs = {
+        part: scaler.transform(features[part_indices])
+        for part, part_indices in (("train", train), ("val", val), ("test", test))
+    }
     validation, outputs = {}, {}
     for c in candidates:
-        val_scores, outputs[c] = _one_vs_rest(inputs["train"], targets[train], c, inputs["val"], inputs["test"])
+        val_scores, outputs[c] = _one_vs_rest(
+            inputs["train"], targets[train], c, inputs["val"], inputs["test"]
+        )
         validation[c] = mean_average_precision(targets[val], val_scores).micro
     best = max(candidates, key=lambda c: validation[c])
     return Probe(outputs[best], best, validation)
 
 
-def _one_vs_rest(
-    train: NDArray, targets: NDArray, c: float, *others: NDArray
-) -> list[NDArray[np.float64]]:
+def _one_vs_rest(train: NDArray, targets: NDArray, c: float, *others: NDArray) -> list[NDArray[np.float64]]:
     """Probabilities (sample, class) for each of ``others``."""
     columns: list[list[NDArray]] = [[] for _ in others]
     for target in targets.T:
-        if target.min() == target.max():  # the few labels have it always or never: only its frequency is known
+        if (
+            target.min() == target.max()
+        ):  # the few labels have it always or never: only its frequency is known
             frequency = (target.sum() + 0.5) / (len(target) + 1)
             for column, inputs in zip(columns, others, strict=True):
                 column.append(np.full(len(inputs), frequency))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from revisit.errors import RevisitError
 from revisit.evaluation.augment import draw, turn
-from revisit.evaluation.features import Images, batches, device, predict
+from revisit.evaluation.features import Images, batches, predict
 from revisit.evaluation.loop import Fit, fit, polynomial, shuffled
 from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 
@@ -74,8 +74,9 @@ def train_network(
 
     def loss(indices: NDArray) -> Tensor:
         symmetries = draw(turns, len(indices))
-        wanted = torch.from_numpy(labels(indices)).to(device())
-        return segmentation_loss(network(turn(images(indices), symmetries)), turn(wanted, symmetries))
+        inputs = turn(images(indices), symmetries)
+        wanted = turn(torch.from_numpy(labels(indices)).to(inputs.device), symmetries)
+        return segmentation_loss(network(inputs), wanted)
 
     def validate() -> float:
         return confusion(network, images, labels, val, classes).summary()["all"]["miou"]

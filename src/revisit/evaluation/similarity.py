@@ -6,15 +6,91 @@ year × year similarity of the pooled features, and the place × place similarit
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from revisit import stage
+from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
+from revisit.evaluation import scores, settings
+from revisit.evaluation.features import Reader, pooled_features
+from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
+from revisit.nets.encoder import load_encoder
+from revisit.training.device import choose_device, prepare
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``places``: how many test places to compare; ``threads``: of torch."""
+
+    places: int = 4
+    threads: int = 1
+
+
+def similarity(patches: Path, encoder: Path, given: dict[str, Any], out: Path) -> None:
+    """Write ``places`` (region, position, sample, years and their ``matrix``), ``between_places`` (their
+    matrix), and the means of both kinds without their diagonals.
+
+    Raises RevisitError for a store that is not yearly or too small, and an encoder of other scaling.
+    """
+    wanted = settings.read(Settings, given, "similarity")
+    device = choose_device()
+    prepare(device, wanted.threads)
+    store = PatchStore(patches)
+    if store.kind != "yearly":
+        raise RevisitError(f"{patches}: similarity needs a yearly store, this holds {store.kind!r}")
+    network = load_encoder(encoder, scaling=store.scaling, device=device)
+    chosen = evenly(store.indices("test"), wanted.places)
+    years = store.years(network.bands)
+    if len(years) < 2 or len(chosen) < 2:
+        raise RevisitError(
+            f"{patches}: similarity needs two years and two test places, "
+            f"there are {len(years)} and {len(chosen)}"
+        )
+    features = np.stack(
+        [
+            pooled_features(network, Reader(store, network.bands, device, y), network.bands, chosen)
+            for y in years
+        ],
+        axis=1,
+    )  # (place, year, dimension)
+    matrices = [cosine(of_place) for of_place in features]
+    between = cosine(features.mean(1))
+    places = [
+        {
+            "region": store.attrs["regions"][region],
+            "position": int(store.positions[sample]),
+            "sample": int(sample),
+            "years": list(years),
+            "matrix": matrix.tolist(),
+        }
+        for sample, region, matrix in zip(chosen, regions_of(store)[chosen], matrices, strict=True)
+    ]
+    within_mean = float(np.mean([off_diagonal(matrix) for matrix in matrices]))
+    between_mean = off_diagonal(between)
+    stage.log.info("cosine similarity: years of a place %.4f, places %.4f", within_mean, between_mean)
+    write_json(
+        out,
+        {
+            "places": places,
+            "between_places": between.tolist(),
+            "within_mean": within_mean,
+            "between_mean": between_mean,
+            "settings": given,
+            "sources": scores.sources(patches, store.attrs, [encoder]),
+        },
+    )
+
+
+def regions_of(store: PatchStore) -> NDArray[np.int16]:
+    """Number of each sample's region."""
+    return np.asarray(zarr.open_array(store.path / "region", mode="r")[:])
 
 
 def cosine(features: NDArray) -> NDArray[np.float64]:
@@ -22,3 +98,24 @@ def cosine(features: NDArray) -> NDArray[np.float64]:
     features = features.astype(np.float64)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
     return unit @ unit.T
+
+
+def off_diagonal(matrix: NDArray) -> float:
+    """Mean of a square matrix without its diagonal."""
+    return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
+
+
+def _work(arguments: argparse.Namespace) -> None:
+    similarity(arguments.patches, arguments.encoder, arguments.settings, arguments.out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--patches", required=True, type=Path, help="yearly patch store")
+    parser.add_argument("--encoder", required=True, type=Path, help="encoder.safetensors")
+    parser.add_argument("--out", required=True, type=Path, help="matrices (JSON)")
+    return stage.main(_work, parser, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

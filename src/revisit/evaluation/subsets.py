@@ -1,4 +1,4 @@
-"""Label subsets: which training samples keep their labels at a label fraction."""
+"""Subsets of samples: which keep their labels at a label fraction, which are shown."""
 
 import math
 
@@ -15,8 +15,15 @@ def labelled_subset(positions: NDArray, fraction: float, seed: int) -> NDArray[n
     nested: with one seed a larger fraction contains every smaller one. At least one place is kept.
     """
     if not 0 < fraction <= 1:
-        raise RevisitError(f"label_fractions: {fraction} is not in (0, 1]; give fractions such as 0.05 or 1.0")
+        raise RevisitError(
+            f"label_fractions: {fraction} is not in (0, 1]; give fractions such as 0.05 or 1.0"
+        )
     places = np.unique(positions)
     order = np.random.default_rng(seed).permutation(places)
     kept = order[: math.ceil(round(fraction * len(places), 6))]
     return np.flatnonzero(np.isin(positions, kept))
+
+
+def evenly(indices: NDArray, count: int) -> NDArray:
+    """Up to ``count`` of the indices, evenly from all."""
+    return indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]

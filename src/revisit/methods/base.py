@@ -40,7 +40,7 @@ class Method(nn.Module):
     ``trains``: False for a method that takes no step at all.
     """
 
-    keys: ClassVar[frozenset[str]] = frozenset({"encoder"})
+    keys: ClassVar[frozenset[str]] = frozenset({"encoder", "crop_pixels"})
     needs_series: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     encoder: Encoder

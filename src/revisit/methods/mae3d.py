@@ -5,9 +5,10 @@ decoder reconstructs every hidden (position, channel) cell.
 """
 
 import inspect
+import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from timm.models.vision_transformer import Block
@@ -58,28 +59,29 @@ class MAE3D(Method):
     """3DMAE with one of the four vertical masks.
 
     Settings: ``encoder`` (a channel-vit), ``decoder`` {dim, depth, heads}, ``mask_ratio`` of positions
-    (0.75), ``crop_pixels`` (the stored image). Reference scale: ViT-Base, decoder 512/8/16.
+    (0.75), ``crop_pixels`` (the whole stored image).
     """
 
     keys = frozenset({"encoder", "decoder", "mask_ratio", "crop_pixels"})
+    encoder: ChannelViT
 
     def __init__(self, settings: Mapping[str, Any], data: DataDescription, variant: Variant) -> None:
         super().__init__(settings, data)
         if not isinstance(self.encoder, ChannelViT):
             raise RevisitError("3dmae: encoder name must be channel-vit, which takes any set of channels")
-        self.vit = self.encoder
         self.vertical_mask = VerticalMask(variant, data.bands)
-        self.rows = self.crop_pixels // self.vit.patch_pixels
-        ratio = settings.get("mask_ratio", 0.75)
-        self.keep = int(self.rows**2 * (1 - ratio))
-        if not 0 < self.keep < self.rows**2:
-            raise RevisitError(f"3dmae: mask_ratio {ratio} keeps {self.keep} of {self.rows**2} positions")
+        self.mask_ratio = float(settings.get("mask_ratio", 0.75))
+        positions = (self.crop_pixels // self.encoder.patch_pixels) ** 2
+        if not 0 < self._keep(positions) < positions:
+            raise RevisitError(
+                f"3dmae: mask_ratio {self.mask_ratio} keeps {self._keep(positions)} of {positions} positions"
+            )
         decoder = required(settings, "decoder")
         try:
-            inspect.signature(Decoder).bind(self.vit, **decoder)
+            inspect.signature(Decoder).bind(self.encoder, **decoder)
         except TypeError as error:
             raise RevisitError(f"3dmae decoder: {error}; settings given: {sorted(decoder)}") from error
-        self.decoder = Decoder(self.vit, **decoder)
+        self.decoder = Decoder(self.encoder, **decoder)
 
     def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """``patches`` [B, N, C, p*p] float32, ``visible`` [B, N, C] bool, ``kept`` [B, K] positions."""
@@ -94,8 +96,49 @@ class MAE3D(Method):
         return {"loss": (error * hidden).sum() / hidden.sum()}
 
     def predict(self, views: dict[str, Tensor]) -> Tensor:
-        """Normalised pixels of all cells [B, N, C, p*p]; only visible cells reach the encoder."""
-        kept = views["kept"]
-        channels = views["visible"].shape[2]
-        visible = views["visible"].gather(1, kept[..., None].expand(-1, -1, channels))
-        ...
+        """Normalised pixels of all cells, [B, N, C, p*p]; only visible cells reach the encoder."""
+        patches, visible, kept = views["patches"], views["visible"], views["kept"]
+        sample = torch.arange(len(kept), device=kept.device)[:, None]
+        rows = math.isqrt(patches.shape[1])
+        code = position_code(rows, rows, self.encoder.feature_dim, kept.device)[kept]
+        tokens = self.encoder.embed(patches[sample, kept], visible=visible[sample, kept]) + code
+        tokens = self.encoder.norm(self.encoder.transform(tokens))
+        return self.decoder(tokens, kept, rows)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """As ``Method.reconstruct``; predictions get the true mean and deviation of their cell back."""
+        views = self._masked(images, generator)
+        patches, visible = views["patches"], views["visible"][..., None]
+        mean, deviation = cell_moments(patches)
+        predicted = self.predict(views).float() * deviation + mean
+        rows = math.isqrt(patches.shape[1])
+        return {
+            "input": unpatchify(patches, rows),
+            "masked": unpatchify(patches * visible, rows),
+            "reconstruction": unpatchify(torch.where(visible, patches, predicted), rows),
+        }
+
+    def _masked(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        patches = patchify(self.standardised(images), self.encoder.patch_pixels)
+        samples, positions = patches.shape[:2]
+        visible = self.vertical_mask.draw(samples, positions, generator)
+        kept = random_subset((samples, positions), self._keep(positions), generator)
+        in_space = torch.zeros_like(visible).scatter_(
+            1, kept[..., None].expand(-1, -1, visible.shape[2]), True
+        )
+        return {"patches": patches, "visible": visible & in_space, "kept": kept}
+
+    def _keep(self, positions: int) -> int:
+        return int(positions * (1 - self.mask_ratio))
+
+
+def cell_moments(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (unbiased variance, floored) of each cell's pixels, [..., 1] each."""
+    mean = patches.mean(-1, keepdim=True)
+    # torch.var_mean is ten times slower than this on short rows.
+    variance = (patches - mean).square().sum(-1, keepdim=True) / (patches.shape[-1] - 1)
+    return mean, (variance + VARIANCE_FLOOR).sqrt()
+
+
+METHODS = {f"3dmae-{variant}": partial(MAE3D, variant=variant) for variant in get_args(Variant)}

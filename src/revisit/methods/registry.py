@@ -4,7 +4,8 @@ Stages reach this file through ``importlib`` only, so that a new line here rerun
 method reruns that method: the workflow adds the digests of ``modules(...)`` to a pretraining job.
 """
 
-from collections.abc import Mapping
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -50,3 +51,11 @@ def describe() -> list[tuple[str, str, str]]:
         loaded = import_module(path)
         rows.append((name, loaded.SOURCE, loaded.CHOICES))
     return rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``revisit methods``: print them."""
+    ArgumentParser(prog="revisit methods", description="The pretraining methods.").parse_args(argv)
+    for name, source, choices in describe():
+        print(f"{name}\n  source:     {source}\n  our choice: {choices}")
+    return 0

@@ -9,23 +9,25 @@ vertical mask leaves at a position:
 | rc      | no                | yes                  | yes              |
 | rm+rc   | no                | yes                  | no               |
 | 3dm     | no                | yes                  | yes              |
+
+"Channels of both" means at least one of each: with two SAR channels, both may well stay beside some optical.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from revisit.data.modality import sensor_of
 from revisit.errors import RevisitError
 from revisit.methods.draws import random_mask
 
 Variant = Literal["rm", "rc", "rm+rc", "3dm"]
-SAR_BANDS = frozenset({"vv", "vh"})
 MAX_CHANNELS = 16  # the table of patterns has 2**channels rows
 
 
-class VerticalMask:
+class VerticalMask(nn.Module):
     """Draws what is visible at each position.
 
     "rm", random modality: one of the two modalities is dropped, each with probability 1/2.
@@ -38,8 +40,13 @@ class VerticalMask:
     RevisitError.
     """
 
+    patterns: Tensor
+    counts: Tensor
+    starts: Tensor
+
     def __init__(self, variant: Variant, bands: Sequence[str]) -> None:
-        sar = torch.tensor([band in SAR_BANDS for band in bands])
+        super().__init__()
+        sar = torch.tensor([sensor_of(band) == "sentinel-1" for band in bands])
         if sar.all() or not sar.any():
             if variant in ("rm", "rm+rc"):
                 raise RevisitError(
@@ -50,15 +57,15 @@ class VerticalMask:
         if len(bands) > MAX_CHANNELS:
             raise RevisitError(f"3dmae: takes {MAX_CHANNELS} channels at most, got {len(bands)}")
         self.variant = variant
-        self.channels = len(bands)
         # What rm leaves at a position where it acts, and where it does not.
         left = torch.stack([sar, ~sar, torch.ones_like(sar)])
         tables = [states[None] if variant == "rm" else _allowed(states, sar) for states in left]
-        self.patterns = torch.cat(tables)
-        self.counts = torch.tensor([len(table) for table in tables])
-        self.starts = self.counts.cumsum(0) - self.counts
+        counts = torch.tensor([len(table) for table in tables])
+        self.register_buffer("patterns", torch.cat(tables), persistent=False)
+        self.register_buffer("counts", counts, persistent=False)
+        self.register_buffer("starts", counts.cumsum(0) - counts, persistent=False)
         used = {"rm": [0, 1], "rm+rc": [0, 1], "rc": [2], "3dm": [0, 1, 2]}[variant]
-        if not self.counts[used].all():
+        if not counts[used].all():
             raise RevisitError(f"3dmae-{variant}: needs two channels of each modality, got {list(bands)}")
 
     def draw(self, samples: int, positions: int, generator: torch.Generator) -> Tensor:
@@ -71,9 +78,8 @@ class VerticalMask:
             left = torch.randint(0, 2, shape, generator=generator, device=device)
             if self.variant == "3dm":
                 left = torch.where(random_mask(shape, positions // 2, generator), left, both)
-        patterns, counts, starts = (table.to(device) for table in (self.patterns, self.counts, self.starts))
         uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
-        return patterns[starts[left] + (uniform * counts[left]).long()]
+        return self.patterns[self.starts[left] + (uniform * self.counts[left]).long()]
 
 
 def _allowed(left: Tensor, sar: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ class ChannelViT(Encoder):
         super().__init__(bands, image_pixels, patch_pixels, feature_dim=dim)
         if image_pixels % patch_pixels or dim % heads or dim % 4:
             raise RevisitError(
-                f"encoder channel-vit: {image_pixels} pixels must be a multiple of patch_pixels {patch_pixels}, "
-                f"and dim {dim} of heads {heads} and of 4"
+                f"encoder channel-vit: image_pixels {image_pixels} must be a multiple of patch_pixels "
+                f"{patch_pixels}, and dim {dim} one of heads {heads} and of 4"
             )
         self.settings = {"dim": dim, "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio}
         self.embedding = nn.Parameter(torch.empty(len(bands), patch_pixels**2, dim))
@@ -85,14 +85,15 @@ class ChannelViT(Encoder):
         ``patches`` [B, K, C, p*p]: pixels of K positions; ``channels``: which of the encoder's channels they
         are (None: all, in order); ``visible`` [B, K, C] bool: cells to be seen (None: all).
         """
-        weight, bias = self.embedding, self.channel_bias
-        if channels is not None:
-            weight, bias = weight[channels], bias[channels]
+        which = slice(None) if channels is None else list(channels)
+        weight, bias = self.embedding[which], self.channel_bias[which]
         if visible is None:
             return F.linear(patches.flatten(2), weight.flatten(0, 1).T, bias.sum(0))
         seen = visible.to(patches.dtype)
         # Masked cells become zeros, so one product embeds all channels; only biases of seen ones count.
-        return F.linear((patches * seen[..., None]).flatten(2), weight.flatten(0, 1).T) + F.linear(seen, bias.T)
+        return F.linear((patches * seen[..., None]).flatten(2), weight.flatten(0, 1).T) + F.linear(
+            seen, bias.T
+        )
 
     def transform(self, tokens: Tensor) -> Tensor:
         """The transformer blocks, without the last norm."""
@@ -104,7 +105,7 @@ class ChannelViT(Encoder):
         channels = self.channels(bands)
         self.check_images(images, channels)
         grid = images.shape[2] // self.patch_pixels, images.shape[3] // self.patch_pixels
-        tokens = self.embed(patchify(images, self.patch_pixels), None if bands is None else channels)
+        tokens = self.embed(patchify(images, self.patch_pixels), channels if bands else None)
         return self.transform(tokens + position_code(*grid, self.feature_dim, images.device))
 
 

@@ -6,6 +6,7 @@ the one written on the card. Only safetensors are read; pickles are never unpick
 """
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -32,9 +33,7 @@ class Encoder(nn.Module):
     ``feature_dim``: D below. ``card``: what is known of its training, None when untrained.
     """
 
-    def __init__(
-        self, bands: Sequence[str], image_pixels: int, patch_pixels: int, feature_dim: int
-    ) -> None:
+    def __init__(self, bands: Sequence[str], image_pixels: int, patch_pixels: int, feature_dim: int) -> None:
         super().__init__()
         if not bands or len(set(bands)) != len(bands):
             raise RevisitError(f"encoder: bands must be given, each once; got {list(bands)}")
@@ -65,7 +64,7 @@ class Encoder(nn.Module):
         return self.pooled(images, bands)
 
     def channels(self, bands: Sequence[str] | None = None) -> list[int]:
-        """Positions of ``bands`` among the encoder's own; raises RevisitError unless they are exactly those."""
+        """Positions of ``bands`` among the encoder's own; raises RevisitError unless they are all of them."""
         if bands is not None and tuple(bands) != self.bands:
             raise RevisitError(f"encoder: needs bands {list(self.bands)} in this order; got {list(bands)}")
         return list(range(len(self.bands)))
@@ -105,14 +104,18 @@ def build_encoder(architecture: Mapping[str, Any]) -> Encoder:
 def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) -> None:
     """Write weights and card.
 
-    ``card`` holds what the encoder cannot know (method, scaling, seed, …); its architecture, bands, token
-    and image size, format and fingerprint are added here.
+    ``card`` holds what the encoder cannot know (``scaling`` of its bands, method, seed, …); its
+    architecture, bands, token and image size, format and fingerprint are added here.
+    Raises RevisitError when the features are not finite.
     """
     folder = Path(folder)
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
     # Rebuilding before writing proves that the card describes this encoder, and measures on the CPU.
     twin = build_encoder(encoder.architecture())
     twin.load_state_dict(weights, strict=True)
+    marks = fingerprint(twin)
+    if not all(map(math.isfinite, marks)):
+        raise RevisitError(f"{folder}: the encoder's features are not finite; lower the learning rate")
     write_json(
         folder / CARD,
         {
@@ -122,7 +125,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) 
             "patch_pixels": encoder.patch_pixels,
             "image_pixels": encoder.image_pixels,
             "format": FORMAT,
-            "fingerprint": fingerprint(twin),
+            "fingerprint": marks,
         },
     )
     with atomic(folder / WEIGHTS) as aside:
@@ -151,13 +154,16 @@ def load_encoder(
     card = read_json(folder / CARD)
     if card.get("format") != FORMAT:
         raise RevisitError(f"{folder / CARD}: format {card.get('format')!r}, this version reads {FORMAT}")
+    if missing := sorted({"architecture", "fingerprint", "scaling"} - card.keys()):
+        raise RevisitError(f"{folder / CARD}: {missing} missing; pretrain again")
     encoder = build_encoder(card["architecture"])
     used = [encoder.bands[channel] for channel in encoder.channels(bands)]
     if scaling is not None:
         _check_scaling(folder, card["scaling"], scaling, used)
     _load_weights(encoder, file)
     expected, found = torch.tensor(card["fingerprint"]), torch.tensor(fingerprint(encoder))
-    if expected.shape != found.shape or (expected - found).norm() > FINGERPRINT_TOLERANCE * expected.norm():
+    same = expected.shape == found.shape
+    if not same or not (expected - found).norm() <= FINGERPRINT_TOLERANCE * expected.norm():
         raise RevisitError(f"{file}: its output on the test image is not the one on {CARD}; pretrain again")
     encoder.card = card
     return encoder.eval().to(device)

@@ -5,6 +5,7 @@ embedding by one learned vector.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -41,13 +42,11 @@ class SwinEncoder(Encoder):
             raise RevisitError(
                 f"encoder swin: heads {list(heads)} must be one a stage and divide widths {widths}"
             )
-        self.settings = {"dim": dim, "depths": list(depths), "heads": list(heads), "window": window}
+        self.dim, self.depths, self.heads, self.window = dim, tuple(depths), tuple(heads), window
         self.embedding = nn.Conv2d(len(bands), dim, patch_pixels, stride=patch_pixels)
         self.embedding_norm = nn.LayerNorm(dim)
         self.mask_token = nn.Parameter(torch.zeros(dim))
-        self.merges = nn.ModuleList(
-            PatchMerging(narrow, wide) for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.merges = nn.ModuleList(PatchMerging(narrow, wide) for narrow, wide in pairwise(widths))
         self.stages = nn.ModuleList(
             swin_blocks(widths[stage], heads[stage], depths[stage], self.grid(stage), window)
             for stage in range(len(depths))
@@ -62,7 +61,10 @@ class SwinEncoder(Encoder):
             "bands": list(self.bands),
             "image_pixels": self.image_pixels,
             "patch_pixels": self.patch_pixels,
-            **self.settings,
+            "dim": self.dim,
+            "depths": list(self.depths),
+            "heads": list(self.heads),
+            "window": self.window,
         }
 
     def grid(self, stage: int) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from timm.layers import DropPath
-from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
@@ -20,14 +19,19 @@ class SwinDecoder(nn.Module):
 
     def __init__(self, encoder: SwinEncoder, classes: int) -> None:
         super().__init__()
-        depths, heads = encoder.settings["depths"], encoder.settings["heads"]
-        dim, window = encoder.settings["dim"], encoder.settings["window"]
-        levels = list(reversed(range(len(depths) - 1)))
+        dim = encoder.dim
+        levels = list(reversed(range(len(encoder.depths) - 1)))
         widths = [dim * 2**level for level in levels]
         self.expand = nn.ModuleList(Expand(2 * width, factor=2, out=width) for width in widths)
         self.join = nn.ModuleList(nn.Linear(2 * width, width) for width in widths)
         self.stages = nn.ModuleList(
-            swin_blocks(dim * 2**level, heads[level], depths[level], encoder.grid(level), window)
+            swin_blocks(
+                dim * 2**level,
+                encoder.heads[level],
+                encoder.depths[level],
+                encoder.grid(level),
+                encoder.window,
+            )
             for level in levels
         )
         self.norm = nn.LayerNorm(dim)
@@ -70,13 +74,13 @@ class DualSwinUNet(nn.Module):
         self, encoder_a: SwinEncoder, encoder_b: SwinEncoder, classes: int, drop_path: float = 0.0
     ) -> None:
         super().__init__()
-        shapes = [{**e.settings, "pixels": (e.patch_pixels, e.image_pixels)} for e in (encoder_a, encoder_b)]
+        shapes = [{**encoder.architecture(), "bands": None} for encoder in (encoder_a, encoder_b)]
         if shapes[0] != shapes[1]:
             raise RevisitError(
                 f"dual swin-unet: the two encoders must be of one shape; got {shapes[0]} and {shapes[1]}"
             )
         self.encoder_a, self.encoder_b = encoder_a, encoder_b
-        widths = [encoder_a.settings["dim"] * 2**level for level in range(len(encoder_a.stages))]
+        widths = [encoder_a.dim * 2**level for level in range(len(encoder_a.depths))]
         self.fuse = nn.ModuleList(
             nn.Sequential(nn.Linear(2 * width, width), nn.LayerNorm(width)) for width in widths
         )
@@ -111,15 +115,11 @@ class Expand(nn.Module):
 
 
 def set_drop_path(encoders: Sequence[SwinEncoder], decoder: SwinDecoder, rate: float) -> None:
-    """Stochastic depth rising from 0 at the first encoder block to ``rate`` at the last, mirrored going up."""
-    depths = [len(blocks) for blocks in stages_of(encoders[0])]
+    """Stochastic depth rising from 0 at the first encoder block to ``rate`` at the last, mirrored upwards."""
+    depths = encoders[0].depths
     rates = torch.linspace(0, rate, sum(depths)).split(depths)
-    pairs = [pair for encoder in encoders for pair in zip(stages_of(encoder), rates, strict=True)]
-    pairs += zip(stages_of(decoder), reversed(rates[:-1]), strict=True)
+    pairs = [pair for encoder in encoders for pair in zip(encoder.stages, rates, strict=True)]
+    pairs += zip(decoder.stages, rates[-2::-1], strict=True)
     for blocks, values in pairs:
-        for block, value in zip(blocks, values.tolist(), strict=True):
+        for block, value in zip(blocks.children(), values.tolist(), strict=True):
             block.drop_path1, block.drop_path2 = DropPath(value), DropPath(value)
-
-
-def stages_of(part: SwinEncoder | SwinDecoder) -> list[list[SwinTransformerBlock]]:
-    return [list(stage) for stage in part.stages]

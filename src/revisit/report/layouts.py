@@ -99,7 +99,7 @@ def masking(table: pd.DataFrame) -> Layout:
         "masking",
         "Masking strategies: multi-label classification (talk, Table I)",
         (
-            f"{DIFFERENT_DATA} Whether Table I averages over labels or classes is not stated.",
+            f"{DIFFERENT_DATA} Table I does not say whether its mAP is micro or macro.",
             INTERVAL,
             COLLAPSED,
         ),
@@ -139,7 +139,8 @@ def _land_cover(table: pd.DataFrame, name: str, title: str, runs: list[tuple[str
                 for metric, (modality, method) in itertools.product(metrics, runs)
             }
             labels = ("metric", "data", "model")
-            blocks.append(ours.block(_heading(setting), setting, labels, rows, columns, unit=1.0, decimals=2))
+            heading = f"{_heading(setting)}; {', '.join(names.METRICS[metric] for metric in metrics)}"
+            blocks.append(ours.block(heading, setting, labels, rows, columns, unit=1.0, decimals=2))
     return Layout(name, title, (DIFFERENT_DATA, INTERVAL, COLLAPSED), blocks)
 
 
@@ -152,7 +153,7 @@ class _Cells:
         settings = set()
         self.runs = set()
         for row in table[table["experiment"] == experiment].to_dict("records"):
-            key = tuple(row[name] for name in CELL)
+            key = tuple({**row, "protocol": _merged(row["protocol"])}[name] for name in CELL)
             if key in self.rows:
                 raise RevisitError(
                     f"all.csv: experiment {experiment!r} gives {key} for two encoders or pretraining "
@@ -191,7 +192,12 @@ class _Cells:
 
 
 def _is_main(setting: Setting) -> bool:
-    return setting["protocol"] in published.PROTOCOLS and setting["label_fraction"] == 1.0
+    return setting["protocol"] == MAIN["protocol"] and setting["label_fraction"] == 1.0
+
+
+def _merged(protocol: str) -> str:
+    """Networks trained as a whole stand in one table, whether pretrained or not."""
+    return "fine-tune" if names.training(protocol) == names.training("fine-tune") else protocol
 
 
 def _setting_order(setting: Setting) -> tuple:
@@ -200,7 +206,9 @@ def _setting_order(setting: Setting) -> tuple:
 
 def _heading(setting: Setting) -> str:
     data = f"{setting['dataset']}: " if setting["dataset"] else ""
-    return f"{data}{setting['protocol']}, {100 * setting['label_fraction']:.4g} % of the labels"
+    return (
+        f"{data}{names.training(setting['protocol'])}, {100 * setting['label_fraction']:.4g} % of the labels"
+    )
 
 
 def to_csv(layout: Layout) -> str:

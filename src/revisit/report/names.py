@@ -31,6 +31,11 @@ METRICS = {
     "miou": "mIoU",
     "accuracy": "accuracy",
 }
+TRAINING = {  # what of the network learns from labels
+    "fine-tune": "whole network trained",
+    "supervised": "whole network trained",
+    "linear": "linear probe",
+}
 HEADLINE = {"multi-label": "micro_map", "segmentation": "miou"}  # the one metric a figure shows of a task
 
 
@@ -41,6 +46,10 @@ def method(slug: str) -> str:
 
 def modality(slug: str) -> str:
     return MODALITIES.get(slug, slug)
+
+
+def training(protocol: str) -> str:
+    return TRAINING.get(protocol, protocol)
 
 
 def rank(slug: str) -> tuple[int, str]:

@@ -24,7 +24,6 @@ class Reproduction:
     unit: float
 
 
-PROTOCOLS = ("fine-tune", "supervised")  # both tables train the whole network on labels
 REPRODUCED = {
     "masking": Reproduction(
         tables=("I_BigEarthNet-MM_finetuned",),
@@ -52,10 +51,11 @@ def lookup(cell: Mapping[str, Any]) -> tuple[float, str] | None:
     """The published value of a cell as a fraction and the table it stands in, or None where there is none.
 
     ``cell`` is a row of ours: experiment, method, modality, protocol, label_fraction, class and metric are
-    read. The works report all labels (``label_fraction`` 1) only.
+    read. Both works train the whole network, on all labels (``label_fraction`` 1).
     """
     reproduction = REPRODUCED.get(cell["experiment"])
-    if reproduction is None or cell["protocol"] not in PROTOCOLS or cell["label_fraction"] != 1.0:
+    whole = names.training(cell["protocol"]) == names.training("fine-tune")
+    if reproduction is None or not whole or cell["label_fraction"] != 1.0:
         return None
     theirs = (
         names.METHODS.get(cell["method"]),

@@ -39,7 +39,10 @@ def draw(logs: Sequence[Path], out: Path) -> None:
     for log in sorted(logs):
         collection, method, modality, seed = Encoder.of(log)
         table = reading.read_csv(log, ("step", "loss", "effective_rank"))
-        groups.setdefault((collection, method, modality), {})[seed] = table
+        if len(table):  # a method that takes no step has no curve
+            groups.setdefault((collection, method, modality), {})[seed] = table
+    if not groups:
+        raise RevisitError(f"{logs[0]}: no step logged, nor in the other logs; there is no curve to draw")
     order = sorted(groups, key=lambda key: (key[0], names.rank(key[1]), key[2]))
     columns = min(PANELS_A_ROW, len(order))
     rows = -(-len(order) // columns)
@@ -60,20 +63,25 @@ def draw(logs: Sequence[Path], out: Path) -> None:
 def _panel(loss: Axes, rank: Axes, seeds: dict[str, pd.DataFrame]) -> None:
     first = next(iter(seeds.values()))
     parts = [str(name) for name in first.columns if name not in NOT_PARTS]
-    for number, (seed, table) in enumerate(seeds.items()):
-        strength = 1.0 - 0.5 * number / max(len(seeds) - 1, 1) if len(seeds) > 1 else 1.0
+    for number, table in enumerate(seeds.values()):
+        strength = 1 - 0.5 * number / max(len(seeds) - 1, 1)
         for index, part in enumerate(["loss", *(parts if len(parts) > 1 else [])]):
-            label = None if number else {"loss": "total"}.get(part, part.replace("_", " "))
+            label = None if number else part.replace("_", " ")
             width = 1.6 if part == "loss" else 1.0
             curve = table.dropna(subset=[part])
             loss.plot(
-                curve["step"], curve[part], color=style.colour_of(index), lw=width, alpha=strength, label=label
+                curve["step"],
+                curve[part],
+                color=style.colour_of(index),
+                lw=width,
+                alpha=strength,
+                label=label,
             )
         known = table.dropna(subset=["effective_rank"])
-        rank.plot(known["step"], known["effective_rank"], color=style.REFERENCE, alpha=strength, label=seed)
+        rank.plot(known["step"], known["effective_rank"], color=style.REFERENCE, alpha=strength)
     if len(parts) > 1:
         loss.legend()
-    rank.set_ylim(bottom=0)
+    rank.set(xlim=loss.get_xlim(), ylim=(0, None))
     rank.set_xlabel("step")
 
 

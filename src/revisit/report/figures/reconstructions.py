@@ -18,7 +18,7 @@ SERIES = 2  # places shown of year series, three rows each
 
 
 def draw(arrays: Path, out: Path) -> None:
-    """Single dates (n, band, y, x): a row a place. Series (n, time, band, y, x): three rows a place, a column a year.
+    """Single dates (n, band, y, x): a row a place. Series (n, time, band, y, x): a column a year.
 
     Raises RevisitError where the arrays do not fit each other.
     """
@@ -40,42 +40,33 @@ def draw(arrays: Path, out: Path) -> None:
 
 
 def _single(images: dict[str, NDArray], bands: tuple[str, ...], out: Path) -> None:
-    kinds = []
-    if {"red", "green", "blue"} <= set(bands):
-        kinds.append(("red, green, blue", [bands.index(name) for name in ("red", "green", "blue")]))
-    kinds += [(name.upper(), [bands.index(name)] * 3) for name in ("vv",) if name in bands]
+    kinds = [style.composite(bands)]
+    if "vv" in bands and kinds[0][0] != "VV":
+        kinds.append(("VV", [bands.index("vv")] * 3))
     count = min(SAMPLES, len(images["input"]))
-    with style.figure(out, 1.5 * 3 * len(kinds) + 0.2, 1.5 * count + 0.5) as figure:
+    with style.figure(out, 4.5 * len(kinds) + 0.2, 1.5 * count + 0.5) as figure:
         panels = figure.subfigures(1, len(kinds), squeeze=False)[0]
         for panel, (title, shown) in zip(panels, kinds, strict=True):
             panel.suptitle(title, fontsize=9)
             axes = panel.subplots(count, 3, squeeze=False)
             for sample, part in np.ndindex(count, 3):
-                image = images[PARTS[part]][sample][shown]
-                _show(axes[sample, part], image, images["input"][sample][shown])
-                if sample == 0:
-                    axes[0, part].set_title(PARTS[part], fontweight="normal")
+                of_sample = images[PARTS[part]][sample][shown]
+                title = "" if sample else PARTS[part]
+                style.show(axes[sample, part], of_sample, images["input"][sample][shown], title)
 
 
 def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str], out: Path) -> None:
-    colour = {"red", "green", "blue"} <= set(bands)
-    shown = [bands.index(name) for name in ("red", "green", "blue")] if colour else [0, 0, 0]
+    _, shown = style.composite(bands)
     count = min(SERIES, len(images["input"]))
-    with style.figure(out, 1.2 * len(times) + 0.6, (3 * 1.25) * count + 0.3) as figure:
+    with style.figure(out, 1.2 * len(times) + 0.6, 3.8 * count + 0.3) as figure:
         axes = figure.subplots(3 * count, len(times), squeeze=False)
         for sample, part, time in np.ndindex(count, 3, len(times)):
             panel = axes[3 * sample + part, time]
-            reference = np.concatenate([*images["input"][sample][:, shown]], axis=-1)
-            _show(panel, images[PARTS[part]][sample, time][shown], reference)
+            all_years = np.concatenate([*images["input"][sample][:, shown]], axis=-1)
+            image = images[PARTS[part]][sample, time][shown]
+            style.show(panel, image, all_years, "" if part else times[time])
             if time == 0:
                 panel.set_ylabel(PARTS[part])
-            if part == 0:
-                panel.set_title(times[time], fontweight="normal")
-
-
-def _show(axes, image: NDArray, reference: NDArray) -> None:  # type: ignore[no-untyped-def]
-    axes.imshow(np.moveaxis(style.stretch(image, reference), 0, -1))
-    style.clean(axes)
 
 
 def build_from_arguments(arguments: argparse.Namespace) -> None:

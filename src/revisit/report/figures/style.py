@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ PUBLISHED = "#000000"
 LAND_COVER = {"Build-up": "#e8262a", "Cropland": "#f096ff", "Water": "#0064c8", "Others": "#b9cf9a"}
 NO_LABEL = "#ffffff"
 
-SHEET = {
+SHEET: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
@@ -54,9 +55,9 @@ def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def class_colours(classes: tuple[str, ...]) -> ListedColormap:
+def class_colours(classes: tuple[str, ...]) -> list[str]:
     """Colours of class numbers 0..n-1; a class without a set colour takes the next of the palette."""
-    return ListedColormap([LAND_COVER.get(name, colour_of(i)) for i, name in enumerate(classes)], "classes")
+    return [LAND_COVER.get(name, colour_of(number)) for number, name in enumerate(classes)]
 
 
 def stretch(image: NDArray, reference: NDArray | None = None) -> NDArray[np.float64]:
@@ -66,18 +67,24 @@ def stretch(image: NDArray, reference: NDArray | None = None) -> NDArray[np.floa
     return np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1)
 
 
-def picture(image: NDArray, bands: tuple[str, ...], reference: NDArray | None = None) -> NDArray[np.float64]:
-    """(y, x, 3) to show of a standardised (band, y, x) image: red-green-blue where it has them, else VV grey."""
-    wanted = ("red", "green", "blue")
-    shown = [bands.index(name) for name in wanted] if set(wanted) <= set(bands) else [0, 0, 0]
-    return np.moveaxis(stretch(image[shown], None if reference is None else reference[shown]), 0, -1)
+def composite(bands: tuple[str, ...]) -> tuple[str, list[int]]:
+    """Name and band numbers to show of an image: red-green-blue, else VV or its first band in grey."""
+    if {"red", "green", "blue"} <= set(bands):
+        return "red, green, blue", [bands.index(name) for name in ("red", "green", "blue")]
+    shown = "vv" if "vv" in bands else bands[0]
+    return shown.upper(), [bands.index(shown)] * 3
 
 
-def clean(axes: object, title: str = "") -> None:
-    """An axes that holds an image: no ticks, no frame, no grid."""
-    axes.set(xticks=[], yticks=[])  # type: ignore[attr-defined]
-    axes.grid(False)  # type: ignore[attr-defined]
-    for spine in axes.spines.values():  # type: ignore[attr-defined]
-        spine.set_visible(False)
+def show(axes: Axes, image: NDArray, reference: NDArray | None = None, title: str = "") -> None:
+    """Show three bands (3, y, x) as colours, stretched like ``reference``; no ticks, no frame."""
+    axes.imshow(np.moveaxis(stretch(image, reference), 0, -1))
+    bare(axes, title)
+
+
+def bare(axes: Axes, title: str = "") -> None:
+    """An axes that holds an image: no ticks, frame or grid."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
     if title:
-        axes.set_title(title)  # type: ignore[attr-defined]
+        axes.set_title(title, fontweight="normal", fontsize=8)

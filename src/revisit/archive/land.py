@@ -1,0 +1,302 @@
+"""The ground truth: what covers every pixel in every year, and what sets pixels of one kind apart.
+
+Water, coast, river and natural vegetation come from noise; the rest is parcels with crop rotations,
+in blocks of one direction. Towns grow parcel by parcel, forest stands are felled and grow again, some
+parcels change between crop and grass.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from revisit.archive.biomes import Biome
+from revisit.archive.kinds import CODES, number
+from revisit.archive.noise import Field, Shape, cells, fractal, spread, stream
+
+FIRST_YEAR, LAST_YEAR = 2015, 2022  # towns have their first and last size here
+Mask = NDArray[np.bool_]
+Kinds = NDArray[np.uint8]
+NEVER = 9999.0
+
+
+@dataclass(frozen=True)
+class Parcels:
+    """Fields of one owner and crop: numbers (y, x), and their places along and across the block's rows."""
+
+    numbers: NDArray[np.int32]
+    along: Field
+    across: Field
+    border: Mask
+
+    @property
+    def count(self) -> int:
+        return int(np.max(self.numbers)) + 1
+
+    def mean(self, field: Field) -> Field:
+        """Mean of a field over every parcel, on the pixels."""
+        flat = self.numbers.ravel()
+        total = np.bincount(flat, weights=field.ravel(), minlength=self.count)
+        return (total / np.bincount(flat, minlength=self.count)).astype(np.float32)[self.numbers]
+
+
+class Land:
+    """A piece of land, (rows, columns) pixels of 10 m.
+
+    Fixed fields, all (y, x): ``timing`` (days a calendar comes later), ``vigour`` (factor on green
+    canopy), ``soil`` (factor on ground reflectance), ``tint`` and ``moist`` (deviation of colour and
+    of water content, about standard normal), ``grain`` (standard normal from pixel to pixel),
+    ``low`` (0 to 1, wetter ground), ``slope_east``, ``slope_south`` (rise per metre).
+    """
+
+    def __init__(self, shape: Shape, biome: Biome, *key: object) -> None:
+        self.shape, self.biome, self.key = shape, biome, key
+        rng = stream(*key, "land")
+        relief = fractal(shape, rng, 150, 3.4)
+        height = relief * 60 * biome.relief  # metres
+        self.slope_south, self.slope_east = (
+            g.astype(np.float32) / 10 for g in np.gradient(spread(height, 2))
+        )
+        self.low = _rank(-relief)
+
+        water = self._water(rng, relief)
+        parcels = self._parcels(rng)
+        score, towns = self._towns(rng, water, parcels)
+        self._built_in = self._growth(rng, score, water, parcels)
+        self._town_kinds = towns
+        self._nature, self._felled_in = self._natural(rng, water, score, relief, parcels)
+        self._parcels_map = parcels
+        self._farming(rng, parcels)
+        self._road = self._roads(rng) & (water != number("sea")) & (water != number("lake"))
+
+        stands, centres = cells(shape, rng, 14, warp=3)
+        stand = rng.standard_normal((4, len(centres))).astype(np.float32)[:, stands]
+        parcel = rng.standard_normal((4, parcels.count)).astype(np.float32)[:, parcels.numbers]
+        own = np.where(self._nature == 255, parcel, stand)  # parcels differ from each other, stands too
+        wide = [fractal(shape, rng, 60) for _ in range(4)]
+        self.timing = np.round(9 * own[0] + 4 * wide[0]).astype(np.int16)
+        self.vigour = np.exp(0.16 * own[1] + 0.1 * wide[1] + 0.05 * fractal(shape, rng, 8, 2)).astype(
+            np.float32
+        )
+        self.soil = (biome.soil_brightness * np.exp(0.16 * own[2] + 0.16 * wide[2])).astype(np.float32)
+        self.tint = 0.8 * own[3] + 0.6 * wide[3]
+        self.moist = 0.7 * own[0] + 0.7 * fractal(shape, rng, 25)
+        self.grain = spread(rng.standard_normal(shape, dtype=np.float32), 0.45)
+        self.grain /= self.grain.std()
+
+    def cover(self, year: int) -> NDArray[np.uint8]:
+        """WorldCover codes of a year, (y, x)."""
+        return CODES[self.kinds(year)]
+
+    @lru_cache(maxsize=2)  # noqa: B019 - a land lives as long as the program
+    def kinds(self, year: int) -> Kinds:
+        """Kinds of surface in the summer of a year, (y, x): indices into ``kinds.NAMES``."""
+        kinds = np.where(self._nature == 255, self._crops(year)[self._parcels_map.numbers], self._nature)
+        hedge = self._hedges & (self._nature == 255)
+        kinds[hedge] = self._hedge_kind
+        age = year - self._felled_in
+        kinds[(age >= 0) & (age < 2)] = number("clear-cut")
+        kinds[(age >= 2) & (age < 12)] = number("young trees")
+        built = self._built_in <= year
+        kinds[built] = self._town_kinds[built]
+        kinds[self._road] = number("street")
+        return kinds.astype(np.uint8)
+
+    def _water(self, rng: np.random.Generator, relief: Field) -> Kinds:
+        """Sea, river and lakes; 255 elsewhere."""
+        water = np.full(self.shape, 255, dtype=np.uint8)
+        rows, columns = self.shape
+        y, x = np.mgrid[:rows, :columns].astype(np.float32)
+        angle = rng.uniform(0, 2 * np.pi)
+        ramp = ((x - columns / 2) * np.cos(angle) + (y - rows / 2) * np.sin(angle)) / max(rows, columns)
+        if self.biome.coast:
+            sea = ramp + 0.07 * fractal(self.shape, rng, 110, 3)
+            water[_longest(_top(sea, self.biome.coast))] = number("sea")
+        if self.biome.river:
+            across = (x - columns / 2) * np.sin(angle) - (y - rows / 2) * np.cos(angle)
+            course = across - rng.uniform(-0.22, 0.22) * rows + 28 * fractal(self.shape, rng, 70, 4)
+            width = rng.uniform(3.5, 6) * (1 + 0.25 * fractal(self.shape, rng, 50, 4))
+            steep = np.hypot(*np.gradient(course))
+            river = _longest(np.abs(course) < width / 2 * np.maximum(steep, 0.3))
+            water[river & (water == 255)] = number("river")
+        lakes = _top(-relief + 0.35 * fractal(self.shape, rng, 40, 3), self.biome.lakes + 0.006)
+        water[lakes & (water == 255)] = number("lake")
+        return water
+
+    def _parcels(self, rng: np.random.Generator) -> Parcels:
+        """Blocks of one direction cut into rows of parcels of unequal width and length."""
+        blocks, centres = cells(self.shape, rng, 62, warp=2.5)
+        count = len(centres)
+        main = rng.uniform(0, np.pi)
+        turn = main + rng.choice([0, 0.12, -0.15, 0.5, np.pi / 2], count) + rng.normal(0, 0.05, count)
+        narrow = rng.uniform(*self.biome.parcel_pixels, count)
+        long = narrow * rng.uniform(1.4, 3.2, count)
+        y, x = np.mgrid[: self.shape[0], : self.shape[1]]
+        dy, dx = y - centres[blocks, 0], x - centres[blocks, 1]
+        along = dx * np.cos(turn)[blocks] + dy * np.sin(turn)[blocks]
+        across = dy * np.cos(turn)[blocks] - dx * np.sin(turn)[blocks]
+        row = np.floor((across + 1.8 * np.sin(across / 9 + blocks)) / narrow[blocks])
+        stagger = 7.3 * np.sin(12.9 * row + blocks)
+        piece = np.floor((along + stagger + 3 * np.sin(along / 11 + 2.1 * row)) / long[blocks])
+        key = (
+            (blocks.astype(np.int64) << 32)
+            + (row.astype(np.int64) + 5000 << 16)
+            + piece.astype(np.int64)
+            + 5000
+        )
+        numbers = np.unique(key, return_inverse=True)[1].reshape(self.shape).astype(np.int32)
+        border = np.zeros(self.shape, dtype=bool)
+        border[:, 1:] |= numbers[:, 1:] != numbers[:, :-1]
+        border[1:] |= numbers[1:] != numbers[:-1]
+        return Parcels(numbers, along.astype(np.float32), across.astype(np.float32), border)
+
+    def _towns(self, rng: np.random.Generator, water: Kinds, parcels: Parcels) -> tuple[Field, Kinds]:
+        """How urban a place is, and what stands there once it is built up."""
+        rows, columns = self.shape
+        dry = water == 255
+        count = max(2, round(rows * columns / 65_000))
+        score = np.full(self.shape, -np.inf, dtype=np.float32)
+        y, x = np.mgrid[:rows, :columns].astype(np.float32)
+        places = np.argwhere(ndimage.binary_erosion(dry, iterations=6))
+        for centre in places[rng.choice(len(places), min(count, len(places)), replace=False)]:
+            size = rng.uniform(0.35, 1) ** 1.5 * 60
+            score = np.maximum(score, 1 - np.hypot(y - centre[0], x - centre[1]) / size)
+        score += 0.25 * fractal(self.shape, rng, 30, 2.5)
+
+        lane, house = parcels.along, parcels.across
+        centre_town = parcels.mean(score) > 0.35
+        works = (rng.random(parcels.count) < 0.16)[parcels.numbers] & ~centre_town
+        street = (np.mod(lane, 17) < 1) | (np.mod(house, 9) < 1) | parcels.border
+        front = (np.mod(house, 9) < 3) | (np.mod(house, 9) > 7)
+        chance = rng.random(self.shape, dtype=np.float32)
+        roofed = chance < np.where(centre_town, 0.8, np.where(front, 0.62, 0.16))
+        red = rng.random(parcels.count)[parcels.numbers] < self.biome.roofs["red roofs"]
+        kinds = np.where(roofed, np.where(red, number("red roofs"), number("grey roofs")), number("yard"))
+        kinds[~roofed & (chance > 0.93)] = number(next(iter(self.biome.forest_kinds)))
+        hall = (np.mod(lane, 13) > 2) & (np.mod(house, 8) > 2)
+        kinds = np.where(works, np.where(hall, number("bright roofs"), number("street")), kinds)
+        dull = works & hall & (rng.random(parcels.count) < 0.5)[parcels.numbers]
+        kinds[dull] = number("grey roofs")
+        kinds[street & ~(works & hall)] = number("street")
+        park = (rng.random(parcels.count) < 0.07)[parcels.numbers] & ~works
+        kinds[park] = number(next(iter(self.biome.grass_kinds)))
+        wood = park & (fractal(self.shape, rng, 5, 2) > 0.5)
+        kinds[wood] = number(next(iter(self.biome.forest_kinds)))
+        return score, kinds.astype(np.uint8)
+
+    def _growth(self, rng: np.random.Generator, score: Field, water: Kinds, parcels: Parcels) -> Field:
+        """Year from which a pixel is part of a town: whole parcels, the most urban ones first."""
+        luck = 0.25 * rng.standard_normal(parcels.count) + 2.0 * (
+            rng.random(parcels.count) < 0.012
+        )  # hamlets
+        urban = parcels.mean(score) + luck.astype(np.float32)[parcels.numbers]
+        dry = water == 255
+        order = np.argsort(-urban[dry], kind="stable")
+        place = np.empty(order.size)
+        place[order] = np.arange(order.size) / order.size  # share of the land built before this pixel
+        start, end = self.biome.built
+        year = np.full(self.shape, NEVER)
+        year[dry] = FIRST_YEAR + (place - start) / (end - start) * (LAST_YEAR - FIRST_YEAR)
+        year[dry & (year < FIRST_YEAR)] = 0
+        year = parcels.mean(year.astype(np.float32))
+        year[year > LAST_YEAR] = NEVER
+        year[~dry] = NEVER
+        return year
+
+    def _natural(
+        self, rng: np.random.Generator, water: Kinds, score: Field, relief: Field, parcels: Parcels
+    ) -> tuple[Kinds, Field]:
+        """Water, forest, shrub, wetland and bare ground; 255 where parcels are. And the year of felling."""
+        biome, nature = self.biome, water.copy()
+        wet = ndimage.distance_transform_edt(water == 255)
+        shore = ndimage.distance_transform_edt(water != number("sea")) if biome.coast else wet
+        urban = np.clip(score, -2, 1)
+        rough = fractal(self.shape, rng, 45, 3)
+        wild = {
+            "bare": fractal(self.shape, rng, 22, 3) - 0.4 * urban,
+            "wetland": 0.9 * fractal(self.shape, rng, 25, 3) - relief - 0.5 * np.log1p(wet),
+            "forest": parcels.mean(rough) + 0.6 * rough + 0.5 * relief - 0.3 * urban,
+            "shrub": fractal(self.shape, rng, 18, 3) + 0.6 * rough + 0.3 * relief,
+        }
+        if biome.coast:  # beaches and dunes follow the shore
+            wild["bare"] = 0.8 * wild["bare"] - shore / 5
+        for name, field in wild.items():
+            free = nature == 255
+            taken = _top(np.where(free, field, -np.inf), getattr(biome, name) * np.mean(water == 255))
+            shares = getattr(biome, f"{name}_kinds")
+            kind = _choose(shares, _rank(fractal(self.shape, rng, 30, 3)))
+            nature[taken & free] = kind[taken & free]
+
+        stands, centres = cells(self.shape, rng, 16, warp=3)
+        first, last = 2004, 2026  # years of felling
+        cut = rng.random(len(centres)) < biome.clear_cuts * (last - first)
+        felled = np.where(cut, rng.integers(first, last, len(centres)), NEVER)[stands]
+        felled[CODES[np.where(nature == 255, 0, nature)] != 10] = NEVER
+        felled[nature == 255] = NEVER
+        return nature, felled.astype(np.float32)
+
+    def _farming(self, rng: np.random.Generator, parcels: Parcels) -> None:
+        """What every parcel is used for, until which year, and its borders."""
+        count, biome = parcels.count, self.biome
+        use = rng.random(count)
+        grass, planted = biome.grass_parcels, biome.planted_parcels
+        self._grass = _choose(biome.grass_kinds, rng.random(count))
+        self._planted = _choose(biome.planted_kinds or biome.grass_kinds, rng.random(count))
+        self._use = np.where(use < grass, 0, np.where(use < grass + planted, 1, 2))
+        self._turns_in = np.where(
+            rng.random(count) < 0.16, rng.integers(FIRST_YEAR + 1, LAST_YEAR + 1, count), 9999
+        )
+        self._phase = rng.integers(0, 1000, count)
+        hedged = rng.random(count) < 0.3
+        self._hedges = parcels.border & hedged[parcels.numbers]
+        self._hedge_kind = number("broadleaf forest" if biome.planted_kinds else "young trees")
+
+    def _crops(self, year: int) -> Kinds:
+        """Kind on every parcel in a year."""
+        rotation = np.array([number(name) for name in self.biome.rotation], dtype=np.uint8)
+        crop = rotation[(year + self._phase) % len(rotation)]
+        turned = year >= self._turns_in
+        use = np.where(turned & (self._use != 1), 2 - self._use, self._use)
+        return np.choose(use, [self._grass, self._planted, crop]).astype(np.uint8)
+
+    def _roads(self, rng: np.random.Generator) -> Mask:
+        """Two roads that wind across the land."""
+        rows, columns = self.shape
+        y, x = np.mgrid[:rows, :columns].astype(np.float32)
+        road = np.zeros(self.shape, dtype=bool)
+        for turn in (0.3, 1.9):
+            angle = rng.uniform(0, 0.8) + turn
+            course = (x - columns / 2) * np.cos(angle) + (y - rows / 2) * np.sin(angle)
+            course += rng.uniform(-0.3, 0.3) * rows + 22 * fractal(self.shape, rng, 120, 4)
+            road |= _longest(np.abs(course) < 0.7 * np.maximum(np.hypot(*np.gradient(course)), 0.3))
+        return road
+
+
+def _rank(field: Field) -> Field:
+    """Uniform ranks from 0 to 1."""
+    ranks = np.empty(field.size, dtype=np.float32)
+    ranks[np.argsort(field, axis=None, kind="stable")] = np.linspace(0, 1, field.size, dtype=np.float32)
+    return ranks.reshape(field.shape)
+
+
+def _longest(mask: Mask) -> Mask:
+    """The largest connected part of a mask."""
+    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count else mask
+
+
+def _top(field: Field, share: float) -> Mask:
+    """Where a field is among the highest ``share`` of all pixels."""
+    if share <= 0:
+        return np.zeros(field.shape, dtype=bool)
+    return (
+        field > np.partition(field, int((1 - share) * field.size), axis=None)[int((1 - share) * field.size)]
+    )
+
+
+def _choose(shares: dict[str, float], ranks: NDArray[np.floating]) -> Kinds:
+    """Kinds by shares from uniform ranks."""
+    edges = np.cumsum(list(shares.values()))[:-1]
+    return np.array([number(name) for name in shares], dtype=np.uint8)[np.searchsorted(edges, ranks)]

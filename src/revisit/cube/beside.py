@@ -1,0 +1,21 @@
+"""What lies beside every cube: a contact sheet, a GeoTIFF that any GIS opens, and its STAC Item."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from revisit.cube.contract import open_cube
+from revisit.cube.item import Link, item_id, item_path, write_item
+from revisit.cube.quicklook import contact_sheet, median_image
+
+
+def write_beside(path: str | Path, sheet: str | Path, sources: Sequence[Link]) -> None:
+    """Draw and describe the cube at ``path``: ``sheet`` (PNG), and .tif and .json of the cube's own name."""
+    cube = open_cube(path)
+    contact_sheet(cube, sheet)
+    median_image(cube, Path(path).with_suffix(".tif"))
+    write_item(cube, path, sources)
+
+
+def cube_link(path: str | Path) -> Link:
+    """The cube at ``path`` as the source of another."""
+    return Link(item_id(open_cube(path)), item_path(path))

@@ -1,0 +1,58 @@
+"""How alike an encoder finds the years of a place: one matrix a place, and one between places."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from revisit import files, stage
+from revisit.errors import RevisitError
+from revisit.report.figures import style
+
+PLACES = 4
+
+
+def draw(matrices: Path, out: Path) -> None:
+    """Cosine similarities as heat maps, all places' years on one colour scale, the places on their own."""
+    content = files.read_json(matrices)
+    if missing := [key for key in ("years", "places", "between") if key not in content]:
+        raise RevisitError(f"{matrices}: key {missing[0]!r} is missing; rerun the similarity")
+    years = [str(year) for year in content["years"]]
+    places = content["places"][:PLACES]
+    of_years = [np.asarray(place["matrix"], float) for place in places]
+    between = np.asarray(content["between"], float)
+    with style.figure(out, 2.4 * (len(places) + 1) + 1.0, 2.7) as figure:
+        axes = figure.subplots(1, len(places) + 1)
+        lowest = min(float(matrix.min()) for matrix in of_years)
+        for number, (panel, place, matrix) in enumerate(zip(axes, places, of_years, strict=False)):
+            image = panel.imshow(matrix, vmin=lowest, vmax=1, cmap="viridis")
+            panel.set_title(f"#{number + 1} (position {place['position']})")
+            _ticks(panel, years)
+        figure.colorbar(image, ax=axes[:-1], label="cosine similarity", pad=0.01, shrink=0.8)
+        image = axes[-1].imshow(between, vmax=1, cmap="cividis")
+        axes[-1].set_title("different places")
+        _ticks(axes[-1], [f"#{number + 1}" for number in range(len(between))])
+        figure.colorbar(image, ax=axes[-1], shrink=0.8)
+
+
+def _ticks(axes: Axes, labels: list[str]) -> None:
+    axes.set_xticks(range(len(labels)), labels, rotation=90)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.grid(False)
+
+
+def build_from_arguments(arguments: argparse.Namespace) -> None:
+    draw(arguments.matrices, arguments.out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--matrices", type=Path, required=True, help="similarity JSON of one encoder")
+    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
+    return stage.main(build_from_arguments, parser, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

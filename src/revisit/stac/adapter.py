@@ -1,0 +1,200 @@
+"""From a STAC item, as any of the providers writes it, to one scene record that all later stages read.
+
+The record is a scene of the download manifest: identity, orbit, processing baseline, and for each band
+its asset with unit, scale and offset. Catalogues spell all of these differently, and the offset that
+Sentinel-2 reflectance carries since processing baseline 04.00 (January 2022) is stated, applied,
+stated though applied, or not mentioned, depending on the provider (`offset_rule` in providers.yaml).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from revisit.errors import RevisitError
+from revisit.stac.providers import BANDS, Source
+from revisit.stac.query import instant, span
+
+Item = dict[str, Any]
+CLASS_BANDS = ("scl", "map")
+OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
+APPLIED = "earthsearch:boa_offset_applied"
+
+
+def wanted(sensor: str, bands: Sequence[str] | None) -> list[str]:
+    """The bands to fetch: those asked for and, for Sentinel-2, the scene classification that masks them."""
+    if sensor == "worldcover" or not bands:
+        bands = BANDS[sensor]
+    if unknown := sorted(set(bands) - set(BANDS[sensor])):
+        raise RevisitError(f"bands: {sensor} has no {', '.join(unknown)}; it has {', '.join(BANDS[sensor])}")
+    return list(dict.fromkeys([*bands, *(["scl"] if sensor == "sentinel-2" else [])]))
+
+
+def scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
+    """The scene record of an item; raises RevisitError where a band or what it hangs on is missing."""
+    properties = item["properties"]
+    level = baseline(item)
+    described = {band: _band(item, source, band, level) for band in bands}
+    rules = {entry.pop("offset_rule") for entry in described.values()} - {None}
+    return {
+        "id": item["id"],
+        "datetime": moment(item),
+        "platform": _lower(properties.get("platform")),
+        "relative_orbit": relative_orbit(item),
+        "orbit_state": _lower(properties.get("sat:orbit_state")),
+        "processing_baseline": level,
+        "tile": tile(item),
+        "offset_rule": "; ".join(sorted(rules)) or "none",
+        "geolocation": source.geolocation,
+        "epsg": None if source.geolocation == "gcp" else epsg(item),
+        "bands": described,
+    }
+
+
+def moment(item: Item) -> str:
+    """Acquisition, or start of the period, in UTC: ``2023-04-02T10:30:21Z``, with any fraction."""
+    return span(item)[0].isoformat().replace("+00:00", "Z")
+
+
+def tile(item: Item) -> str | None:
+    """MGRS tile such as ``31UFS``, or another grid's cell; None where there is no grid."""
+    properties = item["properties"]
+    name = properties.get("s2:mgrs_tile") or str(properties.get("grid:code") or "").rpartition("-")[2]
+    match = re.search(r"_T(\d\d[A-Z]{3})_", item["id"])
+    return name or (match.group(1) if match else None)
+
+
+def baseline(item: Item) -> str | None:
+    """Processing baseline such as ``05.11``; None where the item states none."""
+    properties = item["properties"]
+    text = properties.get("s2:processing_baseline") or properties.get("processing:version")
+    if re.fullmatch(r"\d\d\.\d\d", str(text)):
+        return str(text)
+    match = re.search(r"_N(\d\d)(\d\d)_", f"{properties.get('s2:product_uri')} {item['id']}")
+    return f"{match.group(1)}.{match.group(2)}" if match else None
+
+
+def relative_orbit(item: Item) -> int | None:
+    properties = item["properties"]
+    if properties.get("sat:relative_orbit") is not None:
+        return int(properties["sat:relative_orbit"])
+    match = re.search(r"_R(\d{3})_", f"{properties.get('s2:product_uri')} {item['id']}")
+    return int(match.group(1)) if match else None
+
+
+def epsg(item: Item) -> int | None:
+    """The projection's code, wherever the projection extension's versions put it."""
+    for place in (item["properties"], *item["assets"].values()):
+        code = place.get("proj:epsg") or str(place.get("proj:code") or "").partition("EPSG:")[2]
+        if code:
+            return int(code)
+    return None
+
+
+def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, Any]]:
+    """Name and asset of a band: by the provider's definition, else the finest one of that common name."""
+    assets = item["assets"]
+    name = source.assets.get(band, band)
+    if name in assets:
+        return name, assets[name]
+    named = [
+        (asset.get("gsd", 0), key)
+        for key, asset in assets.items()
+        for part in (*asset.get("bands", ()), *asset.get("eo:bands", ()))
+        if band in (part.get("eo:common_name"), part.get("common_name"))
+    ]
+    if not named:
+        raise RevisitError(
+            f"{source.provider}: item {item['id']} has no asset for band {band!r}, "
+            f"only {', '.join(sorted(assets))}"
+        )
+    return min(named)[1], assets[min(named)[1]]
+
+
+def drop_duplicates(items: Iterable[Item]) -> list[Item]:
+    """One item an acquisition, by time and id: of several processings the highest baseline, then the newest.
+
+    An acquisition is tile, platform, relative orbit and day; without a tile, platform and moment.
+    A tile that two data strips share is there once a strip, and both are kept.
+    """
+    acquisitions: dict[tuple[Any, ...], list[Item]] = {}
+    for item in items:
+        where, when = tile(item), moment(item)
+        key = (
+            where,
+            _lower(item["properties"].get("platform")),
+            relative_orbit(item),
+            when[:10] if where else when,
+        )
+        acquisitions.setdefault(key, []).append(item)
+    kept: list[Item] = []
+    for group in acquisitions.values():
+        highest = max(map(_version, group))
+        newest: dict[str | None, Item] = {}
+        for item in sorted((item for item in group if _version(item) == highest), key=_age):
+            newest[_strip(item)] = item
+        kept += newest.values()
+    return sorted(kept, key=lambda item: (moment(item), item["id"]))
+
+
+def _version(item: Item) -> str:
+    return baseline(item) or item["properties"].get("esa_worldcover:product_version") or ""
+
+
+def _age(item: Item) -> tuple[str, str]:
+    names = ("s2:generation_time", "processing:datetime", "s1:processing_datetime", "created", "updated")
+    made = next((item["properties"][name] for name in names if item["properties"].get(name)), None)
+    return instant(made).isoformat() if made else "", item["id"]
+
+
+def _strip(item: Item) -> str | None:
+    properties = item["properties"]
+    match = re.search(
+        r"_S(\d{8}T\d{6})_", properties.get("s2:datastrip_id") or properties.get("eopf:datastrip_id") or ""
+    )
+    return match.group(1) if match else None
+
+
+def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str, Any]:
+    name, asset = find_asset(item, band, source)
+    stated = {
+        **next(iter(asset.get("raster:bands", ())), {}),
+        **next(iter(asset.get("bands", ())), {}),
+        **asset,
+    }
+    record: dict[str, Any] = {
+        "asset": name,
+        "source": asset["href"],
+        "unit": "class" if band in CLASS_BANDS else source.unit,
+        "scale": 1.0,
+        "offset": 0.0,
+        "nodata": stated.get("nodata"),
+        "offset_rule": None,
+    }
+    if record["unit"] == "reflectance":
+        record["scale"] = float(stated.get("raster:scale", stated.get("scale", source.scale)))
+        record["offset"], record["offset_rule"] = _offset(item, source, stated, level)
+    elif record["unit"] == "amplitude":
+        record["calibration_db"] = source.calibration_db
+    return record
+
+
+def _offset(item: Item, source: Source, stated: dict[str, Any], level: str | None) -> tuple[float, str]:
+    value = stated.get("raster:offset", stated.get("offset"))
+    if source.offset_rule == "none":
+        return 0.0, "none"
+    if source.offset_rule == "stated" and value is not None:
+        return float(value), "as the item states"
+    if source.offset_rule == "unless-applied" and item["properties"].get(APPLIED) is True:
+        return 0.0, "already applied by the provider"
+    if level is None:
+        raise RevisitError(
+            f"{source.provider}: item {item['id']} states no processing baseline, which its offset hangs on; "
+            f"set offset_rule of {source.collection} in providers"
+        )
+    if float(level) >= FIRST_WITH_OFFSET:
+        return OFFSET, f"baseline {level} has the offset"
+    return 0.0, f"baseline {level} is before the offset"
+
+
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text else None

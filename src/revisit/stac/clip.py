@@ -1,0 +1,213 @@
+"""Cuts a region's window out of one remote raster and keeps it as a small GeoTIFF, numbers untouched."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.dtypes import in_dtype_range
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.transform import from_origin
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window, from_bounds
+
+from revisit import files
+
+PIXEL_M, MARGIN_PIXELS = 10, 8
+LARGEST_READ_BYTES = 64 * 2**20
+GDAL: dict[str, Any] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MAX_RETRY": "2",
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_CONNECTTIMEOUT": "20",
+    "GDAL_HTTP_TIMEOUT": "120",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_CACHEMAX": LARGEST_READ_BYTES,
+    # A failed answer must not be remembered, or a retry would never ask again.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
+}
+
+
+class UnreadableError(Exception):
+    """The source is absent, truncated, refused or no raster; ``final`` where another try is vain."""
+
+    def __init__(self, cause: str, final: bool = False) -> None:
+        super().__init__(cause)
+        self.final = final
+
+
+@dataclass(frozen=True)
+class Area:
+    """A region's envelope in its UTM zone, in metres, with a margin of 8 pixels of 10 m."""
+
+    epsg: int
+    bounds: tuple[float, float, float, float]
+
+    @classmethod
+    def around(cls, bbox: Sequence[float], epsg: int | None = None) -> "Area":
+        """From west, south, east, north in degrees; ``epsg`` None: the UTM zone of the centre."""
+        west, south, east, north = bbox
+        if epsg is None:
+            epsg = (32600 if south + north >= 0 else 32700) + int(((west + east) / 2 + 180) // 6) % 60 + 1
+        margin = PIXEL_M * MARGIN_PIXELS
+        left, bottom, right, top = transform_bounds("EPSG:4326", f"EPSG:{epsg}", *bbox, densify_pts=21)
+        snapped = (math.floor(left / PIXEL_M), math.floor(bottom / PIXEL_M), math.ceil(right / PIXEL_M))
+        left, bottom, right = (PIXEL_M * number for number in snapped)
+        top = PIXEL_M * math.ceil(top / PIXEL_M)
+        return cls(epsg, (left - margin, bottom - margin, right + margin, top + margin))
+
+
+def cut(
+    href: str,
+    area: Area,
+    target: Path,
+    nodata: Any = None,
+    fallback: float | None = None,
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the window of ``href`` over ``area`` to ``target``; returns what was found.
+
+    The window is snapped outward to the source's own pixels: nothing is resampled. A source that has
+    only ground control points is warped by them to the area's zone at 10 m (bilinear).
+    Returns ``valid`` (False: no file, as there is nothing but nodata), ``warped``, ``dtype``, ``nodata``
+    (the given one, else the file's, else ``fallback``; "nan" for NaN) and, of a file, ``epsg``, ``shape``,
+    ``transform`` and ``low`` (share of valid numbers below 1000).
+    Raises UnreadableError; OSError where the target cannot be written.
+    """
+    with rasterio.Env(**GDAL, **(options or {})), _open(href) as source:
+        warped = source.crs is None
+        empty = next(
+            (float(number) for number in (nodata, source.nodata, fallback) if number is not None), None
+        )
+        with _warp(source, area, empty) if warped else source as view:
+            dtype = view.dtypes[0]
+            found = {"dtype": dtype, "nodata": _stated(empty), "warped": warped, "valid": False}
+            window = _window(view, area)
+            if window is None:
+                return found
+            transform = view.window_transform(window)
+            found |= {
+                "epsg": view.crs.to_epsg(),
+                "shape": [window.height, window.width],
+                "transform": list(transform)[:6],
+            }
+            profile = {
+                "driver": "GTiff",
+                "height": window.height,
+                "width": window.width,
+                "count": 1,
+                "dtype": dtype,
+                "crs": view.crs,
+                "transform": transform,
+                "nodata": empty if empty is None or in_dtype_range(empty, dtype) else None,
+                "compress": "deflate",
+                "predictor": 3 if dtype.startswith("float") else 2,
+                "tiled": True,
+                "blockxsize": 256,
+                "blockysize": 256,
+            }
+            return found | _copy(view, window, target, profile)
+
+
+def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
+    """Copy a window block-wise; returns whether any number is valid, and the share of low ones."""
+    valid = low = 0
+    with files.atomic(target) as aside, rasterio.open(aside, "w", **profile) as clip:
+        for part in _parts(view, window):
+            data = _read(view, part)
+            here = Window(0, part.row_off - window.row_off, part.width, part.height)
+            clip.write(data, 1, window=here)
+            is_valid = _valid(data, profile["nodata"])
+            valid += int(is_valid.sum())
+            low += int((is_valid & (data < 1000)).sum())
+    if not valid:
+        target.unlink()
+    return {"valid": valid > 0, "low": round(low / valid, 4) if valid else 0.0}
+
+
+def _open(href: str) -> Any:
+    # GDAL's own name for an object store, so that it takes keys from the usual variables.
+    path = href.replace("s3://", "/vsis3/", 1) if href.startswith("s3://") else href
+    try:
+        return rasterio.open(path)
+    except (RasterioError, OSError) as error:
+        raise _unreadable(error) from error
+
+
+def _read(view: Any, window: Window) -> np.ndarray:
+    try:
+        return view.read(1, window=window)
+    except (RasterioError, OSError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> UnreadableError:
+    # rasterio keeps what GDAL said in the cause of "See previous exception for details".
+    text = " ".join(str(error.__cause__ or error).split())
+    return UnreadableError(text, final="response code: 404" in text or "does not exist" in text)
+
+
+def _warp(source: Any, area: Area, nodata: float | None) -> Any:
+    points, crs = source.gcps
+    if not points or crs is None:
+        raise UnreadableError("the file has neither a projection nor ground control points", final=True)
+    left, bottom, right, top = area.bounds
+    try:
+        return WarpedVRT(
+            source,
+            src_crs=crs,
+            crs=f"EPSG:{area.epsg}",
+            transform=from_origin(left, top, PIXEL_M, PIXEL_M),
+            width=round((right - left) / PIXEL_M),
+            height=round((top - bottom) / PIXEL_M),
+            resampling=Resampling.bilinear,
+            src_nodata=nodata,
+            nodata=nodata,
+        )
+    except Exception as error:  # GDAL's own kinds are private to rasterio
+        raise _unreadable(error) from error
+
+
+def _window(view: Any, area: Area) -> Window | None:
+    """The whole pixels that hold the area, cut to the raster; None where they do not meet."""
+    bounds = transform_bounds(f"EPSG:{area.epsg}", view.crs, *area.bounds, densify_pts=21)
+    exact = from_bounds(*bounds, transform=view.transform)
+    # A millionth of a pixel of rounding must not add a row.
+    left, top = math.floor(exact.col_off + 1e-6), math.floor(exact.row_off + 1e-6)
+    right = math.ceil(exact.col_off + exact.width - 1e-6)
+    bottom = math.ceil(exact.row_off + exact.height - 1e-6)
+    left, right = max(left, 0), min(right, view.width)
+    top, bottom = max(top, 0), min(bottom, view.height)
+    return Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
+def _parts(view: Any, window: Window) -> Iterator[Window]:
+    """The window in rows of whole source blocks, each part small enough for memory."""
+    block = view.block_shapes[0][0]
+    row_bytes = window.width * np.dtype(view.dtypes[0]).itemsize
+    rows = max(1, LARGEST_READ_BYTES // (row_bytes * block)) * block
+    stops = range((window.row_off // rows + 1) * rows, window.row_off + window.height, rows)
+    edges = [window.row_off, *stops, window.row_off + window.height]
+    for top, bottom in pairwise(edges):
+        yield Window(window.col_off, top, window.width, bottom - top)
+
+
+def _stated(nodata: float | None) -> float | str | None:
+    """Nodata for JSON, which knows no NaN."""
+    if nodata is None or math.isnan(nodata):
+        return None if nodata is None else "nan"
+    return int(nodata) if nodata.is_integer() else nodata
+
+
+def _valid(data: np.ndarray, nodata: float | None) -> np.ndarray:
+    if nodata is None:
+        return np.ones(data.shape, bool)
+    invalid = data == nodata
+    return ~(invalid | np.isnan(data)) if data.dtype.kind == "f" else ~invalid

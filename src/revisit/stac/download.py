@@ -1,0 +1,250 @@
+"""Downloads one year of one sensor over one region: every band's window, with checksums, resumable.
+
+    python -m revisit.stac.download --items items/north/sentinel-2.json --region north --sensor sentinel-2 \\
+        --year 2020 --out scenes/north/sentinel-2/2020/manifest.json --settings '{...}'
+
+Settings: provider, providers, bbox, epsg (null: the UTM zone of the centre), bands, workers (8).
+Beside the manifest lie the clips, ``items.json`` (their STAC items) and ``journal.jsonl``, by which an
+interrupted run goes on: clips whose checksum holds are kept, only the rest is fetched.
+A scene of which any asset cannot be read is quarantined, with the cause, and the others go on.
+"""
+
+import re
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from revisit import files, stage
+from revisit.errors import RevisitError
+from revisit.provenance import config_hash
+from revisit.stac import adapter
+from revisit.stac.clip import Area, UnreadableError, cut
+from revisit.stac.journal import Journal
+from revisit.stac.providers import Source, source
+from revisit.stac.search import endpoint, resolve
+
+TRIES, BACKOFF_S = 4, 0.5
+WORKERS = 8
+# More of a scene below zero than this in visible light: the offset was probably subtracted twice.
+NEGATIVE_SHARE = 0.2
+TIFF = "image/tiff; application=geotiff"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One band of one scene: the file to make and the asset to make it from."""
+
+    item: str
+    path: str
+    record: dict[str, Any]
+
+
+def download(
+    items: list[dict[str, Any]],
+    region: str,
+    sensor: str,
+    year: int,
+    out: Path,
+    settings: dict[str, Any],
+    folder: Path | None = None,
+) -> dict[str, Any]:
+    """Fetch a year's scenes beside ``out`` and write the manifest there; returns the manifest.
+
+    ``items`` are frozen STAC items, of which those of the year are taken; ``folder`` is where hrefs
+    ``served:///path`` lie.
+    """
+    origin = source(stage.setting(settings, "provider"), sensor, settings.get("providers"))
+    area = Area.around(stage.setting(settings, "bbox"), settings.get("epsg"))
+    mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
+    scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.get("bands")))
+    tasks = [
+        Task(name, f"{_folder_name(name)}/{band}.tif", record)
+        for name, scene in scenes.items()
+        for band, record in scene["bands"].items()
+    ]
+    journal = Journal(out.parent, config_hash([origin.provider, origin.collection, area.epsg, area.bounds]))
+    clips = journal.resume({task.path: task.record["source"] for task in tasks})
+    if clips:
+        stage.log.info("%d of %d clips are there already", len(clips), len(tasks))
+    todo = [task for task in tasks if task.path not in clips]
+    with endpoint(origin, folder) as url:
+        for task, result in _fetch_all(
+            todo, origin, area, out.parent, url, int(settings.get("workers") or WORKERS)
+        ):
+            if isinstance(result, UnreadableError):
+                quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": str(result)})
+            else:
+                clips[task.path] = result
+                journal.add(task.path, result)
+    journal.write()
+    broken = {entry["item"] for entry in quarantine}
+    paths = {name: [task.path for task in tasks if task.item == name] for name in scenes}
+    empty = [
+        name for name in paths if name not in broken and not all(clips[path]["valid"] for path in paths[name])
+    ]
+    kept = [
+        _kept(scenes[name], clips, paths[name]) for name in scenes if name not in broken and name not in empty
+    ]
+    manifest: dict[str, Any] = {
+        "region": region,
+        "sensor": sensor,
+        "year": year,
+        "provider": origin.provider,
+        "scenes": sorted(kept, key=lambda scene: (scene["datetime"], scene["id"])),
+        "quarantine": sorted(quarantine, key=lambda entry: (entry["item"], entry["asset"])),
+        "without_data": sorted(empty),
+    }
+    _report(manifest, clips)
+    collection = [_item(mine[scene["id"]], scene, clips, settings["bbox"]) for scene in manifest["scenes"]]
+    files.write_json(out.parent / "items.json", {"type": "FeatureCollection", "features": collection})
+    files.write_json(out, manifest)
+    return manifest
+
+
+def _scenes(
+    items: dict[str, dict[str, Any]], origin: Source, bands: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+    """The items' scene records, and those that have none because a band or its meaning is missing."""
+    scenes, quarantine = {}, []
+    for name, item in items.items():
+        try:
+            scenes[name] = adapter.scene(item, origin, bands)
+        except RevisitError as error:
+            quarantine.append({"item": name, "asset": "", "cause": str(error)})
+    return scenes, quarantine
+
+
+def _folder_name(item: str) -> str:
+    """An item's id as a folder's name: a catalogue must not choose where files are written."""
+    return re.sub(r"[^\w+-]|^\.+", "_", item)
+
+
+def _fetch_all(
+    tasks: list[Task], origin: Source, area: Area, folder: Path, url: str, workers: int
+) -> Iterator[tuple[Task, dict[str, Any] | UnreadableError]]:
+    """Fetch in threads; yields each task, as it ends, with its clip or with what made it unreadable."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = {pool.submit(_fetch, task, origin, area, folder, url): task for task in tasks}
+        for future in stage.progress(as_completed(futures), f"download {origin.sensor}", len(futures)):
+            try:
+                yield futures[future], future.result()
+            except UnreadableError as error:
+                yield futures[future], error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fetch(task: Task, origin: Source, area: Area, folder: Path, url: str) -> dict[str, Any]:
+    """Fetch one clip, trying again after growing pauses; each try signs anew, as signatures expire."""
+    target, record = folder / task.path, task.record
+    fallback = 0 if record["unit"] == "class" else origin.nodata
+    for attempt in range(TRIES):
+        try:
+            href = origin.signed(resolve(record["source"], url))
+            found = cut(href, area, target, record["nodata"], fallback, origin.gdal)
+            break
+        except (UnreadableError, requests.RequestException) as error:
+            if attempt == TRIES - 1 or getattr(error, "final", False):
+                raise UnreadableError(str(error)) from error
+            time.sleep(BACKOFF_S * 2**attempt)
+        except OSError as error:
+            raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
+    if found["valid"]:
+        found |= {"sha256": files.sha256(target), "bytes": target.stat().st_size}
+    return {**found, "source": record["source"]}
+
+
+def _kept(scene: dict[str, Any], clips: dict[str, dict[str, Any]], paths: list[str]) -> dict[str, Any]:
+    """The manifest's scene: the record with each band's file."""
+    bands = {}
+    for (band, record), path in zip(scene["bands"].items(), paths, strict=True):
+        clip = {key: clips[path][key] for key in ("sha256", "bytes", "dtype", "nodata")}
+        bands[band] = {**record, "path": path, **clip}
+    return {**scene, "bands": bands}
+
+
+def _item(
+    item: dict[str, Any], scene: dict[str, Any], clips: dict[str, dict[str, Any]], bbox: Sequence[float]
+) -> dict[str, Any]:
+    """The STAC item of a scene's clips, hrefs relative to the manifest's folder."""
+    assets = {}
+    for band, record in scene["bands"].items():
+        clip = clips[record["path"]]
+        meaning = {"scale": record["scale"], "offset": record["offset"], "unit": record["unit"]}
+        assets[band] = {
+            "href": record["path"],
+            "type": TIFF,
+            "roles": ["data"],
+            "proj:epsg": clip["epsg"],
+            "proj:shape": clip["shape"],
+            "proj:transform": clip["transform"],
+            "raster:bands": [{"data_type": record["dtype"], "nodata": record["nodata"], **meaning}],
+        }
+    west, south, east, north = bbox
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    return {**item, "bbox": list(bbox), "geometry": geometry, "assets": assets}
+
+
+def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:
+    """Say what was fetched, what was not, and what looks wrong."""
+    scenes, where = manifest["scenes"], f"{manifest['sensor']} of {manifest['region']}, {manifest['year']}"
+    stage.log.info(
+        "%s: %d scenes, %d clips in all", where, len(scenes), sum(len(scene["bands"]) for scene in scenes)
+    )
+    for entry in manifest["quarantine"]:
+        stage.log.warning("quarantined: %s, asset %r: %s", entry["item"], entry["asset"], entry["cause"])
+    if manifest["without_data"]:
+        stage.log.warning("no valid data over the region: %s", ", ".join(manifest["without_data"]))
+    for scene in scenes:
+        found = {band: clips[record["path"]] for band, record in scene["bands"].items()}
+        if any(clip["warped"] for clip in found.values()):
+            stage.log.warning(
+                "%s has only ground control points: placed by them, without terrain correction", scene["id"]
+            )
+        visible = [found[band]["low"] for band in ("blue", "green", "red") if band in found]
+        if max(visible, default=0) > NEGATIVE_SHARE and any(
+            band["offset"] < 0 for band in scene["bands"].values()
+        ):
+            stage.log.warning(
+                "%s: %.0f %% of its visible reflectance is below zero with the offset (%s); "
+                "the provider may have applied it already",
+                *(scene["id"], 100 * max(visible), scene["offset_rule"]),
+            )
+    if not scenes:
+        stage.log.warning("%s: nothing is left; the stack will lack this year", where)
+
+
+def run(arguments: Namespace) -> None:
+    items = files.read_json(arguments.items)["features"]
+    download(
+        items,
+        arguments.region,
+        arguments.sensor,
+        arguments.year,
+        arguments.out,
+        arguments.settings,
+        arguments.folder,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--items", type=Path, required=True, help="the frozen items of the search")
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--sensor", required=True)
+    parser.add_argument("--year", type=int, required=True)
+    parser.add_argument("--folder", type=Path, help="folder of items to serve, for providers without a url")
+    parser.add_argument("--out", type=Path, required=True, help="the manifest; clips go beside it")
+    return stage.main(run, parser, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

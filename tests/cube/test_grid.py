@@ -1,0 +1,84 @@
+"""Protects that all products of a region land on one grid: snapped, covering it, in the zone meant."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.warp import transform
+
+from revisit.cube.grid import SNAP_M, region_grid
+from revisit.errors import RevisitError
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> list[float]:
+    """Boxes of up to half a degree inside one UTM zone."""
+    zone_west = 6 * draw(st.integers(-30, 29))
+    width = draw(st.floats(0.001, 0.5))
+    west = zone_west + draw(st.floats(0, 5.49))
+    south = draw(st.one_of(st.floats(-79, -0.6), st.floats(0.001, 83)))
+    return [west, south, west + width, south + draw(st.floats(0.001, 0.5))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(boxes(), st.sampled_from([10, 20, 30, 60, 100]))
+def test_grid_is_snapped_and_covers_the_box_closely(bbox: list[float], resolution: int) -> None:
+    """Corners are multiples of 60 m and of the pixel; the outline lies inside, with little to spare."""
+    grid = region_grid(bbox, resolution)
+    left, bottom, right, top = grid.bounds
+    for edge in grid.bounds:
+        assert edge % SNAP_M == 0
+        assert edge % resolution == 0
+    assert (right - left, top - bottom) == (grid.width * resolution, grid.height * resolution)
+    west, south, east, north = bbox
+    line = np.linspace(0, 1, 50)
+    longitudes = np.concatenate([west + (east - west) * line] * 2 + [np.full(50, west), np.full(50, east)])
+    latitudes = np.concatenate(
+        [np.full(50, south), np.full(50, north)] + [south + (north - south) * line] * 2
+    )
+    xs, ys = map(np.array, transform("EPSG:4326", grid.crs, longitudes, latitudes))
+    slack = 5  # metres: the outline is projected at 21 points a side
+    step = np.lcm(SNAP_M, resolution)
+    for spare in (xs.min() - left, right - xs.max(), ys.min() - bottom, top - ys.max()):
+        assert -slack <= spare < step + slack
+
+
+def test_zone_and_hemisphere() -> None:
+    assert region_grid([5.0, 50.0, 5.1, 50.1]).epsg == 32631
+    assert region_grid([-70.1, -33.5, -70.0, -33.4]).epsg == 32719
+    assert region_grid([179.9, 10, 180, 10.1]).epsg == 32660
+
+
+def test_box_over_two_zones_names_both_and_the_key() -> None:
+    """A region at a zone's edge must not be put silently into one of the two."""
+    with pytest.raises(RevisitError, match=r"EPSG:32631 and EPSG:32632.*`epsg`"):
+        region_grid([5.95, 50.0, 6.05, 50.1])
+    with pytest.raises(RevisitError, match=r"EPSG:32631 and EPSG:32731"):
+        region_grid([3.0, -0.1, 3.1, 0.1])
+    assert region_grid([5.95, 50.0, 6.05, 50.1], epsg=32632).epsg == 32632
+
+
+def test_box_that_ends_on_a_zone_edge_lies_in_one() -> None:
+    assert region_grid([5.9, 50.0, 6.0, 50.1]).epsg == 32631
+    assert region_grid([6.0, 50.0, 6.1, 50.1]).epsg == 32632
+    assert region_grid([3.0, -0.1, 3.1, 0.0]).epsg == 32731
+
+
+@pytest.mark.parametrize(
+    "bbox", [[5, 50, 4, 51], [5, 51, 6, 50], [5, 50, 6], [170, 10, 190, 11], [0, 80, 1, 89]]
+)
+def test_what_is_no_box_is_refused(bbox: list[float]) -> None:
+    with pytest.raises(RevisitError, match="bbox"):
+        region_grid(bbox)
+
+
+def test_blocks_cover_every_pixel_once_and_know_where_they_lie() -> None:
+    grid = region_grid([5.0, 50.0, 5.05, 50.03])
+    seen = np.zeros(grid.shape, int)
+    for block in grid.blocks(100):
+        part = grid.part(block)
+        seen[block] += 1
+        np.testing.assert_array_equal(part.x, grid.x[block[1]])
+        np.testing.assert_array_equal(part.y, grid.y[block[0]])
+        assert part.shape == seen[block].shape
+    assert (seen == 1).all()

@@ -1,0 +1,164 @@
+"""Small patch stores whose labels can be seen in the images, and untrained encoders for them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import zarr
+
+from revisit.nets.encoder import build_encoder, save_encoder
+
+BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
+YEARS = {"sentinel-1": [2018, 2019, 2020], "sentinel-2": [2019, 2020]}
+CODES = np.array([10, 40, 50, 80], np.uint8)
+SIDE = 16
+VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
+SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [2, 2], "window": 4, "patch_pixels": 2}
+
+
+@pytest.fixture(autouse=True)
+def _single_thread() -> Iterator[None]:
+    """What the stages set for the whole process is put back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def error_line(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What a stage said on failing, which must be one line."""
+
+    def read() -> str:
+        lines = capsys.readouterr().err.splitlines()
+        assert " error: " in lines[-1]
+        assert not any("Traceback" in line for line in lines)
+        return lines[-1]
+
+    return read
+
+
+def scaling(lower: float = -20.0) -> dict[str, Any]:
+    limits = {"lower": lower, "upper": 5.0, "mean": -7.5, "std": 4.0, "valid_pixels": 100}
+    return {
+        sensor: {"clip_sigma": 3.0, "source_unit": "dB", "bands": dict.fromkeys(bands, limits)}
+        for sensor, bands in BANDS.items()
+    }
+
+
+def write_store(path: Path, kind: str, arrays: dict[str, np.ndarray], **attrs: Any) -> Path:
+    """A patch store of these arrays, as the stage tile leaves one."""
+    group = zarr.create_group(path)
+    samples = len(arrays["split"])
+    arrays = {"region": np.zeros(samples, "int16"), "position": np.arange(samples, dtype="int32")} | arrays
+    for name, array in arrays.items():
+        group.create_array(name, data=array, chunks=(1, *array.shape[1:]), compressors=None)
+    common = {
+        "stage": "patches",
+        "kind": kind,
+        "regions": ["here"],
+        "classes": ["a", "b", "c"],
+        "bands": BANDS,
+        "scaling": scaling(),
+        "patch_pixels": SIDE,
+        "years": YEARS if kind == "yearly" else {},
+        "label_year": 2020,
+        "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
+    }
+    group.attrs.update(common | attrs)
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 samples, two dates a place; each of three classes brightens one band; c is in no test sample."""
+    random = np.random.default_rng(0)
+    targets = (random.random((75, 3)) < 0.4).repeat(2, axis=0).astype(np.uint8)
+    split = np.repeat([0, 1, 2], [90, 30, 30]).astype(np.uint8)
+    targets[split == 2, 2] = 0
+    noise = random.normal(128, 25, (150, 1, 5, SIDE, SIDE))
+    noise[:, 0, [0, 1, 3]] += 40 * targets[:, :, None, None]
+    images = noise.clip(0, 255).astype(np.uint8)
+    arrays = {
+        "sentinel-1": images[:, :, :2],
+        "sentinel-2": images[:, :, 2:],
+        "multi_label": targets,
+        "split": split,
+        "position": (np.arange(150) // 2).astype(np.int32),
+    }
+    return write_store(tmp_path_factory.mktemp("patches") / "pairs.zarr", "pairs", arrays)
+
+
+@pytest.fixture(scope="session")
+def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 places with halves of two classes each; only the images of 2020 show them.
+
+    Water (80) is in no test place, sample 0 (train) has no label, a corner of all others has none.
+    """
+    random = np.random.default_rng(1)
+    split = np.repeat([0, 1, 2], [24, 8, 8]).astype(np.uint8)
+    halves = random.integers(0, 4, (40, 2))
+    halves[split == 2] %= 3
+    classes = np.repeat(halves[:, None, :], SIDE, 1).repeat(SIDE // 2, 2)
+    levels = np.array([40, 90, 150, 210])[classes]
+    arrays: dict[str, np.ndarray] = {"split": split}
+    for sensor, bands in BANDS.items():
+        noise = random.normal(0, 12, (40, len(YEARS[sensor]), len(bands), SIDE, SIDE))
+        noise[:, YEARS[sensor].index(2020)] += levels[:, None]
+        arrays[sensor] = noise.clip(0, 255).astype(np.uint8)
+    arrays["land_cover"] = CODES[classes]
+    arrays["land_cover"][:, :2, :2] = 0
+    arrays["land_cover"][0] = 0
+    return write_store(tmp_path_factory.mktemp("patches") / "yearly.zarr", "yearly", arrays)
+
+
+def write_encoder(
+    folder: Path, architecture: dict[str, Any], modality: str, bands: list[str], seed: int = 0, **card: Any
+) -> Path:
+    """An encoder with random weights and the card of a pretrained one."""
+    torch.manual_seed(seed)
+    encoder = build_encoder({**architecture, "bands": bands, "image_pixels": SIDE})
+    common = {
+        "method": "made-up",
+        "collection": "pairs",
+        "modality": modality,
+        "seed": seed,
+        "steps": 10,
+        "scaling": scaling(),
+        "clip_sigma": 3.0,
+        "collapsed": False,
+        "gpu_hours": 0.0,
+        "samples_per_second": None,
+        "peak_memory_gb": None,
+    }
+    save_encoder(encoder, folder, common | card)
+    return folder / "encoder.safetensors"
+
+
+@pytest.fixture(scope="session")
+def vits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two seeds of an encoder of both sensors."""
+    bands = [*BANDS["sentinel-1"], "red", "green", "blue"]
+    folder = tmp_path_factory.mktemp("encoders")
+    return [write_encoder(folder / f"seed{seed}", VIT, "s1+rgb", bands, seed) for seed in (0, 1)]
+
+
+@pytest.fixture(scope="session")
+def swins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An encoder of each sensor."""
+    folder = tmp_path_factory.mktemp("encoders")
+    return {
+        "s1": write_encoder(folder / "s1", SWIN, "s1", BANDS["sentinel-1"], collection="yearly"),
+        "rgb": write_encoder(folder / "rgb", SWIN, "rgb", ["red", "green", "blue"], collection="yearly"),
+    }
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder of images scaled with other limits than the stores'."""
+    folder = tmp_path_factory.mktemp("encoders") / "foreign"
+    return write_encoder(folder, VIT, "s1", BANDS["sentinel-1"], scaling=scaling(lower=-25.0))

@@ -1,0 +1,173 @@
+"""3DMAE hides what it says it hides, learns from hidden cells only, and learns."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription
+from revisit.methods.mae3d import MAE3D, METHODS
+
+BANDS = ("vv", "vh", "blue", "green", "red")
+SETTINGS: dict[str, Any] = {
+    "encoder": {"name": "channel-vit", "patch_pixels": 4, "dim": 32, "depth": 2, "heads": 4},
+    "decoder": {"dim": 16, "depth": 1, "heads": 2},
+}
+
+
+def method(variant: str = "3dm", bands: tuple[str, ...] = BANDS, **settings: Any) -> MAE3D:
+    torch.manual_seed(0)
+    data = DataDescription(bands, image_pixels=16, clip_sigma=3, kind="pairs")
+    return METHODS[f"3dmae-{variant}"]({**SETTINGS, **settings}, data)
+
+
+def images(samples: int = 4, bands: int = 5) -> torch.Tensor:
+    """Smooth uint8 images, so that hidden parts can be guessed."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(samples, bands, 3, 3, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear")
+    return (smooth * 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("variant", ["rm", "rc", "rm+rc", "3dm"])
+def test_views(variant: str) -> None:
+    """A quarter of the positions is kept; the others show no channel, the kept ones at least one."""
+    views = method(variant).views(images(), torch.Generator().manual_seed(0))
+    assert views["patches"].shape == (4, 16, 5, 16) and views["patches"].dtype == torch.float32
+    assert views["kept"].shape == (4, 4)
+    seen = views["visible"].any(-1)
+    assert torch.equal(seen.nonzero()[:, 1].view(4, 4), views["kept"])
+
+
+def test_hidden_cells_do_not_leak() -> None:
+    """The prediction does not change with hidden pixels, and does with visible ones."""
+    own = method().eval()
+    views = own.views(images(), torch.Generator().manual_seed(0))
+    visible = views["visible"][..., None]
+    before = own.predict(views)
+    changed = {**views, "patches": torch.where(visible, views["patches"], 99.0)}
+    assert torch.equal(own.predict(changed), before)
+    changed = {**views, "patches": torch.where(visible, views["patches"] + 1, views["patches"])}
+    assert not torch.equal(own.predict(changed), before)
+
+
+def test_loss_is_over_hidden_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cells by hand: the visible one does not count, the hidden one is normalised by itself."""
+    own = method()
+    patches = torch.tensor([[1.0, 3.0], [10.0, 10.0]]).view(1, 1, 2, 2)
+    views = {"patches": patches, "visible": torch.tensor([[[False, True]]])}
+    # Unbiased variance of (1, 3) is 2: targets are -+ 1 / sqrt(2); predictions are 0.
+    monkeypatch.setattr(own, "predict", lambda views: torch.zeros_like(patches))
+    assert own.loss(views)["loss"].item() == pytest.approx(0.5, abs=1e-5)
+    monkeypatch.setattr(own, "predict", lambda views: torch.tensor([[0.0, 0.0], [7.0, 7.0]]).view(1, 1, 2, 2))
+    assert own.loss(views)["loss"].item() == pytest.approx(0.5, abs=1e-5)
+    # A constant cell has a finite target, 0.
+    monkeypatch.setattr(own, "predict", lambda views: torch.ones_like(patches))
+    views["visible"] = ~views["visible"]
+    assert own.loss(views)["loss"].item() == pytest.approx(1, abs=1e-5)
+
+
+def test_channels_keep_their_order() -> None:
+    """Each channel's loss reaches that channel's outputs: no mix-up of channels between head and target."""
+    own = method()
+    views = own.views(images(), torch.Generator().manual_seed(0))
+    views["visible"] = torch.ones_like(views["visible"])
+    views["visible"][:, :, 3] = False
+    own.loss(views)["loss"].backward()
+    gradient = own.decoder.leave.weight.grad
+    assert gradient is not None
+    touched = gradient.view(5, 16, -1).abs().sum((1, 2)) > 0
+    assert touched.tolist() == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("variant", ["rm", "rc", "rm+rc", "3dm"])
+def test_learns(variant: str) -> None:
+    """A few images can be learnt by heart: the loss falls far below 1, the value of a blind guess."""
+    own = method(variant)
+    optimiser = torch.optim.AdamW(own.parameter_groups(0.0), lr=3e-3)
+    views = own.views(images(), torch.Generator().manual_seed(0))
+    losses = []
+    for _ in range(120):
+        loss = own.loss(views)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] > 0.9 and losses[-1] < 0.3
+
+
+def test_gradients_reach_everything() -> None:
+    """No weight of encoder or decoder is idle, also in bfloat16, and each is in one optimiser group."""
+    own = method()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = own.loss(own.views(images(), torch.Generator().manual_seed(0)))["loss"]
+    assert loss.dtype == torch.float32
+    loss.backward()
+    for name, parameter in own.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    decayed, still = own.parameter_groups(0.05)
+    assert decayed["weight_decay"] == 0.05 and still["weight_decay"] == 0
+    assert len(decayed["params"]) + len(still["params"]) == len(list(own.parameters()))
+    assert all(parameter.ndim >= 2 for parameter in decayed["params"])
+    assert any(parameter is own.encoder.channel_bias for parameter in still["params"])
+
+
+def test_reconstruct() -> None:
+    """For the report: seen pixels stand, hidden ones are predicted; nothing is flipped."""
+    own = method().eval()
+    picture = images()
+    result = own.reconstruct(picture, torch.Generator().manual_seed(0))
+    assert {key: value.shape for key, value in result.items()} == dict.fromkeys(
+        ("input", "masked", "reconstruction"), picture.shape
+    )
+    torch.testing.assert_close(result["input"], own.standardised(picture))
+    seen = result["masked"] != 0
+    assert 0 < seen.float().mean() < 0.25
+    assert torch.equal(result["reconstruction"][seen], result["input"][seen])
+    assert not torch.equal(result["reconstruction"], result["input"])
+
+
+@pytest.mark.parametrize("bands", [("vv", "vh"), ("blue", "green", "red")])
+def test_one_modality(bands: tuple[str, ...]) -> None:
+    """SAR alone and optical alone can be learnt from, but have no modality to drop."""
+    own = method("rc", bands)
+    loss = own.loss(own.views(images(bands=len(bands)), torch.Generator().manual_seed(0)))["loss"]
+    assert torch.isfinite(loss)
+    with pytest.raises(RevisitError, match="use 3dmae-rc"):
+        method("rm", bands)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mask_ratio": 1.0}, "keeps 0 of 16"),
+        ({"crop_pixels": 20}, "crop_pixels is 20"),
+        ({"decoder": {"dim": 16, "depth": 1}}, "heads"),
+        ({"decoder": {"dim": 16, "depth": 1, "heads": 2, "width": 3}}, "width"),
+        ({"decoder": {"dim": 18, "depth": 1, "heads": 2}}, "dim 18"),
+        (
+            {
+                "encoder": {
+                    "name": "swin",
+                    "patch_pixels": 4,
+                    "dim": 8,
+                    "depths": [1],
+                    "heads": [1],
+                    "window": 4,
+                }
+            },
+            "channel-vit",
+        ),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
+    """What cannot work raises one line that says so."""
+    with pytest.raises(RevisitError, match=message):
+        method(**settings)
+
+
+def test_missing_setting() -> None:
+    """A missing decoder raises one line."""
+    with pytest.raises(RevisitError, match="'decoder' is missing"):
+        METHODS["3dmae-rc"]({"encoder": SETTINGS["encoder"]}, DataDescription(BANDS, 16, 3, "pairs"))

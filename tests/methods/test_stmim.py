@@ -1,0 +1,160 @@
+"""STMIM: years of one place are cut alike, masked apart, and drawn together by the stated weights."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription
+from revisit.methods.stmim import STMIM, similarity_loss
+
+YEARS = tuple(range(2015, 2023))
+SETTINGS: dict[str, Any] = {
+    "encoder": {
+        "name": "swin",
+        "patch_pixels": 4,
+        "dim": 16,
+        "depths": [2, 2],
+        "heads": [2, 4],
+        "window": 4,
+    },
+    "alpha": 0.1,
+    "beta": 0.1,
+    "years_per_step": 3,
+}
+
+
+def method(kind: Any = "yearly", **settings: Any) -> STMIM:
+    torch.manual_seed(0)
+    data = DataDescription(("vv", "vh"), image_pixels=32, clip_sigma=3, kind=kind, times=YEARS)
+    return STMIM({**SETTINGS, **settings}, data)
+
+
+def series(places: int = 4) -> torch.Tensor:
+    """Smooth uint8 series [places, 8 years, 2, 32, 32] whose mean tells the year."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(places, 2, 4, 4, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bilinear")[:, None]
+    return (smooth * 180 + 5 * torch.arange(8).view(1, 8, 1, 1, 1)).to(torch.uint8)
+
+
+def test_views() -> None:
+    """Three years a place, each with exactly 80 % (rounded up) of its tokens masked, each its own."""
+    views = method().views(series(), torch.Generator().manual_seed(0))
+    assert views["images"].shape == (4, 3, 2, 32, 32)
+    assert torch.equal(views["masked"].sum(-1), torch.full((4, 3), math.ceil(0.8 * 64)))
+    assert not torch.equal(views["masked"][:, 0], views["masked"][:, 1])
+    assert (views["years"].diff(dim=1) > 0).all()
+
+
+def test_images_belong_to_their_years() -> None:
+    """Years go with the images they are of, which differ by the year's step and by nothing else."""
+    own = method()
+    views = own.views(series(), torch.Generator().manual_seed(0))
+    step = views["images"].diff(dim=1)
+    expected = views["years"].diff(dim=1)[:, :, None, None, None] * (5 * 6 / 255)
+    torch.testing.assert_close(step, expected.expand_as(step), atol=1e-4, rtol=0)
+
+
+def test_similarity_by_hand() -> None:
+    """Three years, two orthogonal features and one between: the mean of weighted cosine distances."""
+    features = torch.tensor([[[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]]])
+    years = torch.tensor([[2015, 2016, 2020]])
+    near = 1 - math.sqrt(0.5)
+    expected = ((1 - 0.1) * 1 + (1 - 0.5) * near + (1 - 0.4) * near) / 3
+    assert similarity_loss(features, years, beta=0.1).item() == pytest.approx(expected, rel=1e-5)
+    assert similarity_loss(features[:, :1].expand(1, 3, 2), years, beta=0.1).item() == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_loss_is_over_masked_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong reconstruction beside the mask costs nothing; one under it costs smooth-L1; parts add up."""
+    own = method()
+    views = own.views(series(), torch.Generator().manual_seed(0))
+    masked = own.masked_pixels(views)
+    features = torch.randn(4, 3, 32)
+    similarity = similarity_loss(features, views["years"], 0.1)
+    for error, where, expected in ((7.0, ~masked, 0.0), (3.0, masked, 2.5), (0.5, masked, 0.125)):
+        guess = views["images"] + error * where
+        monkeypatch.setattr(own, "predict", lambda views, guess=guess: (guess, features))
+        parts = own.loss(views)
+        assert parts["reconstruction"].item() == pytest.approx(expected, abs=1e-4)
+        torch.testing.assert_close(parts["similarity"], similarity)
+        torch.testing.assert_close(parts["loss"], parts["reconstruction"] + 0.1 * similarity)
+
+
+def test_masked_pixels_do_not_leak() -> None:
+    """Neither reconstruction nor features change with pixels under the mask."""
+    own = method().eval()
+    views = own.views(series(), torch.Generator().manual_seed(0))
+    before = own.predict(views)
+    assert before[0].shape == views["images"].shape and before[1].shape == (4, 3, 32)
+    hidden = {**views, "images": torch.where(own.masked_pixels(views), 99.0, views["images"])}
+    for was, now in zip(before, own.predict(hidden), strict=True):
+        assert torch.equal(was, now)
+    # And the mask sits where the tokens it names are: the visible pixels do matter.
+    seen = {**views, "images": torch.where(own.masked_pixels(views), views["images"], 99.0)}
+    assert not torch.equal(own.predict(seen)[0], before[0])
+
+
+def test_learns() -> None:
+    """A few series can be learnt by heart, whatever their masks; features of a place come together."""
+    own = method()
+    optimiser = torch.optim.AdamW(own.parameter_groups(0.0), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    history = []
+    for _ in range(100):
+        parts = own.loss(own.views(series(), generator))
+        optimiser.zero_grad()
+        parts["loss"].backward()
+        optimiser.step()
+        history.append([parts["reconstruction"].item(), parts["similarity"].item()])
+    first, last = (torch.tensor(part).mean(0) for part in (history[:5], history[-5:]))
+    assert (last < 0.5 * first).all()
+
+
+def test_gradients_reach_everything() -> None:
+    """No weight is idle, also in bfloat16; the mask token and position tables are not decayed."""
+    own = method()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = own.loss(own.views(series(), torch.Generator().manual_seed(0)))["loss"]
+    assert loss.dtype == torch.float32
+    loss.backward()
+    for name, parameter in own.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    still = {id(parameter) for parameter in own.parameter_groups(0.05)[1]["params"]}
+    for name, parameter in own.named_parameters():
+        if "mask_token" in name or "relative_position_bias_table" in name or "norm" in name:
+            assert id(parameter) in still, name
+
+
+def test_reconstruct() -> None:
+    """For the report: every year of every place, seen pixels standing, nothing flipped."""
+    own = method().eval()
+    result = own.reconstruct(series(), torch.Generator().manual_seed(0))
+    assert {value.shape for value in result.values()} == {(4, 8, 2, 32, 32)}
+    torch.testing.assert_close(result["input"], own.standardised(series()))
+    seen = result["masked"] != 0
+    assert 0.1 < seen.float().mean() < 0.2
+    assert torch.equal(result["reconstruction"][seen], result["input"][seen])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beta": 0.15}, "use 0 to 0.1429"),
+        ({"beta": -0.1}, "use 0 to"),
+        ({"years_per_step": 9}, "2 to the 8 years"),
+        ({"years_per_step": 1}, "2 to the 8 years"),
+        ({"mask_ratio": 1}, "mask_ratio"),
+        ({"kind": "pairs"}, "kind yearly"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
+    """What cannot work raises one line that says so; the largest beta possible is taken."""
+    with pytest.raises(RevisitError, match=message):
+        method(**settings)
+    method(beta=1 / 7)

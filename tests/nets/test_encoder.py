@@ -1,0 +1,184 @@
+"""Saved encoders come back exactly, and nothing that does not fit is let through."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import revisit
+from revisit.errors import RevisitError
+from revisit.nets.encoder import Encoder, build_encoder, load_encoder, save_encoder
+
+VIT = {
+    "name": "channel-vit",
+    "bands": ["vv", "vh", "red"],
+    "image_pixels": 16,
+    "patch_pixels": 4,
+    "dim": 16,
+    "depth": 2,
+    "heads": 2,
+}
+SWIN = {
+    "name": "swin",
+    "bands": ["vv", "vh"],
+    "image_pixels": 32,
+    "patch_pixels": 4,
+    "dim": 8,
+    "depths": [2, 2],
+    "heads": [1, 2],
+    "window": 4,
+}
+
+
+def limits(lower: float) -> dict[str, float]:
+    return {"lower": lower, "upper": lower + 20, "mean": lower + 10, "std": 10 / 3, "valid_pixels": 100}
+
+
+SCALING: dict[str, Any] = {
+    "sentinel-1": {"clip_sigma": 3, "source_unit": "dB", "bands": {"vv": limits(-22), "vh": limits(-28)}},
+    "sentinel-2": {"clip_sigma": 3, "source_unit": "reflectance", "bands": {"red": limits(0)}},
+}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Encoder, Path]:
+    torch.manual_seed(0)
+    encoder = build_encoder(VIT)
+    save_encoder(encoder, tmp_path, {"scaling": SCALING, "method": "scratch"})
+    return encoder, tmp_path
+
+
+@pytest.mark.parametrize("architecture", [VIT, SWIN])
+def test_roundtrip(tmp_path: Path, architecture: dict[str, Any]) -> None:
+    """A loaded encoder gives the same features to the bit, and the same file when saved again."""
+    torch.manual_seed(0)
+    encoder = build_encoder(architecture).eval()
+    save_encoder(encoder, tmp_path / "a", {"scaling": SCALING})
+    loaded = revisit.load_encoder(tmp_path / "a" / "encoder.safetensors")
+    images = torch.randn(2, len(encoder.bands), encoder.image_pixels, encoder.image_pixels)
+    assert torch.equal(loaded.pooled(images), encoder.pooled(images))
+    assert not loaded.training
+    assert loaded.card is not None and loaded.card["bands"] == architecture["bands"]
+    save_encoder(loaded, tmp_path / "b", {"scaling": SCALING})
+    for name in ("encoder.safetensors", "card.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_bands_are_checked(saved: tuple[Encoder, Path]) -> None:
+    """Unknown bands are refused by the ViT; another order or count by the Swin."""
+    folder = saved[1]
+    load_encoder(folder, bands=["red", "vv"])
+    with pytest.raises(RevisitError, match="green"):
+        load_encoder(folder, bands=["green"])
+    swin = build_encoder(SWIN)
+    for wrong in (["vh", "vv"], ["vv"], ["vv", "vh", "red"]):
+        with pytest.raises(RevisitError, match="needs bands"):
+            swin.pooled(torch.zeros(1, len(wrong), 32, 32), wrong)
+    with pytest.raises(RevisitError, match="expected images"):
+        swin.pooled(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(RevisitError, match="multiples of 4"):
+        saved[0].pooled(torch.zeros(1, 3, 18, 18))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("bands", "vv", "lower"), -22.001),
+        (("bands", "vh", "upper"), -7.9),
+        (("clip_sigma",), 2),
+        (("source_unit",), "linear power"),
+    ],
+)
+def test_scaling_is_checked(saved: tuple[Encoder, Path], path: tuple[str, ...], value: Any) -> None:
+    """Other limits, unit or clip than in pretraining are refused, unless the band is not used."""
+    load_encoder(saved[1], scaling=SCALING)
+    other = copy.deepcopy(SCALING)
+    place = other["sentinel-1"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(RevisitError, match="the images have") as caught:
+        load_encoder(saved[1], scaling=other)
+    assert "\n" not in str(caught.value)
+    load_encoder(saved[1], bands=["red"], scaling=other)
+    del other["sentinel-2"]
+    with pytest.raises(RevisitError, match="no band 'red'"):
+        load_encoder(saved[1], bands=["red"], scaling=other)
+
+
+def test_weights_are_strict(saved: tuple[Encoder, Path]) -> None:
+    """Missing, surplus, misshapen and altered weights are each refused in one line that names them."""
+    folder = saved[1]
+    file = folder / "encoder.safetensors"
+    good = load_file(file)
+    name = "norm.weight"
+    cases = {
+        "missing .*norm.weight": {key: value for key, value in good.items() if key != name},
+        "unknown .*surplus": {**good, "surplus": torch.zeros(1)},
+        "another shape .*norm.weight": {**good, name: torch.ones(3)},
+        "not the one on card": {**good, name: good[name] * 1.01},
+    }
+    for message, weights in cases.items():
+        save_file(weights, file)
+        with pytest.raises(RevisitError, match=message) as caught:
+            load_encoder(folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_diverged_encoder_is_not_saved(tmp_path: Path) -> None:
+    """Weights that are not numbers never become a result."""
+    encoder = build_encoder(VIT)
+    torch.nn.init.constant_(encoder.get_parameter("norm.weight"), float("nan"))
+    with pytest.raises(RevisitError, match="not finite"):
+        save_encoder(encoder, tmp_path, {"scaling": SCALING})
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_an_encoder(saved: tuple[Encoder, Path]) -> None:
+    """Absent files, other formats and pickles raise one line; a pickle is not even opened."""
+    folder = saved[1]
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "format": 99}))
+    with pytest.raises(RevisitError, match="format 99"):
+        load_encoder(folder)
+    (folder / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k != "scaling"}))
+    with pytest.raises(RevisitError, match="'scaling'"):
+        load_encoder(folder)
+    (folder / "card.json").write_text(json.dumps(card))
+    torch.save({}, folder / "weights.pt")
+    with pytest.raises(RevisitError, match="not an encoder"):
+        load_encoder(folder / "weights.pt")
+    torch.save({}, folder / "encoder.safetensors")
+    with pytest.raises(RevisitError, match="not a safetensors file"):
+        load_encoder(folder)
+    (folder / "encoder.safetensors").unlink()
+    with pytest.raises(RevisitError, match="no such file"):
+        load_encoder(folder)
+    with pytest.raises(RevisitError, match="no such file"):
+        load_encoder(folder / "nowhere" / "encoder.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "resnet"}, "no architecture named 'resnet'"),
+        ({"dept": 2}, "dept"),
+        ({"dim": 15}, "dim 15"),
+        ({"image_pixels": 18}, "image_pixels 18"),
+        ({"bands": ["vv", "vv"]}, "each once"),
+    ],
+)
+def test_architecture_is_checked(change: dict[str, Any], message: str) -> None:
+    """A misspelt or impossible setting raises one line that names it."""
+    with pytest.raises(RevisitError, match=message):
+        build_encoder({**VIT, **change})
+
+
+def test_architecture_misses_a_setting() -> None:
+    """A missing setting raises one line that names it."""
+    with pytest.raises(RevisitError, match="'depth'"):
+        build_encoder({key: value for key, value in VIT.items() if key != "depth"})

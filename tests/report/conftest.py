@@ -1,0 +1,237 @@
+"""A small made-up run: what the stages before the report leave, with numbers that a test can recompute."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from revisit.evaluation.metrics import ConfusionMatrix
+from revisit.evaluation.scores import Value, write
+from revisit.report import tables
+from revisit.report.figures import curves, masking
+
+MASKING = ("scratch", "3dmae-rm", "3dmae-rc", "3dmae-rm+rc", "3dmae-3dm")
+LAND_COVER = (
+    ("unet", "s1"),
+    ("swin-unet", "s1"),
+    ("swin-unet", "rgb"),
+    ("stmim-unet", "s1"),
+    ("stmim-unet", "rgb"),
+    ("dual-stmim-unet", "s1+rgb"),
+)
+CLASSES = ("Build-up", "Cropland", "Water", "Others")
+SEEDS = (0, 1, 2)
+BANDS = {"s1": ("vv", "vh"), "rgb": ("red", "green", "blue")}
+
+
+def common(experiment: str, task: str, method: str, modality: str, protocol: str) -> dict:
+    return {
+        "experiment": experiment,
+        "task": task,
+        "dataset": "pairs" if task == "multi-label" else "yearly",
+        "method": method,
+        "encoder": "channel-vit",
+        "pretrain_data": "pairs",
+        "modality": modality,
+        "protocol": protocol,
+        "collapsed": method == "3dmae-rc",
+        "gpu_hours": 0.0,
+        "config_hash": "0123456789ab",
+        "code_version": "0.1.0+abcdef01",
+    }
+
+
+def write_masking(path: Path, method: str, modality: str, protocol: str) -> Path:
+    base = 0.6 + 0.04 * MASKING.index(method) + 0.02 * len(modality) - 0.1 * (protocol == "linear")
+    values = []
+    for fraction in (0.05, 1.0):
+        for seed in SEEDS:
+            score = base + 0.05 * np.log10(fraction) + 0.01 * seed
+            values.append(Value(fraction, "all", "micro_map", seed, score))
+            values.append(Value(fraction, "all", "macro_map", seed, score - 0.05))
+            values.append(Value(fraction, "Water", "average_precision", seed, score))
+    write(path, values, common("masking", "multi-label", method, modality, protocol), {"settings": {}})
+    return path
+
+
+def write_land_cover(path: Path, method: str, modality: str) -> Path:
+    rng = np.random.default_rng(LAND_COVER.index((method, modality)))
+    values = []
+    for seed in SEEDS:
+        labels = rng.integers(0, 4, 4000)
+        hit = rng.random(4000) < 0.6 + 0.05 * len(modality)
+        matrix = ConfusionMatrix(4)
+        matrix.update(labels, np.where(hit, labels, rng.integers(0, 4, 4000)))
+        scores = matrix.scores()
+        scores.pop("support")
+        for metric, of_classes in scores.items():
+            values += [
+                Value(1.0, name, metric, seed, float(v)) for name, v in zip(CLASSES, of_classes, strict=True)
+            ]
+        for name, metrics in matrix.summary().items():
+            values += [Value(1.0, name, metric, seed, v) for metric, v in metrics.items()]
+    protocol = "fine-tune" if "stmim" in method else "supervised"
+    write(path, values, common("land-cover", "segmentation", method, modality, protocol), {"settings": {}})
+    return path
+
+
+@pytest.fixture(scope="session")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Score files of both experiments."""
+    folder = tmp_path_factory.mktemp("scores")
+    return [
+        write_masking(folder / f"masking/{method}/{modality}/{protocol}.json", method, modality, protocol)
+        for method in MASKING
+        for modality in ("s1", "s2", "s1+s2")
+        for protocol in ("fine-tune", "linear")
+    ] + [
+        write_land_cover(folder / f"land-cover/{method}/{modality}/fine-tune.json", method, modality)
+        for method, modality in LAND_COVER
+    ]
+
+
+@pytest.fixture(scope="session")
+def all_csv(scores: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "all.csv"
+    tables.write_table(tables.merge(scores), path)
+    return path
+
+
+def scene(rng: np.random.Generator, bands: int, pixels: int) -> np.ndarray:
+    """A smooth standardised image (band, y, x) with some texture."""
+    y, x = np.mgrid[:pixels, :pixels] / pixels * 2 * np.pi
+    base = [np.sin(x * rng.uniform(0.5, 2) + b) * np.cos(y * rng.uniform(0.5, 2)) for b in range(bands)]
+    return (np.stack(base) + 0.1 * rng.standard_normal((bands, pixels, pixels))).astype(np.float32)
+
+
+@pytest.fixture
+def reconstruction(tmp_path: Path) -> Callable[[tuple[str, ...], Iterable[int]], Path]:
+    """Write a reconstruction.npz of these bands: a series where years are given."""
+
+    def make(bands: tuple[str, ...], years: Iterable[int] = ()) -> Path:
+        rng, years = np.random.default_rng(0), list(years)
+        shape = (4, len(years), len(bands)) if years else (4, len(bands))
+        images = np.stack([scene(rng, len(bands), 32) for _ in range(int(np.prod(shape[:-1])))])
+        images = images.reshape(*shape, 32, 32)
+        seen = np.kron(rng.random((8, 8)) < 0.25, np.ones((4, 4)))
+        path = tmp_path / f"reconstruction{len(years)}.npz"
+        arrays = {"input": images, "masked": images * seen, "reconstruction": 0.9 * images}
+        np.savez(path, bands=np.array(bands), times=np.array(years, np.int64), **arrays)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> list[Path]:
+    """Predictions of all land-cover runs on the same six places."""
+    rng = np.random.default_rng(1)
+    field = np.stack([scene(rng, 1, 48)[0] for _ in range(6)])
+    label = np.digitize(field, (-0.5, 0.1, 0.6)).astype(np.uint8)
+    label[:, :3, :6] = 255
+    paths = []
+    for method, modality in LAND_COVER:
+        wrong = rng.random(label.shape) < 0.1
+        bands = [band for part in modality.split("+") for band in BANDS[part]]
+        image = np.stack([scene(rng, len(bands), 48) for _ in range(6)]) + field[:, None]
+        path = tmp_path / f"scores/land-cover/{method}/{modality}/fine-tune.npz"
+        path.parent.mkdir(parents=True)
+        np.savez(
+            path,
+            image=np.uint8(np.clip(40 * image + 128, 0, 255)),
+            bands=np.array(bands),
+            label=label,
+            prediction=np.where(wrong, rng.integers(0, 4, label.shape), label % 4).astype(np.uint8),
+            classes=np.array(CLASSES),
+        )
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> list[Path]:
+    """log.csv of some encoders: two seeds of one, parts of the loss in others, no rows of scratch."""
+    runs = [("pairs", method, "s1+s2", 0) for method in MASKING]
+    runs += [("pairs", "3dmae-3dm", "s1+s2", 1), ("yearly", "stmim", "s1", 0), ("yearly", "stmim", "rgb", 0)]
+    paths = []
+    for number, (collection, method, modality, seed) in enumerate(runs):
+        path = tmp_path / f"encoders/{collection}/{method}/{modality}/seed{seed}/log.csv"
+        path.parent.mkdir(parents=True)
+        parts = ["reconstruction", "similarity"] if method == "stmim" else []
+        header = ["step", "epoch", "loss", *parts, "learning_rate", "feature_std", "effective_rank"]
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            for step in range(0, 0 if method == "scratch" else 200, 10):
+                loss = 0.3 + 0.7 * np.exp(-step / (50 + 5 * number)) + 0.01 * seed
+                split = [0.9 * loss, 0.1 * loss] if parts else []
+                rank = "" if step % 50 else 20 - 10 * np.exp(-step / 60)
+                writer.writerow([step, step // 20, loss, *split, 1e-3, 0.5, rank])
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def similarity(tmp_path: Path) -> Path:
+    years = list(range(2015, 2023))
+    apart = np.abs(np.subtract.outer(years, years))
+    places = [
+        {"sample": 7 * p, "position": 3 * p, "matrix": (1 - 0.002 * (1 + p) * apart).tolist()}
+        for p in range(4)
+    ]
+    between = (1 - 0.05 * np.abs(np.subtract.outer(range(4), range(4)))).tolist()
+    path = tmp_path / "similarity.json"
+    path.write_text(json.dumps({"years": years, "places": places, "between": between}))
+    return path
+
+
+@pytest.fixture
+def shifts(tmp_path: Path) -> list[Path]:
+    """shifts.csv of two regions and two sensors, one date in five left where it was."""
+    rng = np.random.default_rng(2)
+    paths = []
+    for region in ("plain", "polder"):
+        for sensor in ("sentinel-1", "sentinel-2"):
+            path = tmp_path / f"cubes/{region}/{sensor}/shifts.csv"
+            path.parent.mkdir(parents=True)
+            lines = ["time,source_items,shift_x,shift_y,confidence,windows,applied,cause"]
+            for day in range(20):
+                x, y = rng.normal(0, 0.6, 2)
+                stays = day % 5 == 0
+                end = "0.000,0.000,0.00,3,no,few windows" if stays else f"{x:.3f},{y:.3f},0.80,12,yes,"
+                lines.append(f"2020-01-{day + 1:02}T10:00:00,item-{day},{end}")
+            path.write_text("\n".join(lines) + "\n")
+            paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def page_inputs(tmp_path: Path, all_csv: Path, shifts: list[Path], logs: list[Path]) -> dict[str, list[Path]]:
+    """The inputs of the page below one folder, by the name of the page's option."""
+    items, cards, quicklooks = [], [], []
+    for path in shifts:
+        features = [{"properties": {"datetime": f"{year}-05-01T10:00:00Z"}} for year in range(2017, 2023)]
+        items.append(tmp_path / f"items/{path.parent.parent.name}/{path.parent.name}.json")
+        items[-1].parent.mkdir(parents=True, exist_ok=True)
+        items[-1].write_text(json.dumps({"features": features}))
+        for kind in ("raw", "scaled"):
+            quicklooks.append(path.with_name(f"{kind}.png"))
+            noise = np.random.default_rng(3).integers(0, 255, (30, 120, 3), np.uint8)
+            Image.fromarray(noise).resize((1200, 300)).save(quicklooks[-1])
+    for path in logs:
+        run = curves.Encoder.of(path)._asdict()
+        card = {"steps": 200, "samples_seen": 6400, "effective_rank": 12.3456, "collapsed": False}
+        cards.append(path.with_name("card.json"))
+        cards[-1].write_text(json.dumps({**run, **card, "seed": int(run["seed"].removeprefix("seed"))}))
+    masking.draw(all_csv, tmp_path / "figures/masking.png")
+    return {
+        "items": items,
+        "shifts": shifts,
+        "cards": cards,
+        "quicklooks": quicklooks,
+        "figures": [tmp_path / "figures/masking.png"],
+    }

@@ -1,0 +1,166 @@
+"""Guards the merged table: its columns, the join with published numbers, and that no wrong file slips in."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from revisit.errors import RevisitError
+from revisit.report import published, tables
+
+HEADER = (
+    "experiment,task,dataset,method,encoder,pretrain_data,modality,protocol,label_fraction,class,metric,value,"
+    "ci_low,ci_high,seeds,published,published_source,collapsed,gpu_hours,samples_per_second,peak_memory_gb,"
+    "config_hash,code_version,run"
+)
+KNOWN = [
+    # experiment, method, modality, class, metric, published as a fraction
+    ("masking", "3dmae-3dm", "s1", "all", "micro_map", 0.895),
+    ("masking", "3dmae-rm+rc", "s1+s2", "all", "micro_map", 0.939),
+    ("land-cover", "dual-stmim-unet", "s1+rgb", "macro avg", "iou", 0.71),
+    ("land-cover", "unet", "s1", "Water", "recall", 0.97),
+    ("land-cover", "stmim-unet", "rgb", "Build-up", "f1", 0.83),
+    ("land-cover", "stmim-unet", "s1", "all", "miou", 0.58),
+    ("land-cover", "dual-stmim-unet", "s1+rgb", "all", "accuracy", 0.86),
+]
+UNKNOWN = [
+    ("masking", "scratch", "s1", "all", "micro_map"),
+    ("masking", "3dmae-3dm", "s1", "all", "macro_map"),
+    ("land-cover", "swin-unet", "rgb", "all", "miou"),
+]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(path: Path, *key: str) -> list[dict[str, str]]:
+    names = ("experiment", "method", "modality", "class", "metric")
+    return [row for row in read(path) if tuple(row[name] for name in names) == key]
+
+
+def altered(path: Path, folder: Path, change) -> Path:
+    """A copy of a score file with ``change`` applied to its content."""
+    content = json.loads(path.read_text())
+    change(content)
+    copy = folder / path.name
+    copy.write_text(json.dumps(content))
+    return copy
+
+
+def test_columns_and_order(all_csv: Path) -> None:
+    """Readers of all.csv go by its columns; a rerun must give the same rows in the same order."""
+    assert all_csv.read_text().splitlines()[0] == HEADER
+    keys = [
+        tuple(float(row[name]) if name == "label_fraction" else row[name] for name in tables.KEY)
+        for row in read(all_csv)
+    ]
+    assert keys == sorted(keys) and len(set(keys)) == len(keys) > 300
+
+
+def test_order_of_files_does_not_matter(scores: list[Path]) -> None:
+    assert tables.merge(scores) == tables.merge(scores[::-1])
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: "-".join(known[:-1]))
+def test_published_beside_ours(all_csv: Path, known: tuple) -> None:
+    """Each known cell of the works stands beside ours, as a fraction, with its table named."""
+    *key, value = known
+    found = [
+        row for row in cells(all_csv, *key) if row["protocol"] != "linear" and row["label_fraction"] == "1.0"
+    ]
+    assert [float(row["published"]) for row in found] == [value]
+    assert "talk" in found[0]["published_source"]
+
+
+@pytest.mark.parametrize("key", UNKNOWN, ids="-".join)
+def test_nothing_invented(all_csv: Path, key: tuple[str, ...]) -> None:
+    """Where the works report nothing, published stays empty."""
+    found = cells(all_csv, *key)
+    assert found and all(row["published"] == row["published_source"] == "" for row in found)
+
+
+def test_published_only_for_all_labels_and_the_whole_network(all_csv: Path) -> None:
+    """The works' numbers are of fine-tuning on all labels: not to be shown beside a linear probe."""
+    for row in cells(all_csv, "masking", "3dmae-3dm", "s1", "all", "micro_map"):
+        same = row["protocol"] == "fine-tune" and row["label_fraction"] == "1.0"
+        assert bool(row["published"]) == same
+
+
+def test_published_macro_is_the_mean_of_its_classes() -> None:
+    """A slip in the transcribed figures would break their own sums (they are rounded to 0.01)."""
+    groups: dict[tuple, dict[str, float]] = {}
+    for (table, method, modality, metric, class_), row in published._rows().items():
+        if table.startswith("STMIM") and class_ not in ("weighted avg", "all"):
+            groups.setdefault((table, method, modality, metric), {})[class_] = float(row["value"])
+    assert len(groups) == 32
+    for name, classes in groups.items():
+        macro = classes.pop("macro avg")
+        assert macro == pytest.approx(sum(classes.values()) / 4, abs=0.0151), name
+
+
+def test_two_files_for_one_cell(scores: list[Path], tmp_path: Path) -> None:
+    """A cell that two files give is an error that names both, not a silent choice."""
+    copy = altered(scores[0], tmp_path, lambda content: None)
+    with pytest.raises(RevisitError) as error:
+        tables.merge([*scores, copy])
+    assert str(copy) in str(error.value) and str(scores[0]) in str(error.value)
+
+
+def _drop(content: dict) -> None:
+    del content["rows"][1]["ci_low"]
+
+
+def _add(content: dict) -> None:
+    content["rows"][1]["note"] = "x"
+
+
+def _text(content: dict) -> None:
+    content["rows"][0]["value"] = "0.5"
+
+
+def _other_version(content: dict) -> None:
+    del content["values"]
+
+
+def _mean(content: dict) -> None:
+    content["rows"][0]["value"] += 0.01
+
+
+def _macro(content: dict) -> None:
+    for value in content["values"]:
+        if value["class"] == "macro avg" and value["metric"] == "iou":
+            value["value"] += 0.01
+    for row in content["rows"]:
+        if row["class"] == "macro avg" and row["metric"] == "iou":
+            row["value"] += 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_drop, "ci_low"),
+        (_add, "note"),
+        (_text, "'0.5'"),
+        (_other_version, "version"),
+        (_mean, "seeds"),
+        (_macro, "macro avg iou"),
+    ],
+)
+def test_wrong_score_file(scores: list[Path], tmp_path: Path, change, words: str) -> None:
+    """A missing, unknown or ill-typed column, another version, a mean its parts do not give: one line."""
+    copy = altered(scores[-1], tmp_path, change)
+    with pytest.raises(RevisitError) as error:
+        tables.read_scores(copy)
+    assert str(copy) in str(error.value) and words in str(error.value)
+
+
+def test_command_line(scores: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stage writes the table, and ends with one line and status 1 where a file is missing."""
+    out = tmp_path / "all.csv"
+    assert tables.main(["--scores", *map(str, scores), "--out", str(out)]) == 0
+    assert out.read_text().startswith(HEADER)
+    assert tables.main(["--scores", str(tmp_path / "none.json"), "--out", str(out)]) == 1
+    assert "none.json: no such file" in capsys.readouterr().err

@@ -1,0 +1,229 @@
+"""Scene records from items as the catalogues really wrote them, and from items made to be awkward."""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revisit.errors import RevisitError
+from revisit.stac import adapter
+from revisit.stac.providers import BANDS, source
+
+ALL = [*BANDS["sentinel-2"]]
+KEYS = {"asset", "source", "unit", "scale", "offset", "nodata"}
+
+
+def real(shared: Path, name: str) -> list[dict[str, Any]]:
+    return json.loads((shared / "real/stac/items" / f"{name}.json").read_text())["features"]
+
+
+def optical(baseline: str | None = "05.00", offset: float | None = None, **properties: Any) -> dict[str, Any]:
+    stated = {} if offset is None else {"scale": 0.0001, "offset": offset}
+    return {
+        "id": "scene",
+        "properties": {"datetime": "2022-06-01T00:00:00Z", "s2:processing_baseline": baseline, **properties},
+        "assets": {
+            "red": {"href": "red.tif", "raster:bands": [stated]},
+            "B04": {"href": "B04.tif"},
+            "scl": {"href": "scl.tif"},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "sensor"),
+    [
+        ("cdse__sentinel-2-l2a", "cdse", "sentinel-2"),
+        ("earth-search-v1__sentinel-2-l2a", "earth-search-l2a", "sentinel-2"),
+        ("planetary-computer__sentinel-2-l2a", "planetary-computer", "sentinel-2"),
+        ("planetary-computer__sentinel-1-rtc", "planetary-computer", "sentinel-1"),
+        ("planetary-computer__esa-worldcover", "planetary-computer", "worldcover"),
+    ],
+)
+def test_every_real_item_has_a_record(shared: Path, name: str, provider: str, sensor: str) -> None:
+    """All items of all providers give the same keys in the same spelling."""
+    origin = source(provider, sensor)
+    for item in real(shared, name):
+        record = adapter.scene(item, origin, BANDS[sensor])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", record["datetime"])
+        assert record["platform"] == record["platform"].lower()
+        assert record["epsg"] == 4326 if sensor == "worldcover" else record["epsg"] // 100 in (326, 327)
+        assert set(record["bands"]) == set(BANDS[sensor])
+        assert all(set(band) == KEYS for band in record["bands"].values())
+        if sensor == "sentinel-2":
+            assert re.fullmatch(r"\d\d[A-Z]{3}", record["tile"])
+            assert re.fullmatch(r"\d\d\.\d\d", record["processing_baseline"])
+            assert 1 <= record["relative_orbit"] <= 143
+            assert record["bands"]["red"]["scale"] == 0.0001
+            assert record["bands"]["scl"]["unit"] == "class"
+            assert record["bands"]["scl"]["offset"] == 0
+
+
+def test_the_offset_of_every_real_item(shared: Path) -> None:
+    """Stated though applied, stated, not mentioned: the offset is right once for each, never twice."""
+    for item in real(shared, "earth-search-v1__sentinel-2-l2a"):
+        record = adapter.scene(item, source("earth-search-l2a", "sentinel-2"), ["red"])
+        flagged = item["properties"]["earthsearch:boa_offset_applied"]
+        assert item["assets"]["red"]["raster:bands"][0]["offset"] == (-0.1 if flagged else 0)
+        assert record["bands"]["red"]["offset"] == 0
+        assert record["offset_rule"] == (
+            "already applied by the provider" if flagged else "baseline 02.14 is before the offset"
+        )
+    for item in real(shared, "cdse__sentinel-2-l2a"):
+        record = adapter.scene(item, source("cdse", "sentinel-2"), ["red"])
+        assert record["bands"]["red"]["offset"] == -0.1
+    for item in real(shared, "planetary-computer__sentinel-2-l2a"):
+        origin = source("planetary-computer", "sentinel-2")
+        assert adapter.scene(item, origin, ["red"])["bands"]["red"]["offset"] == 0
+        item["properties"]["s2:processing_baseline"] = "04.00"
+        assert adapter.scene(item, origin, ["red"])["bands"]["red"]["offset"] == -0.1
+
+
+def test_real_duplicates(shared: Path) -> None:
+    """Two tile-dates are there twice, reprocessed: the highest baseline stays, whatever the order."""
+    items = real(shared, "earth-search-v1__sentinel-2-l2a")
+    kept = [item["id"] for item in adapter.drop_duplicates(items)]
+    assert len(kept) == len(items) - 2
+    assert {"S2A_32TMT_20200305_1_L2A", "S2A_32TNT_20200305_1_L2A"} <= set(kept)
+    assert [item["id"] for item in adapter.drop_duplicates(items[::-1])] == kept
+
+
+def test_real_ground_range_radar(shared: Path) -> None:
+    """Its stated projection is a made-up rectangle: not passed on, and marked. Footprints may be in two parts."""
+    origin = source("earth-search", "sentinel-1")
+    items = real(shared, "earth-search-v1__sentinel-1-grd")
+    assert {item["geometry"]["type"] for item in items} == {"Polygon", "MultiPolygon"}
+    for item in items:
+        with pytest.raises(RevisitError, match=rf"{item['id']} has no asset for band 'vv', only hh"):
+            adapter.scene(item, origin, ["vv"])
+        item["assets"]["vv"] = item["assets"]["hh"]
+        record = adapter.scene(item, origin, ["vv"])
+        assert (record["geolocation"], record["epsg"]) == ("gcp", None)
+        assert record["bands"]["vv"]["unit"] == "amplitude"
+        assert record["orbit_state"] in ("ascending", "descending")
+    assert len(adapter.drop_duplicates(items)) == len(items)
+
+
+def test_the_real_archive(shared: Path) -> None:
+    """Amplitude with its calibration and nodata 65535; reflectance without an offset, as the items state."""
+    own = {
+        "belgium": {
+            "inherits": "embedded",
+            "folder": "x",
+            "sensors": {"sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}},
+        }
+    }
+    items = json.loads((shared / "real/archive/items.json").read_text())["features"]
+    radar = [item for item in items if item["collection"] == "sentinel-1-grd"]
+    band = adapter.scene(radar[0], source("belgium", "sentinel-1", own), ["vv"])["bands"]["vv"]
+    assert (band["unit"], band["calibration_db"], band["nodata"]) == ("amplitude", -83, 65535)
+    optic = [item for item in items if item["collection"] == "sentinel-2-l2a"]
+    record = adapter.scene(optic[0], source("belgium", "sentinel-2", own), ["red", "scl"])
+    assert record["bands"]["red"]["offset"] == 0
+    assert record["offset_rule"] == "as the item states"
+    assert len(adapter.drop_duplicates(items)) == 22
+
+
+@pytest.mark.parametrize(
+    ("rule", "item", "offset"),
+    [
+        ("stated", optical("05.00", -0.1), -0.1),
+        ("stated", optical("05.00", 0.0), 0.0),
+        ("stated", optical("05.00"), -0.1),
+        ("stated", optical("02.14"), 0.0),
+        ("baseline", optical("04.00", 0.0), -0.1),
+        ("baseline", optical("03.01", -0.1), 0.0),
+        ("unless-applied", optical("05.00", -0.1, **{adapter.APPLIED: True}), 0.0),
+        ("unless-applied", optical("05.00", 0.0, **{adapter.APPLIED: False}), -0.1),
+        ("unless-applied", optical("02.14", -0.1), 0.0),
+        ("none", optical("05.00", -0.1), 0.0),
+    ],
+)
+def test_offset_rules(rule: str, item: dict[str, Any], offset: float) -> None:
+    """Each rule against what items state, claim and keep silent about."""
+    own = {"own": {"inherits": "embedded", "sensors": {"sentinel-2": {"offset_rule": rule}}}}
+    assert adapter.scene(item, source("own", "sentinel-2", own), ["red"])["bands"]["red"]["offset"] == offset
+
+
+def test_an_offset_is_never_guessed() -> None:
+    """Without a baseline, a rule that hangs on it refuses the scene instead of choosing."""
+    with pytest.raises(RevisitError, match="states no processing baseline"):
+        adapter.scene(optical(None), source("planetary-computer", "sentinel-2"), ["red"])
+
+
+def test_spellings_of_the_same_thing() -> None:
+    """Tile, baseline, orbit and projection are found wherever an extension's version puts them."""
+    item = optical()
+    uri = "S2A_MSIL2A_20200305T103021_N0500_R108_T32TMT_20230630T022413.SAFE"
+    places: list[tuple[dict[str, Any], Any, Any]] = [
+        ({"s2:mgrs_tile": "31UFS"}, adapter.tile, "31UFS"),
+        ({"grid:code": "MGRS-31UFS"}, adapter.tile, "31UFS"),
+        ({}, adapter.tile, None),
+        ({"processing:version": "05.11"}, adapter.baseline, "05.11"),
+        ({"s2:product_uri": uri}, adapter.baseline, "05.00"),
+        ({"s2:product_uri": uri}, adapter.relative_orbit, 108),
+        ({"proj:epsg": 32631}, adapter.epsg, 32631),
+        ({"proj:code": "EPSG:32631"}, adapter.epsg, 32631),
+        ({"proj:code": None}, adapter.epsg, None),
+    ]
+    for properties, read, value in places:
+        assert read({**item, "properties": properties}) == value, properties
+    named = {**item, "id": "S2A_MSIL2A_20200305T103021_N0214_R065_T32TMT_20200305T132101", "properties": {}}
+    assert (adapter.tile(named), adapter.baseline(named), adapter.relative_orbit(named)) == ("32TMT", "02.14", 65)
+    on_asset = {**item, "assets": {"red": {"href": "x", "proj:code": "EPSG:32720"}}}
+    assert adapter.epsg(on_asset) == 32720
+
+
+def test_moments() -> None:
+    """A blank for T, an offset for Z, and null with a start all become one form."""
+    item = optical()
+    for stated, expected in [
+        ({"datetime": "2020-01-01 05:00:00+01:00"}, "2020-01-01T04:00:00Z"),
+        ({"datetime": "2020-01-01T05:00:00.25Z"}, "2020-01-01T05:00:00.250000Z"),
+        ({"datetime": None, "start_datetime": "2020-01-01 00:00:00+00:00"}, "2020-01-01T00:00:00Z"),
+    ]:
+        assert adapter.moment({**item, "properties": stated}) == expected
+
+
+def test_assets_by_common_name() -> None:
+    """A catalogue that nobody described is read by common names, old and new, at the finest resolution."""
+    own = {"own": {"url": "https://x", "sensors": {"sentinel-2": {"collection": "c", "unit": "reflectance"}}}}
+    origin = source("own", "sentinel-2", own)
+    item = optical()
+    item["assets"] = {
+        "R60": {"href": "a", "gsd": 60, "bands": [{"eo:common_name": "red"}]},
+        "R10": {"href": "b", "gsd": 10, "bands": [{"eo:common_name": "red"}]},
+        "G": {"href": "c", "eo:bands": [{"common_name": "green"}]},
+    }
+    assert adapter.find_asset(item, "red", origin)[0] == "R10"
+    assert adapter.find_asset(item, "green", origin)[0] == "G"
+    with pytest.raises(RevisitError, match="own: item scene has no asset for band 'blue', only G, R10, R60"):
+        adapter.find_asset(item, "blue", origin)
+
+
+def test_duplicates_keep_the_parts_of_a_shared_tile() -> None:
+    """Of one baseline the newest stays; a tile that two data strips share keeps both its parts."""
+    first = optical(
+        **{"grid:code": "MGRS-31UFS", "s2:datastrip_id": "A_S20220601T100000_N05", "created": "2022-06-02T00:00:00Z"}
+    )
+    newer = copy.deepcopy(first) | {"id": "newer"}
+    newer["properties"]["created"] = "2022-06-03T00:00:00Z"
+    part = copy.deepcopy(first) | {"id": "part"}
+    part["properties"]["s2:datastrip_id"] = "A_S20220601T100300_N05"
+    older = copy.deepcopy(part) | {"id": "older"}
+    older["properties"]["s2:processing_baseline"] = "02.14"
+    kept = [item["id"] for item in adapter.drop_duplicates([newer, older, first, part])]
+    assert kept == ["newer", "part"]
+
+
+def test_wanted_bands() -> None:
+    """The scene classification comes along unasked; an unknown band is named."""
+    assert adapter.wanted("sentinel-2", ["red", "nir"]) == ["red", "nir", "scl"]
+    assert adapter.wanted("sentinel-2", ["scl", "red"]) == ["scl", "red"]
+    assert adapter.wanted("sentinel-1", None) == ["vv", "vh"]
+    assert adapter.wanted("worldcover", None) == ["map"]
+    with pytest.raises(RevisitError, match="sentinel-2 has no infrared"):
+        adapter.wanted("sentinel-2", ["infrared"])

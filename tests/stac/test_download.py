@@ -1,0 +1,303 @@
+"""The download stage: true numbers, resumption, and scenes that cannot be had."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from revisit.errors import RevisitError
+from revisit.files import sha256
+from revisit.stac import clip, download as stage_download
+from revisit.stac.download import download, main
+from revisit.stac.faults import Fault
+from revisit.stac.providers import Source
+from revisit.stac.search import search
+from revisit.stac.server import serve
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries as short as can be."""
+    monkeypatch.setattr(stage_download, "BACKOFF_S", 0.01)
+    monkeypatch.setitem(clip.GDAL, "GDAL_HTTP_RETRY_DELAY", "0.01")
+
+
+@pytest.fixture
+def fetch(archive, tmp_path: Path):
+    """Download a year, with changes of settings and faults of the server if given."""
+    out = tmp_path / "scenes" / "manifest.json"
+
+    def run(sensor: str = "sentinel-2", year: int = 2020, faults: Any = (), items: Any = None, **settings: Any) -> Any:
+        settings = {**archive.settings, **settings}
+        if sensor == "sentinel-1" and settings["bands"] == ["blue", "red"]:
+            settings["bands"] = ["vv", "vh"]
+        items = items or search("north", sensor, {**settings, "bands": None} if sensor == "worldcover" else settings, archive.folder)
+        if not faults:
+            return download(items, "north", sensor, year, out, settings, archive.folder)
+        with serve([archive.folder], faults=faults) as url:
+            settings |= {"provider": "remote", "providers": {"remote": {"inherits": "embedded", "url": url}}}
+            return download(items, "north", sensor, year, out, settings)
+
+    run.folder = out.parent  # type: ignore[attr-defined]
+    return run
+
+
+def opened(path: Path) -> tuple[np.ndarray, Any]:
+    with rasterio.open(path) as file:
+        return file.read(1), file.profile
+
+
+def test_manifest_and_clips(fetch, archive) -> None:
+    """Each scene of the year with its bands, units and offsets; the numbers are those of the archive."""
+    manifest = fetch()
+    assert [scene["id"][10:] for scene in manifest["scenes"]] == ["20200305", "20200605", "20200905"]
+    assert (manifest["region"], manifest["sensor"], manifest["year"]) == ("north", "sentinel-2", 2020)
+    assert manifest["provider"] == "embedded"
+    scene = manifest["scenes"][0]
+    assert scene["datetime"] == "2020-03-05T10:30:21Z"
+    assert (scene["platform"], scene["relative_orbit"], scene["tile"]) == ("sentinel-2a", 51, "31UFS")
+    assert (scene["processing_baseline"], scene["offset_rule"]) == ("05.00", "as the item states")
+    red = scene["bands"]["red"]
+    assert (red["unit"], red["scale"], red["offset"], red["nodata"]) == ("reflectance", 0.0001, -0.1, 0)
+    assert scene["bands"]["scl"]["unit"] == "class"
+    file = fetch.folder / red["path"]
+    assert (red["bytes"], red["sha256"]) == (file.stat().st_size, sha256(file))
+    data, profile = opened(file)
+    whole, grid = opened(archive.folder / red["source"].removeprefix("served:///"))
+    column = round((profile["transform"].c - grid["transform"].c) / 10)
+    row = round((grid["transform"].f - profile["transform"].f) / 10)
+    np.testing.assert_array_equal(data, whole[row : row + data.shape[0], column : column + data.shape[1]])
+    assert data.shape < whole.shape
+    assert profile["crs"].to_epsg() == 32631
+
+
+def test_items_beside_the_clips(fetch) -> None:
+    """STAC items whose hrefs and grids are those of the clips."""
+    fetch()
+    items = json.loads((fetch.folder / "items.json").read_text())["features"]
+    assert len(items) == 3
+    asset = items[0]["assets"]["red"]
+    data, profile = opened(fetch.folder / asset["href"])
+    assert asset["proj:shape"] == list(data.shape)
+    assert asset["proj:transform"] == list(profile["transform"])[:6]
+    assert asset["raster:bands"][0]["offset"] == -0.1
+
+
+def test_radar_and_land_cover(fetch) -> None:
+    """Linear power in float32; classes on a grid of degrees; a period without a moment."""
+    radar = fetch("sentinel-1")
+    band = radar["scenes"][0]["bands"]["vv"]
+    assert (band["unit"], band["dtype"], band["nodata"]) == ("linear power", "float32", -32768)
+    cover = fetch("worldcover", years=[2020])
+    band = cover["scenes"][0]["bands"]["map"]
+    assert (band["unit"], band["nodata"]) == ("class", 0)
+    assert opened(fetch.folder / band["path"])[1]["crs"].to_epsg() == 4326
+
+
+def test_two_runs_give_the_same_bytes(fetch) -> None:
+    """Threads end in any order; nothing that is written shows it."""
+
+    def digests() -> dict[str, str]:
+        files = sorted(path for path in fetch.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(fetch.folder)): sha256(path) for path in files}
+
+    fetch()
+    first = digests()
+    for path in fetch.folder.rglob("*.tif"):
+        path.unlink()
+    fetch(workers=1)
+    assert digests() == first
+
+
+def test_only_what_is_missing_is_fetched(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a deletion or damage, those clips and no others are fetched again."""
+    manifest = fetch()
+    paths = [fetch.folder / manifest["scenes"][0]["bands"][band]["path"] for band in ("red", "blue")]
+    paths[0].unlink()
+    paths[1].write_bytes(b"damaged")
+    fetched: list[Path] = []
+    cut = stage_download.cut
+    monkeypatch.setattr(stage_download, "cut", lambda *given: fetched.append(given[2]) or cut(*given))
+    assert fetch() == manifest
+    assert sorted(fetched) == sorted(paths)
+    fetched.clear()
+    assert fetch() == manifest
+    assert fetched == []
+    fetch(bbox=[value + 0.0005 for value in fetch.__closure__[0].cell_contents.bbox])
+    assert len(fetched) == 9
+
+
+def test_an_interruption_loses_nothing(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was fetched before the run was killed is not fetched again."""
+    cut, calls = stage_download.cut, []
+
+    def dies(*given: Any) -> Any:
+        calls.append(given[2])
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return cut(*given)
+
+    monkeypatch.setattr(stage_download, "cut", dies)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(workers=1)
+    assert not (fetch.folder / "manifest.json").exists()
+    calls[:] = [None] * 4
+    assert len(fetch(workers=1)["scenes"]) == 3
+    assert len(calls) - 4 == 6
+
+
+@pytest.mark.parametrize("kind", ["429", "500"])
+def test_passing_faults_are_lived_through(fetch, kind: str) -> None:
+    """A store that is busy for a while costs time, not scenes."""
+    faults = [Fault("20200605/red", kind, times=5)]
+    manifest = fetch(faults=faults)
+    assert len(manifest["scenes"]) == 3
+    assert manifest["quarantine"] == []
+    assert faults[0].times == 0
+
+
+def test_a_slow_store_is_waited_for(fetch) -> None:
+    """An answer that takes its time is no fault."""
+    assert len(fetch(faults=[Fault("20200605/red", "slow", times=1, delay=0.3)])["scenes"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [("truncated", "red.tif"), ("500", "500"), ("403-expired", "403")],
+)
+def test_unreadable_scenes_are_quarantined(fetch, caplog: pytest.LogCaptureFixture, fault: Any, cause: str) -> None:
+    """The scene goes whole, named with its asset and the cause; the others stay."""
+    manifest = fetch(faults=[Fault("20200605/red", fault)])
+    assert [scene["id"][10:] for scene in manifest["scenes"]] == ["20200305", "20200905"]
+    (entry,) = manifest["quarantine"]
+    assert (entry["item"], entry["asset"]) == ("S2A_31UFS_20200605", "red")
+    assert cause in entry["cause"]
+    assert "quarantined: S2A_31UFS_20200605, asset 'red'" in caplog.text
+    assert len(json.loads((fetch.folder / "items.json").read_text())["features"]) == 2
+
+
+def test_what_is_quarantined_is_fetched_by_a_later_run(fetch) -> None:
+    """A rerun tries the quarantined asset again, and only that one."""
+    fetch(faults=[Fault("20200605/red", "403-expired")])
+    faults = [Fault("20200605/red", "slow", times=100, delay=0), Fault("tif", "500")]
+    assert len(fetch(faults=faults)["scenes"]) in (2, 3)
+
+
+def test_a_missing_file_is_not_asked_for_again(fetch, archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """404 is final: no pauses for what will not come."""
+    (archive.folder / "sentinel-2-l2a/S2A_31UFS_20200605/red.tif").unlink()
+    slept: list[float] = []
+    monkeypatch.setattr(stage_download.time, "sleep", slept.append)
+    (entry,) = fetch()["quarantine"]
+    assert entry["asset"] == "red"
+    assert slept == []
+
+
+def test_signatures_are_renewed(fetch, archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read asks for its signature, and one that has expired is not used for the next try."""
+    signed: list[str] = []
+    monkeypatch.setattr(Source, "signed", lambda self, href: signed.append(href) or f"{href}?sig={len(signed)}")
+    manifest = fetch(faults=[Fault("20200605/red", "403-expired", times=2)], workers=1)
+    assert len(manifest["scenes"]) == 3
+    assert len(signed) == 9 + 1
+    assert "sig" not in json.dumps(manifest)
+
+
+def test_scenes_without_data_are_noted(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
+    """A scene that holds nothing but nodata over the region is neither kept nor a fault."""
+    path = archive.folder / "sentinel-2-l2a/S2A_31UFS_20200605/red.tif"
+    with rasterio.open(path, "r+") as file:
+        file.write(np.zeros((96, 96), "uint16"), 1)
+    manifest = fetch()
+    assert manifest["without_data"] == ["S2A_31UFS_20200605"]
+    assert manifest["quarantine"] == []
+    assert len(manifest["scenes"]) == 2
+    assert "no valid data over the region: S2A_31UFS_20200605" in caplog.text
+    assert fetch() == manifest
+
+
+def test_a_year_with_nothing_left(fetch, caplog: pytest.LogCaptureFixture) -> None:
+    """An empty manifest and a warning: the stack decides what it means."""
+    manifest = fetch(faults=[Fault("red", "500")])
+    assert manifest["scenes"] == []
+    assert len(manifest["quarantine"]) == 3
+    assert "nothing is left" in caplog.text
+    assert (fetch.folder / "manifest.json").is_file()
+
+
+def test_an_item_that_lacks_a_band(fetch, archive) -> None:
+    """Frozen items that were edited: the faulty one is quarantined with what it has."""
+    items = search("north", "sentinel-2", archive.settings, archive.folder)
+    del items[3]["assets"]["red"]
+    (entry,) = fetch(items=items)["quarantine"]
+    assert "no asset for band 'red', only blue, green, nir, scl" in entry["cause"]
+
+
+def test_ids_do_not_choose_folders(fetch, archive) -> None:
+    """A catalogue's id with slashes or dots stays inside the year's folder."""
+    items = search("north", "sentinel-2", archive.settings, archive.folder)
+    items[3]["id"] = "../../../escaped/S2:A"
+    scene = next(scene for scene in fetch(items=items)["scenes"] if "escaped" in scene["id"])
+    path = (fetch.folder / scene["bands"]["red"]["path"]).resolve()
+    assert path.is_relative_to(fetch.folder.resolve())
+    assert path.is_file()
+
+
+def test_an_offset_subtracted_twice_is_suspected(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
+    """Dark scenes that fall below zero with the offset warn: some items' own word about it is wrong."""
+    path = archive.folder / "sentinel-2-l2a/S2A_31UFS_20200605/red.tif"
+    with rasterio.open(path, "r+") as file:
+        file.write(np.full((96, 96), 400, "uint16"), 1)
+    fetch()
+    assert "S2A_31UFS_20200605: 100 % of its visible reflectance is below zero" in caplog.text
+    assert "20200305: " not in caplog.text
+
+
+def test_a_full_disk_is_no_quarantine(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written stops the stage with its reason; the scenes are not to blame."""
+
+    def full(*given: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stage_download, "cut", full)
+    with pytest.raises(RevisitError, match="No space left"):
+        fetch()
+
+
+def test_the_command_line(archive, tmp_path: Path) -> None:
+    """The stage as the workflow calls it."""
+    items = tmp_path / "items.json"
+    found = search("north", "sentinel-1", {**archive.settings, "bands": ["vv", "vh"]}, archive.folder)
+    items.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
+    out = tmp_path / "scenes/2019/manifest.json"
+    arguments = ["--items", str(items), "--region", "north", "--sensor", "sentinel-1", "--year", "2019"]
+    arguments += ["--folder", str(archive.folder), "--out", str(out), "--log", str(tmp_path / "log.txt")]
+    settings = {**archive.settings, "bands": ["vv", "vh"]}
+    assert main([*arguments, "--settings", json.dumps(settings)]) == 0
+    assert len(json.loads(out.read_text())["scenes"]) == 2
+    assert "2 scenes, 4 clips" in (tmp_path / "log.txt").read_text()
+    assert main([*arguments, "--settings", '{"provider": "nobody", "bbox": [0, 0, 1, 1]}']) == 1
+
+
+def test_the_real_archive(shared: Path, tmp_path: Path) -> None:
+    """Sigma nought over Belgium is what it should be, by the manifest's own unit and calibration."""
+    own = {
+        "belgium": {
+            "inherits": "embedded",
+            "folder": str(shared / "real/archive"),
+            "sensors": {"sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}},
+        }
+    }
+    settings = {"provider": "belgium", "providers": own, "bbox": [5.052, 51.216, 5.06, 51.2212]}
+    settings |= {"years": [2023], "bands": ["vv", "vh"], "epsg": None}
+    items = search("belgium", "sentinel-1", settings)
+    manifest = download(items, "belgium", "sentinel-1", 2023, tmp_path / "manifest.json", settings)
+    assert len(manifest["scenes"]) == 10
+    band = manifest["scenes"][0]["bands"]["vv"]
+    assert (band["unit"], band["nodata"]) == ("amplitude", 65535)
+    data = opened(tmp_path / band["path"])[0].astype(float)
+    decibel = 20 * np.log10(data[data != 65535]) + band["calibration_db"]
+    assert -16 < np.median(decibel) < -5

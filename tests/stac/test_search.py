@@ -1,0 +1,177 @@
+"""The search stage: what is asked, what is kept, what is frozen, and what a user is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revisit.errors import RevisitError
+from revisit.stac import search as stage_search
+from revisit.stac.faults import Fault
+from revisit.stac.search import main, search
+from revisit.stac.server import serve
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries as short as can be."""
+    monkeypatch.setattr(stage_search, "BACKOFF_S", 0.01)
+
+
+def names(items: list[dict[str, Any]]) -> list[str]:
+    return [item["id"] for item in items]
+
+
+def test_items_of_the_years_in_order(archive) -> None:
+    """Only the configured years, by time, hrefs free of the server's passing address, no ageing links."""
+    found = search("north", "sentinel-2", archive.settings, archive.folder)
+    assert names(found) == sorted(names(found))
+    assert len(found) == 6
+    assert found[0]["assets"]["red"]["href"] == "served:///sentinel-2-l2a/S2A_31UFS_20190305/red.tif"
+    assert all(item["links"] == [] for item in found)
+    assert "127.0.0.1" not in json.dumps(found)
+    only = search("north", "sentinel-2", {**archive.settings, "years": [2020]}, archive.folder)
+    assert {name[10:14] for name in names(only)} == {"2020"}
+
+
+def test_limits(archive) -> None:
+    """Cloud cover, orbit and months narrow the search."""
+    clear = search("north", "sentinel-2", {**archive.settings, "cloud_cover_max": 35}, archive.folder)
+    assert len(clear) == 3
+    radar = {**archive.settings, "bands": ["vv", "vh"]}
+    up = search("north", "sentinel-1", {**radar, "orbit_state": "ascending"}, archive.folder)
+    assert names(up) == ["S1A_20190401", "S1A_20200401"]
+    spring = search("north", "sentinel-1", {**radar, "months": [3, 4, 5]}, archive.folder)
+    assert names(spring) == names(up)
+
+
+def test_a_map_of_a_year_without_a_moment(archive) -> None:
+    """Items whose datetime is null belong to the year of their start."""
+    settings = {**archive.settings, "years": [2020], "bands": ["map"]}
+    assert names(search("north", "worldcover", settings, archive.folder)) == ["map_2020"]
+
+
+def test_pages_are_joined(archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More items than a page holds are all found."""
+    monkeypatch.setattr(stage_search, "PAGE", 2)
+    assert len(search("north", "sentinel-2", archive.settings, archive.folder)) == 6
+
+
+@pytest.mark.parametrize("extension", ["query", "filter", "none"])
+def test_apis_that_know_less(archive, monkeypatch: pytest.MonkeyPatch, extension: str) -> None:
+    """With query, with CQL2 alone, or with neither: the same items, and never an ignored limit."""
+    from revisit.stac import server
+
+    known = [name for name in server.CONFORMANCE if not name.endswith(("#query", "#filter"))]
+    known += [f"{server.STAC}/item-search#{extension}"]
+    monkeypatch.setattr(server, "CONFORMANCE", known)
+    sent: list[dict[str, Any]] = []
+    conditions = stage_search._conditions
+    monkeypatch.setattr(
+        stage_search, "_conditions", lambda *given: sent.append(conditions(*given)) or sent[-1]
+    )
+    settings = {**archive.settings, "cloud_cover_max": 35}
+    assert len(search("north", "sentinel-2", settings, archive.folder)) == 3
+    assert sent[0].keys() == {"query": {"query"}, "filter": {"filter", "filter_lang"}, "none": set()}[extension]
+
+
+def test_busy_catalogues_are_asked_again(archive) -> None:
+    """429 and 500 pass; the search then answers as if nothing had been."""
+    faults = [Fault("search", "429", times=2), Fault("search", "500", times=1), Fault("^/$", "500", times=1)]
+    with serve([archive.folder], faults=faults) as url:
+        own = {"remote": {"inherits": "embedded", "url": url}}
+        settings = {**archive.settings, "provider": "remote", "providers": own}
+        found = search("north", "sentinel-2", settings)
+        assert len(found) == 6
+        assert found[0]["assets"]["red"]["href"].startswith("served:///")
+
+
+def test_unreachable_catalogues_are_named(archive) -> None:
+    """One line: the address, how many tries, why. Also when the answer is no catalogue."""
+    own = {"remote": {"inherits": "embedded", "url": "http://127.0.0.1:9/stac"}}
+    settings = {**archive.settings, "provider": "remote", "providers": own}
+    with pytest.raises(RevisitError, match=r"127\.0\.0\.1:9/stac .* in 6 tries: .*refused"):
+        search("north", "sentinel-2", settings)
+    with serve([archive.folder], faults=[Fault(".", "500")]) as url:
+        own["remote"]["url"] = url
+        with pytest.raises(RevisitError, match="6 tries.*500"):
+            search("north", "sentinel-2", settings)
+    with serve([archive.folder]) as url:
+        own["remote"]["url"] = f"{url}/api.html"
+        with pytest.raises(RevisitError, match=r"api\.html did not answer"):
+            search("north", "sentinel-2", settings)
+
+
+def test_an_empty_search_says_what_was_asked(archive) -> None:
+    """Region, collection, years, bbox and limits are in the one line, with what to change."""
+    settings = {**archive.settings, "bbox": [10, 40, 11, 41], "cloud_cover_max": 5}
+    with pytest.raises(RevisitError) as caught:
+        search("north", "sentinel-2", settings, archive.folder)
+    for word in ("north", "sentinel-2-l2a", "embedded", "2019", "[10, 40, 11, 41]", "'cloud_cover_max': 5", "widen"):
+        assert word in str(caught.value)
+
+
+def test_years_without_items_are_said(archive, caplog: pytest.LogCaptureFixture) -> None:
+    """A year that has nothing is a warning, and the others go on."""
+    with caplog.at_level("INFO", "revisit"):
+        search("north", "sentinel-2", {**archive.settings, "years": [2018, 2019, 2020]}, archive.folder)
+    assert "no items in 2018" in caplog.text
+    assert "6 items (2018: 0, 2019: 3, 2020: 3)" in caplog.text
+
+
+def test_missing_bands(archive, caplog: pytest.LogCaptureFixture) -> None:
+    """Items without a band are named and left out; if none has it, that is an error with what there is."""
+    items = archive.items()
+    del next(item for item in items if item["id"] == "S1A_20190401")["assets"]["vh"]
+    archive.write(items)
+    found = search("north", "sentinel-1", {**archive.settings, "bands": ["vv", "vh"]}, archive.folder)
+    assert "S1A_20190401" not in names(found)
+    assert "item S1A_20190401 has no asset for band 'vh', only vv" in caplog.text
+    with pytest.raises(RevisitError, match="no asset for band 'swir16', only blue, green, nir, red, scl"):
+        search("north", "sentinel-2", {**archive.settings, "bands": ["swir16"]}, archive.folder)
+
+
+def test_reprocessed_duplicates_are_dropped(archive) -> None:
+    """The higher baseline of the same acquisition stays."""
+    items = archive.items()
+    again = {**items[0], "id": "reprocessed"}
+    again["properties"] = {**again["properties"], "s2:processing_baseline": "05.00"}
+    archive.write([*items, again])
+    found = names(search("north", "sentinel-2", archive.settings, archive.folder))
+    assert "reprocessed" in found
+    assert items[0]["id"] not in found
+    assert len(found) == 6
+
+
+def test_a_folder_must_be_given(archive) -> None:
+    """The embedded provider has no address of its own."""
+    with pytest.raises(RevisitError, match="embedded: has no url and no folder"):
+        search("north", "sentinel-2", archive.settings)
+
+
+def test_the_command_line_writes_the_same_bytes_twice(archive, tmp_path: Path) -> None:
+    """A rerun of the search gives the identical file, whatever port the server had."""
+    arguments = ["--region", "north", "--sensor", "sentinel-2", "--folder", str(archive.folder)]
+    arguments += ["--settings", json.dumps(archive.settings)]
+    written = []
+    for name in ("one.json", "two.json"):
+        assert main([*arguments, "--out", str(tmp_path / name)]) == 0
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert json.loads(written[0])["type"] == "FeatureCollection"
+
+
+def test_the_real_archive(shared: Path) -> None:
+    """Twelve optical and ten radar dates of April 2023 over Belgium."""
+    own = {
+        "belgium": {
+            "inherits": "embedded",
+            "folder": str(shared / "real/archive"),
+            "sensors": {"sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}},
+        }
+    }
+    settings = {"provider": "belgium", "providers": own, "bbox": [5.052, 51.216, 5.06, 51.2212], "years": [2023]}
+    optical = search("belgium", "sentinel-2", {**settings, "bands": ["red", "nir"]})
+    radar = search("belgium", "sentinel-1", {**settings, "bands": ["vv", "vh"]})
+    assert (len(optical), len(radar)) == (12, 10)

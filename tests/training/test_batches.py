@@ -1,0 +1,87 @@
+"""Batches: every sample once an epoch, the same after a resume, from all years, and no runaway thread."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from revisit.data.store import PatchStore
+from revisit.errors import RevisitError
+from revisit.training.batches import ahead, batches, draws, epoch_order
+
+
+def test_epoch_holds_every_sample_once() -> None:
+    indices = np.arange(100, 137)
+    orders = [epoch_order(indices, seed=1, epoch=epoch) for epoch in range(2)]
+    for order in orders:
+        assert sorted(order) == list(indices)
+    assert not np.array_equal(*orders)
+
+
+def test_seeds_draw_differently() -> None:
+    indices = np.arange(50)
+    assert not np.array_equal(epoch_order(indices, 1, 0), epoch_order(indices, 2, 0))
+
+
+def test_draws_resume_anywhere() -> None:
+    """Step n draws the same samples whether the run began at 0 or at n; no batch is short."""
+    indices = np.arange(25)
+    whole = list(draws(indices, 10, seed=3, steps=9))
+    assert [step for step, _ in whole] == list(range(9))
+    assert {len(chosen) for _, chosen in whole} == {10}
+    for (step, chosen), (same, again) in zip(whole[5:], draws(indices, 10, 3, 9, first=5), strict=True):
+        assert step == same
+        np.testing.assert_array_equal(chosen, again)
+    assert len({int(i) for _, chosen in whole[:2] for i in chosen}) == 20  # no repeats within an epoch
+
+
+def test_ahead_keeps_order_and_stays_bounded() -> None:
+    """A reader that runs far ahead of training would fill the memory."""
+    read: list[int] = []
+    results = ahead(range(20), lambda job: read.append(job) or job, depth=3)
+    assert next(results) == 0
+    time.sleep(0.1)
+    assert len(read) <= 4
+    assert list(results) == list(range(1, 20))
+
+
+def test_closing_ends_the_reading_thread() -> None:
+    """An interrupted run must exit at once, without reading what is queued."""
+    before = threading.active_count()
+    results = ahead(range(1000), lambda job: job, depth=2)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_faults_in_reading_reach_the_loop() -> None:
+    def read(job: int) -> int:
+        if job == 2:
+            raise RevisitError("chunk 2 is damaged")
+        return job
+
+    with pytest.raises(RevisitError, match="chunk 2"):
+        list(ahead(range(5), read))
+
+
+@pytest.mark.parametrize("series", [False, True])
+def test_images_are_those_of_the_drawn_samples(yearly: Path, series: bool) -> None:
+    store, indices = PatchStore(yearly), np.arange(24)
+    draw = batches(store, ("vv", "red"), indices, 8, 0, steps=4, series=series, pin=False)
+    for images, (_, chosen) in zip(draw(1), draws(indices, 8, 0, 4, first=1), strict=True):
+        assert images.dtype == torch.uint8
+        expected = store.images(chosen, ("vv", "red"))
+        if series:
+            np.testing.assert_array_equal(images, expected)
+        else:
+            assert any(np.array_equal(images, expected[:, year]) for year in range(3))
+
+
+def test_single_dates_of_a_yearly_store_come_from_all_years(yearly: Path) -> None:
+    """A method of single images on a yearly store must not learn from its first year only."""
+    draw = batches(PatchStore(yearly), ("vv",), np.arange(24), 8, 0, steps=30, series=False, pin=False)
+    levels = {int(images.min()) // 40 for images in draw(0)}
+    assert levels == {0, 1, 2, 3}

@@ -1,0 +1,133 @@
+"""The loop: exact after an interruption, honest about its rate, and stopped by a loss that is not finite."""
+
+import copy
+import os
+import signal
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from revisit.errors import RevisitError
+from revisit.methods.base import Method
+from revisit.training.checkpoint import Checkpoint
+from revisit.training.loop import Progress, Trainer
+from revisit.training.monitor import Spread
+from revisit.training.settings import Settings, derived_seed
+
+STEPS, EPOCH = 20, 6
+SETTINGS = {"steps": STEPS, "batch_size": 4, "learning_rate": 0.5, "gradient_clip": 1.0, "monitor_every": 3}
+
+
+def images_from(first: int) -> Generator[Tensor, None, None]:
+    for step in range(first, STEPS):
+        generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
+        yield torch.randint(0, 256, (4, 2, 8, 8), dtype=torch.uint8, generator=generator)
+
+
+def train(method: Method, folder: Path, seed: int = 0, **changes: Any) -> Progress:
+    settings = Settings.read({**SETTINGS, **changes})
+    trainer = Trainer(method, settings, seed, STEPS, EPOCH, torch.device("cpu"), lambda: Spread(1.0, 2.0))
+    with Checkpoint(folder, {"settings": "same"}, settings.checkpoint_minutes) as checkpoint:
+        return trainer.run(images_from, checkpoint)
+
+
+def hook(method: Method, also: Callable[[int], Any]) -> None:
+    """Call ``also`` after each step, beside what the method does."""
+    own = method.after_step
+
+    def both(step: int) -> None:
+        own(step)
+        also(step)
+
+    method.after_step = both  # type: ignore[method-assign]
+
+
+def same(method: Method, other: Method) -> bool:
+    ours, theirs = method.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("at", [1, 7, 12, STEPS])
+def test_interrupted_run_ends_with_the_same_bits(tiny: Method, tmp_path: Path, at: int) -> None:
+    """Weights, moving average, optimiser, dropout, order and log all survive SIGTERM at any step."""
+    fresh, whole = copy.deepcopy(tiny), copy.deepcopy(tiny)
+    reference = train(whole, tmp_path / "whole")
+
+    hook(tiny, lambda step: step == at and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(RevisitError, match=f"after step {at} of {STEPS}"):
+        train(tiny, tmp_path / "part")
+    again: list[int] = []
+    hook(fresh, again.append)
+    progress = train(fresh, tmp_path / "part")
+    assert again == list(range(at + 1, STEPS + 1))  # no step twice
+    assert same(fresh, whole)
+    assert progress.rows == reference.rows
+    assert [row["step"] for row in progress.rows] == [3, 6, 9, 12, 15, 18, 20]
+
+
+def test_seed_changes_the_result(tiny: Method, tmp_path: Path) -> None:
+    other = copy.deepcopy(tiny)
+    train(tiny, tmp_path / "0", seed=0)
+    train(other, tmp_path / "1", seed=1)
+    assert not same(tiny, other)
+
+
+def test_views_differ_by_step_and_seed(tiny: Any, tmp_path: Path) -> None:
+    """A generator seeded alike at every step would show the network one mask for ever."""
+    noise: list[float] = []
+    views = tiny.views
+
+    def noting(images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        result = views(images, generator)
+        noise.append(float((result["noisy"] - result["clean"])[0, 0, 0, 0]))
+        return result
+
+    tiny.views = noting
+    for seed in range(2):
+        train(tiny, tmp_path / str(seed), seed)
+    assert len(set(noise)) == 2 * STEPS
+
+
+def test_logged_rate_is_the_one_used(tiny: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule that is logged but never reaches the optimiser leaves training in its warm-up."""
+    used: list[float] = []
+    update = torch.optim.AdamW.step
+
+    def noting(self: torch.optim.AdamW, *arguments: Any) -> Any:
+        used.append(self.param_groups[0]["lr"])
+        return update(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noting)
+    rows = train(tiny, tmp_path, monitor_every=1).rows
+    assert [row["learning_rate"] for row in rows] == used
+    assert used[0] == pytest.approx(max(used) / 2)  # two warm-up steps
+    assert max(used) == pytest.approx(0.5 * 4 / 256) and used[-1] < 0.02 * max(used)
+
+
+def test_rows_hold_means_and_parts(tiny: Method, tmp_path: Path) -> None:
+    """A row is the mean of the steps since the last one, not the last step alone."""
+    single = train(copy.deepcopy(tiny), tmp_path / "1", monitor_every=1).rows
+    triple = train(tiny, tmp_path / "3", monitor_every=3).rows
+    for part in ("loss", "error", "size"):
+        assert triple[0][part] == pytest.approx(sum(row[part] for row in single[:3]) / 3)
+    assert [row["epoch"] for row in single[:7]] == [1] * 6 + [2]
+    assert [*triple[0]][-3:] == ["learning_rate", "feature_std", "effective_rank"]
+
+
+def test_loss_that_is_not_finite_stops_at_its_step(tiny: Any, tmp_path: Path) -> None:
+    tiny.explode_at = 5
+    with pytest.raises(RevisitError, match=r"not finite at step 6 of 20 \(loss nan, error nan, size nan\)"):
+        train(tiny, tmp_path)
+
+
+def test_hooks_are_called(tiny: Method, tmp_path: Path) -> None:
+    """Momentum encoders and cluster estimates hang on these."""
+    epochs: list[int] = []
+    tiny.after_epoch = epochs.append  # type: ignore[method-assign]
+    train(tiny, tmp_path)
+    assert epochs == [1, 2, 3]
+    assert tiny.average != 0  # type: ignore[comparison-overlap]
