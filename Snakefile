@@ -16,7 +16,10 @@ from revisit.provenance import code
 min_version("9.20")
 
 
-configfile: "config.yaml"
+# A study given with --configfile stands alone; Snakemake would merge it into the default one.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
 
 
 plan = Plan(check(config, workflow.source_path("workflow/schemas/config.schema.yaml")))

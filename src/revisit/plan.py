@@ -167,11 +167,13 @@ class Plan:
                 for modality in modalities:
                     yield network, modality, "fine-tune" if "stmim" in network else "supervised"
 
-    def scores(self) -> Iterator[str]:
-        """Every score file of the study."""
-        for experiment in self.experiments:
-            for run in self.runs(experiment):
-                yield "results/scores/{}/{}/{}/{}.json".format(experiment, *run)
+    def scores(self) -> list[str]:
+        """Every score file of the study (a list: Snakemake swallows the first value of a generator)."""
+        return [
+            "results/scores/{}/{}/{}/{}.json".format(experiment, *run)
+            for experiment in self.experiments
+            for run in self.runs(experiment)
+        ]
 
     def experiments_of(self, task: str) -> str:
         """The pattern of a task's experiment names (one that matches nothing where there is none)."""

@@ -38,7 +38,9 @@ def test_a_cube_is_told_whole(cube) -> None:
     ):
         assert fact in text
     assert re.search(r"^  red +664\.6$", text, re.MULTILINE)
-    assert re.search(r"^  2020-01-01 10:00  100%  +descending 51  none +first$", text, re.MULTILINE)
+    assert re.search(
+        r"^  2020-01-01 10:00  100%  +descending 51  02\.14 +0 +none +first$", text, re.MULTILINE
+    )
 
 
 def test_labels_are_told_by_class(tmp_path, download, settings) -> None:

@@ -108,7 +108,10 @@ def test_seed_i_takes_encoder_i_mod_n(pairs: Path, vits: list[Path], tmp_path: P
     ("changes", "message"),
     [
         ({"modality": "s2"}, "encoder"),
-        ({"fine_tune": FINE_TUNE | {"epoch": 3}}, "classify fine_tune: unknown setting epoch"),
+        (
+            {"protocol": "fine-tune", "fine_tune": FINE_TUNE | {"epoch": 3}},
+            "classify fine_tune: unknown setting epoch",
+        ),
         ({"label_fractions": [5]}, "label_fractions: 5"),
     ],
 )

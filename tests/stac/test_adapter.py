@@ -92,7 +92,7 @@ def test_real_duplicates(shared: Path) -> None:
 
 
 def test_real_ground_range_radar(shared: Path) -> None:
-    """Its stated projection is a made-up rectangle: not passed on, and marked. Footprints may be in two parts."""
+    """Its stated projection is a made-up rectangle: not passed on, and marked; footprints may be in parts."""
     origin = source("earth-search", "sentinel-1")
     items = real(shared, "earth-search-v1__sentinel-1-grd")
     assert {item["geometry"]["type"] for item in items} == {"Polygon", "MultiPolygon"}
@@ -113,7 +113,9 @@ def test_the_real_archive(shared: Path) -> None:
         "belgium": {
             "inherits": "embedded",
             "folder": "x",
-            "sensors": {"sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}},
+            "sensors": {
+                "sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}
+            },
         }
     }
     items = json.loads((shared / "real/archive/items.json").read_text())["features"]
@@ -172,7 +174,11 @@ def test_spellings_of_the_same_thing() -> None:
     for properties, read, value in places:
         assert read({**item, "properties": properties}) == value, properties
     named = {**item, "id": "S2A_MSIL2A_20200305T103021_N0214_R065_T32TMT_20200305T132101", "properties": {}}
-    assert (adapter.tile(named), adapter.baseline(named), adapter.relative_orbit(named)) == ("32TMT", "02.14", 65)
+    assert (adapter.tile(named), adapter.baseline(named), adapter.relative_orbit(named)) == (
+        "32TMT",
+        "02.14",
+        65,
+    )
     on_asset = {**item, "assets": {"red": {"href": "x", "proj:code": "EPSG:32720"}}}
     assert adapter.epsg(on_asset) == 32720
 
@@ -207,7 +213,11 @@ def test_assets_by_common_name() -> None:
 def test_duplicates_keep_the_parts_of_a_shared_tile() -> None:
     """Of one baseline the newest stays; a tile that two data strips share keeps both its parts."""
     first = optical(
-        **{"grid:code": "MGRS-31UFS", "s2:datastrip_id": "A_S20220601T100000_N05", "created": "2022-06-02T00:00:00Z"}
+        **{
+            "grid:code": "MGRS-31UFS",
+            "s2:datastrip_id": "A_S20220601T100000_N05",
+            "created": "2022-06-02T00:00:00Z",
+        }
     )
     newer = copy.deepcopy(first) | {"id": "newer"}
     newer["properties"]["created"] = "2022-06-03T00:00:00Z"

@@ -17,9 +17,17 @@ AREA = Area(UTM, (600_200.0, 5_699_000.0, 600_900.0, 5_699_800.0))
 
 
 def raster(path: Path, data: np.ndarray, size: float = 10, **more: Any) -> np.ndarray:
-    profile = {"driver": "GTiff", "height": data.shape[0], "width": data.shape[1], "count": 1, "dtype": data.dtype}
+    profile = {
+        "driver": "GTiff",
+        "height": data.shape[0],
+        "width": data.shape[1],
+        "count": 1,
+        "dtype": data.dtype,
+    }
     profile |= {"crs": f"EPSG:{UTM}", "transform": from_origin(600_000, 5_700_000, size, size)}
-    with rasterio.open(path, "w", **{**profile, "tiled": True, "blockxsize": 64, "blockysize": 64, **more}) as file:
+    with rasterio.open(
+        path, "w", **{**profile, "tiled": True, "blockxsize": 64, "blockysize": 64, **more}
+    ) as file:
         file.write(data, 1)
     return data
 
@@ -137,7 +145,9 @@ def test_ground_control_points(tmp_path: Path) -> None:
         x, y = xy(file.transform, rows.mean(), columns.mean())
     expected = turn @ (65, 55)
     assert np.hypot(x - expected[0], y - expected[1]) < 5
-    with rasterio.open(tmp_path / "none.tif", "w", driver="GTiff", height=5, width=5, count=1, dtype="uint8") as file:
+    with rasterio.open(
+        tmp_path / "none.tif", "w", driver="GTiff", height=5, width=5, count=1, dtype="uint8"
+    ) as file:
         file.write(np.ones((5, 5), "uint8"), 1)
     with pytest.raises(UnreadableError, match="neither a projection nor ground control points"):
         cut(str(tmp_path / "none.tif"), AREA, tmp_path / "clip.tif")
@@ -148,7 +158,7 @@ def test_the_area_of_a_bbox() -> None:
     area = Area.around([5.0, 51.0, 5.1, 51.1])
     assert area.epsg == 32631
     assert all(bound % 10 == 0 for bound in area.bounds)
-    left, bottom, right, top = rasterio.warp.transform_bounds("EPSG:4326", "EPSG:32631", 5.0, 51.0, 5.1, 51.1)
+    left, _, _, top = rasterio.warp.transform_bounds("EPSG:4326", "EPSG:32631", 5.0, 51.0, 5.1, 51.1)
     assert 80 <= left - area.bounds[0] < 90
     assert 80 <= area.bounds[3] - top < 95
     assert Area.around([-60, -10, -59.9, -9.9]).epsg == 32721

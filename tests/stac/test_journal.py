@@ -19,14 +19,20 @@ def made(folder: Path, settings: str = "a") -> Journal:
     return journal
 
 
-SOURCES = {"b/one.tif": "https://x/b/one.tif", "a/two.tif": "https://x/a/two.tif", "c/empty.tif": "https://x/c"}
+SOURCES = {
+    "b/one.tif": "https://x/b/one.tif",
+    "a/two.tif": "https://x/a/two.tif",
+    "c/empty.tif": "https://x/c",
+}
 
 
 def test_whole_files_are_kept(tmp_path: Path) -> None:
     """A rerun finds everything, in whatever order it was fetched; the written order is fixed."""
     made(tmp_path).write()
     assert set(Journal(tmp_path, "a").resume(SOURCES)) == set(SOURCES)
-    paths = [line.partition('"path": "')[2][:1] for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    paths = [
+        line.partition('"path": "')[2][:1] for line in (tmp_path / "journal.jsonl").read_text().splitlines()
+    ]
     assert paths == ["", "a", "b", "c"]
 
 

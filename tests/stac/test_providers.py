@@ -13,7 +13,12 @@ BELGIUM = {
     "inherits": "embedded",
     "folder": "somewhere",
     "sensors": {
-        "sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83, "nodata": 65535}
+        "sentinel-1": {
+            "collection": "sentinel-1-grd",
+            "unit": "amplitude",
+            "calibration_db": -83,
+            "nodata": 65535,
+        }
     },
 }
 
@@ -76,7 +81,11 @@ def test_sensors_can_come_from_elsewhere() -> None:
         "mine": {"inherits": "earth-search", "sensors": {"sentinel-1": {"from": "planetary-computer"}}}
     }
     radar = source("mine", "sentinel-1", own)
-    assert (radar.provider, radar.sign, radar.unit) == ("planetary-computer", "planetary-computer", "linear power")
+    assert (radar.provider, radar.sign, radar.unit) == (
+        "planetary-computer",
+        "planetary-computer",
+        "linear power",
+    )
     assert source("mine", "sentinel-2", own).provider == "mine"
 
 
@@ -117,7 +126,7 @@ def test_wrong_definitions_name_the_key(definition: Any, words: list[str]) -> No
 
 def test_what_a_provider_has_not() -> None:
     """An unknown provider, a sensor it does not have and a circle of references each say so."""
-    with pytest.raises(RevisitError, match="no provider 'nasa'; known are .*embedded"):
+    with pytest.raises(RevisitError, match=r"no provider 'nasa'; known are .*embedded"):
         source("nasa", "sentinel-2")
     with pytest.raises(RevisitError, match=r"no sensor 'sentinel-1', only \['sentinel-2'\]"):
         source("o", "sentinel-1", {"o": {"sensors": {"sentinel-2": {"collection": "x", "unit": "class"}}}})

@@ -45,8 +45,14 @@ def test_datetime_meets_instants_and_periods(interval: str, single: bool, period
 
 @pytest.mark.parametrize(
     "interval",
-    ["../..", "/", "2020-01-01", "2020-01-01T00:00:00", "2020-13-01T00:00:00Z", "20200101T000000Z"]
-    + ["2021-01-01T00:00:00Z/2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z/../..", "2020-01-01T00:00:00,5Z"],
+    [
+        *("../..", "/", "2020-01-01", "2020-01-01T00:00:00", "2020-13-01T00:00:00Z", "20200101T000000Z"),
+        *(
+            "2021-01-01T00:00:00Z/2020-01-01T00:00:00Z",
+            "2020-01-01T00:00:00Z/../..",
+            "2020-01-01T00:00:00,5Z",
+        ),
+    ],
 )
 def test_malformed_datetimes_are_refused(interval: str) -> None:
     """A misread interval would silently answer with the wrong years."""

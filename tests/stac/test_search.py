@@ -73,7 +73,9 @@ def test_apis_that_know_less(archive, monkeypatch: pytest.MonkeyPatch, extension
     )
     settings = {**archive.settings, "cloud_cover_max": 35}
     assert len(search("north", "sentinel-2", settings, archive.folder)) == 3
-    assert sent[0].keys() == {"query": {"query"}, "filter": {"filter", "filter_lang"}, "none": set()}[extension]
+    assert (
+        sent[0].keys() == {"query": {"query"}, "filter": {"filter", "filter_lang"}, "none": set()}[extension]
+    )
 
 
 def test_busy_catalogues_are_asked_again(archive) -> None:
@@ -95,7 +97,7 @@ def test_unreachable_catalogues_are_named(archive) -> None:
         search("north", "sentinel-2", settings)
     with serve([archive.folder], faults=[Fault(".", "500")]) as url:
         own["remote"]["url"] = url
-        with pytest.raises(RevisitError, match="6 tries.*500"):
+        with pytest.raises(RevisitError, match=r"6 tries.*500"):
             search("north", "sentinel-2", settings)
     with serve([archive.folder]) as url:
         own["remote"]["url"] = f"{url}/api.html"
@@ -108,7 +110,15 @@ def test_an_empty_search_says_what_was_asked(archive) -> None:
     settings = {**archive.settings, "bbox": [10, 40, 11, 41], "cloud_cover_max": 5}
     with pytest.raises(RevisitError) as caught:
         search("north", "sentinel-2", settings, archive.folder)
-    for word in ("north", "sentinel-2-l2a", "embedded", "2019", "[10, 40, 11, 41]", "'cloud_cover_max': 5", "widen"):
+    for word in (
+        "north",
+        "sentinel-2-l2a",
+        "embedded",
+        "2019",
+        "[10, 40, 11, 41]",
+        "'cloud_cover_max': 5",
+        "widen",
+    ):
         assert word in str(caught.value)
 
 
@@ -168,10 +178,17 @@ def test_the_real_archive(shared: Path) -> None:
         "belgium": {
             "inherits": "embedded",
             "folder": str(shared / "real/archive"),
-            "sensors": {"sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}},
+            "sensors": {
+                "sentinel-1": {"collection": "sentinel-1-grd", "unit": "amplitude", "calibration_db": -83}
+            },
         }
     }
-    settings = {"provider": "belgium", "providers": own, "bbox": [5.052, 51.216, 5.06, 51.2212], "years": [2023]}
+    settings = {
+        "provider": "belgium",
+        "providers": own,
+        "bbox": [5.052, 51.216, 5.06, 51.2212],
+        "years": [2023],
+    }
     optical = search("belgium", "sentinel-2", {**settings, "bands": ["red", "nir"]})
     radar = search("belgium", "sentinel-1", {**settings, "bands": ["vv", "vh"]})
     assert (len(optical), len(radar)) == (12, 10)

@@ -153,8 +153,10 @@ def test_assets_by_range(url: str, archive) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/assets/0/../secret.txt", "/assets/0/%2e%2e/secret.txt", "/assets/0/..%2fsecret.txt"]
-    + ["/assets/0/link.txt", "/assets/0//etc/hostname", "/assets/7/items.json", "/assets/0/a%00b"],
+    [
+        *("/assets/0/../secret.txt", "/assets/0/%2e%2e/secret.txt", "/assets/0/..%2fsecret.txt"),
+        *("/assets/0/link.txt", "/assets/0//etc/hostname", "/assets/7/items.json", "/assets/0/a%00b"),
+    ],
 )
 def test_nothing_outside_the_folder_is_served(url: str, archive, path: str) -> None:
     """No dots, encodings, absolute paths or links lead out of the folder."""

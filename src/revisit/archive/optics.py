@@ -117,10 +117,11 @@ def seen(bands: dict[str, Field], above: Sky, displacement: tuple[float, float])
     }
     result = {}
     for i, (name, (_, wavelength, _, resolution)) in enumerate(BANDS.items()):
-        times, over = resolution // 10, skies[resolution]
-        band = spread(
-            coarser(bands[name], times), PSF_PIXELS, displacement[0] / times, displacement[1] / times
-        )
+        over, times = skies[resolution], resolution // 10
+        half = max(times // 2, 1)  # coarse bands are displaced on half their pixel, where nothing aliases
+        right, down = displacement[0] / half, displacement[1] / half
+        band = spread(coarser(bands[name], half), PSF_PIXELS * times / half, right, down)
+        band = coarser(band, times // half)
         band *= 1 - (0.78 - 0.2 * (0.49 / wavelength)) * over.shadow  # shadows are lit by the blue sky
         band += HAZE[i] * over.haze
         band += over.veil * (0.55 * CLOUD[i] - band)

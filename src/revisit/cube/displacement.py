@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from scipy import ndimage
 
 from revisit.cube.composite import median_of_valid
 from revisit.cube.contract import grid_of, values_of
 from revisit.cube.grid import Block
-from revisit.cube.match import SMOOTHING_ACROSS, Match, agree, even, orientations, window_shifts
+from revisit.cube.match import Match, agree, even, orientations, window_shifts
 from revisit.cube.move import move, move_mask
 
 # Bands whose edges are matched: of 10 m, and unlike each other.
@@ -17,6 +18,7 @@ MATCH_BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["red", "nir"]}
 # Pixels times dates that are looked at: bounds memory to a few hundred MB, whatever the region's size.
 MOST_SAMPLES = 2**24
 CLEAREST_DATES = 12
+TALL_VH_DB = -16.0  # mean gamma nought from which ground counts as tall: forest about -14, fields about -18
 ROUNDS = 2
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -51,21 +53,41 @@ def radar(
     matches = [Match()] * cube.sizes["time"]
     offsets: dict[int, Match] = {}
     orbits, blocks = cube["relative_orbit"].values, _blocks(cube)
-    fields = [] if reference is None else _reference_fields(reference, blocks)
+    medians = [] if reference is None else _medians(reference, blocks)
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
         samples = _samples(cube, dates, blocks)
         everyone = np.arange(len(dates))
         found = _settle(samples, everyone, _mean, max_shift)
-        if fields:
+        if medians:
             means = [_composite(sample, found, everyone, _mean) for sample in samples]
-            edges = [even(_field(mean, SMOOTHING_ACROSS)) for mean in means]
-            offset = _agreed(fields, [[edge] for edge in edges], max_shift)[0]
+            offset = _across(medians, means, max_shift)
             offsets[int(orbit)] = offset
             found = [replace(match, x=match.x + offset.x, y=match.y + offset.y) for match in found]
         for date, match in zip(dates, found, strict=True):
             matches[date] = match
     return matches, offsets
+
+
+def _across(optical: Sequence[np.ndarray], radar: Sequence[np.ndarray], max_shift: float) -> Match:
+    """Displacement of mean backscatter from median reflectance, (band, y, x) each, matched on low ground."""
+    references, fields = [], []
+    for median, mean in zip(optical, radar, strict=True):
+        valid = _low(mean) & ~np.isnan(median).any(axis=0)
+        references.append(even(orientations(median, valid)))
+        fields.append([even(orientations(mean, valid))])
+    return _agreed(references, fields, max_shift)[0]
+
+
+def _low(mean: np.ndarray) -> np.ndarray:
+    """Valid ground (y, x) without forest and houses, by the mean backscatter in VH (the last band).
+
+    Layover moves the edges of what is tall towards the radar, and its shadows move them away from the
+    sun: half a pixel and more each, which would pass for a displacement.
+    """
+    valid = ~np.isnan(mean).any(axis=0)
+    tall = ndimage.gaussian_filter(np.where(valid, mean[-1], TALL_VH_DB - 10), 1) > TALL_VH_DB
+    return valid & ~ndimage.binary_dilation(tall, iterations=2)
 
 
 def _settle(
@@ -120,15 +142,13 @@ def _mean(decibels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def _field(image: np.ndarray, *smoothing: float) -> np.ndarray:
-    return orientations(image, ~np.isnan(image).any(axis=0), *smoothing)
+def _field(image: np.ndarray) -> np.ndarray:
+    return orientations(image, ~np.isnan(image).any(axis=0))
 
 
-def _reference_fields(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:
-    return [
-        even(_field(median_of_valid(sample.images, sample.valid), SMOOTHING_ACROSS))
-        for sample in _samples(reference, _clearest(reference), blocks)
-    ]
+def _medians(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:
+    samples = _samples(reference, _clearest(reference), blocks)
+    return [median_of_valid(sample.images, sample.valid) for sample in samples]
 
 
 def _clearest(cube: xr.Dataset) -> np.ndarray:

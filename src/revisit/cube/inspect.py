@@ -62,6 +62,7 @@ def _cube(path: Path) -> list[str]:
             f"{state} {orbit}".strip() if orbit >= 0 else state
             for state, orbit in zip(cube["orbit_state"].values, cube["relative_orbit"].values, strict=True)
         ],
+        **_products(cube),
         "shift x, y": [
             f"{x:+.2f} {y:+.2f}" if c else "none"
             for x, y, c in zip(*(cube[f"shift_{n}"].values for n in ("x", "y", "confidence")), strict=True)
@@ -74,7 +75,8 @@ def _cube(path: Path) -> list[str]:
             {
                 "grid": _grid(cube),
                 "unit": _unit(attributes),
-                "dates": f"{len(times)}, from {times[0]} to {times[-1]}; {len(dropped)} left out",
+                "dates": f"{len(times)}, from {times[0]} to {times[-1]}"
+                + (f"; {len(dropped)} left out" if dropped else ""),
                 "storage": f"{_size(path)}; {values.name} {values.encoding.get('dtype', values.dtype)}, "
                 f"chunks {_times(values.encoding['chunks'])} of {_list(values.dims)}",
                 **_provenance(attributes),
@@ -87,6 +89,13 @@ def _cube(path: Path) -> list[str]:
         *(["", "  left out:"] if dropped else []),
         *(f"  {date['date']}  {date['cause']} ({date['items']})" for date in dropped),
     ]
+
+
+def _products(cube: xr.Dataset) -> dict[str, list[Any]]:
+    """Baseline and offset of the dates, where the sensor has baselines."""
+    baselines = cube["processing_baseline"].values.tolist()
+    offsets = [f"{offset:g}" for offset in cube["offset_applied"].values]
+    return {"baseline": baselines, "offset": offsets} if any(baselines) else {}
 
 
 def _labels(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Puts the land cover of ESA WorldCover onto a region's grid: every code kept, 0 where there is none."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from revisit.errors import RevisitError
 from revisit.files import atomic
 from revisit.provenance import code_version, config_hash
 from revisit.stage import main as run_stage
-from revisit.stage import parser
+from revisit.stage import parser, setting
 
 BLOCK = 2048
 BAND = "map"
@@ -35,14 +35,14 @@ ABOUT = {
 
 
 def label(
-    manifests: Sequence[str | Path], path: str | Path, *, region: str, settings: Mapping[str, Any]
+    manifests: Sequence[str | Path], path: str | Path, *, region: str, settings: dict[str, Any]
 ) -> None:
     """Make the label cube at ``path``: ``land_cover`` uint8 (y, x) on the grid of the region's cubes.
 
     ``settings``: bbox, epsg (or null), resolution_m. Where maps overlap the newest is taken. Raises
     RevisitError where a map is not the one downloaded, or none covers the region.
     """
-    grid = region_grid(settings["bbox"], settings["resolution_m"], settings.get("epsg"))
+    grid = region_grid(setting(settings, "bbox"), setting(settings, "resolution_m"), settings.get("epsg"))
     maps = with_bands(read_manifests(manifests), [BAND])[::-1]
     for scene in maps:
         scene.clips[BAND].verify()

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-SMOOTHING = 1.5  # pixels; gradients of one sensor
-SMOOTHING_ACROSS = 2.0  # pixels; between SAR and optical, whose edges are less alike
-LEAST_VALID = 0.5  # share of a window that both images must show
+SMOOTHING = 1.5  # pixels, of the gradients
+LEAST_VALID = 0.15  # share of a window that both images must show
 LEAST_PEAK = 5.0  # height of a window's peak over the correlation around it, in standard deviations
 LEAST_WINDOWS = 4
 LEAST_AGREEMENT = 0.5  # share of the windows seen that lie within half a pixel of the answer
@@ -37,13 +36,13 @@ class Match:
     cause: str = ""
 
 
-def orientations(image: np.ndarray, valid: np.ndarray, sigma: float = SMOOTHING) -> np.ndarray:
+def orientations(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Edge strength and doubled direction, summed over bands: complex64 (y, x), 0 where not valid.
 
-    ``image`` (band, y, x) in any unit, ``valid`` (y, x) bool. A pixel nearer than 2 sigma to an invalid
-    one is not valid either: its gradient is that of the mask.
+    ``image`` (band, y, x) in any unit, ``valid`` (y, x) bool. A pixel within 3 of an invalid one
+    is left out too: its gradient is that of the mask.
     """
-    reach = int(np.ceil(2 * sigma))
+    reach = int(np.ceil(2 * SMOOTHING))
     # Two passes of one axis each: the square's erosion at a fraction of its price.
     near = ndimage.minimum_filter1d(valid.astype(np.uint8), 2 * reach + 1, axis=0, mode="nearest")
     inner = ndimage.minimum_filter1d(near, 2 * reach + 1, axis=1, mode="nearest").astype(bool)
@@ -52,8 +51,8 @@ def orientations(image: np.ndarray, valid: np.ndarray, sigma: float = SMOOTHING)
         return field
     for band in image:
         filled = np.where(valid, band, band[valid].mean()).astype(np.float32)
-        east = ndimage.gaussian_filter(filled, sigma, order=(0, 1), truncate=3)
-        south = ndimage.gaussian_filter(filled, sigma, order=(1, 0), truncate=3)
+        east = ndimage.gaussian_filter(filled, SMOOTHING, order=(0, 1), truncate=3)
+        south = ndimage.gaussian_filter(filled, SMOOTHING, order=(1, 0), truncate=3)
         gradient = east + 1j * south
         doubled = np.where(inner, gradient * gradient / (np.abs(gradient) + 1e-12), 0)
         strength = np.sqrt((np.abs(doubled[inner]) ** 2).mean())

@@ -23,6 +23,7 @@ COLUMNS = 4
 PANEL_PIXELS = 400
 PANEL_INCHES = 2.6
 MASKED_GREY = 200
+GAMMA = 0.7  # land is dark beside sand and roofs
 MEDIAN_DATES = 9
 RATIO = "vv - vh"
 # The first of these that a cube has the bands for is shown as red, green, blue.
@@ -67,7 +68,7 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
     for code, land_cover in WORLDCOVER.items():
         palette[code] = list(bytes.fromhex(land_cover.colour[1:]))
     present, counts = np.unique(codes, return_counts=True)
-    figure = Figure(figsize=(8, 0.5 + 5.4 * codes.shape[0] / codes.shape[1]), layout="constrained")
+    figure = Figure(figsize=(8.5, 0.5 + 5.6 * codes.shape[0] / codes.shape[1]), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
     axes.imshow(palette[codes], interpolation="nearest")
@@ -79,9 +80,9 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
         )
         for code, share in zip(present, counts / codes.size, strict=True)
     ]
-    axes.legend(handles=legend, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
+    figure.legend(handles=legend, loc="outside right upper", frameon=False, fontsize=9)
     _scale_bar(axes, cube, step)
-    figure.suptitle(_heading(cube, "land cover"), fontsize=10)
+    axes.set_title(_heading(cube, "land cover"), fontsize=10)
     save(figure, path)
 
 
@@ -153,7 +154,7 @@ def _limits(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
 def _stretch(images: np.ndarray, limits: np.ndarray) -> np.ndarray:
     low, high = limits
     shares = (np.nan_to_num(images) - low) / np.maximum(high - low, 1e-6)
-    return (255 * np.clip(shares, 0, 1)).astype(np.uint8)
+    return (255 * np.clip(shares, 0, 1) ** GAMMA).astype(np.uint8)
 
 
 def _median(images: np.ndarray, valid: np.ndarray) -> np.ndarray:

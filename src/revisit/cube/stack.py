@@ -7,7 +7,7 @@ cloud keep their values; `valid` says which to use.
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from revisit.cube.warp import read_onto
 from revisit.cube.write import CubeWriter, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
-from revisit.stage import log, parser, progress
+from revisit.stage import log, parser, progress, setting
 from revisit.stage import main as run_stage
 
 # Pixels a side read at once: ten bands of a block are 10 MB.
@@ -44,7 +44,7 @@ def stack(
     *,
     region: str,
     sensor: str,
-    settings: Mapping[str, Any],
+    settings: dict[str, Any],
 ) -> None:
     """Make the raw cube at ``path`` from download manifests.
 
@@ -52,9 +52,9 @@ def stack(
     scene_classification_valid, the classes that are clear. Raises RevisitError where a clip is not the
     one downloaded, or where no date has a usable pixel.
     """
-    grid = region_grid(settings["bbox"], settings["resolution_m"], settings.get("epsg"))
-    bands = list(settings["bands"])
-    clear = frozenset(settings["scene_classification_valid"]) if sensor == "sentinel-2" else None
+    grid = region_grid(setting(settings, "bbox"), setting(settings, "resolution_m"), settings.get("epsg"))
+    bands = list(setting(settings, "bands"))
+    clear = frozenset(setting(settings, "scene_classification_valid")) if sensor == "sentinel-2" else None
     scenes = with_bands(read_manifests(manifests), bands if clear is None else [*bands, CLASSIFICATION])
     passes = acquisitions(scenes)
     if not passes:

@@ -79,8 +79,11 @@ def classify(
     Raises RevisitError where settings, encoder and store do not fit together.
     """
     wanted = settings.read(Settings, given, "classify")
-    fine_tune_recipe = settings.read(FineTune, wanted.fine_tune, "classify fine_tune")
-    linear_recipe = settings.read(Linear, wanted.linear, "classify linear")
+    recipe: FineTune | Linear
+    if protocol == "fine-tune":
+        recipe = settings.read(FineTune, wanted.fine_tune, "classify fine_tune")
+    else:
+        recipe = settings.read(Linear, wanted.linear, "classify linear")
     device = choose_device()
     prepare(device, wanted.threads)
     store = PatchStore(patches)
@@ -92,10 +95,10 @@ def classify(
     if absent:
         stage.log.info("no test sample shows %s: left out of macro_map", ", ".join(absent))
 
-    if protocol == "fine-tune":
-        runs = fine_tuned(task, networks, wanted, fine_tune_recipe)
+    if isinstance(recipe, FineTune):
+        runs = fine_tuned(task, networks, wanted, recipe)
     else:
-        runs = probed(task, networks, wanted, linear_recipe)
+        runs = probed(task, networks, wanted, recipe)
     values: list[Value] = []
     history = []
     for label_fraction, seed, test_scores, record in runs:

@@ -12,7 +12,6 @@ import rasterio
 from rasterio.dtypes import in_dtype_range
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
@@ -75,7 +74,7 @@ def cut(
     """Write the window of ``href`` over ``area`` to ``target``; returns what was found.
 
     The window is snapped outward to the source's own pixels: nothing is resampled. A source that has
-    only ground control points is warped by them to the area's zone at 10 m (bilinear).
+    only ground control points is warped by them to the area's zone (bilinear).
     Returns ``valid`` (False: no file, as there is nothing but nodata), ``warped``, ``dtype``, ``nodata``
     (the given one, else the file's, else ``fallback``; "nan" for NaN) and, of a file, ``epsg``, ``shape``,
     ``transform`` and ``low`` (share of valid numbers below 1000).
@@ -158,15 +157,12 @@ def _warp(source: Any, area: Area, nodata: float | None) -> Any:
     points, crs = source.gcps
     if not points or crs is None:
         raise UnreadableError("the file has neither a projection nor ground control points", final=True)
-    left, bottom, right, top = area.bounds
     try:
+        # A grid of our own must not be asked for: with one, rasterio forgets the points without a word.
         return WarpedVRT(
             source,
             src_crs=crs,
             crs=f"EPSG:{area.epsg}",
-            transform=from_origin(left, top, PIXEL_M, PIXEL_M),
-            width=round((right - left) / PIXEL_M),
-            height=round((top - bottom) / PIXEL_M),
             resampling=Resampling.bilinear,
             src_nodata=nodata,
             nodata=nodata,

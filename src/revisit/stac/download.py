@@ -26,8 +26,8 @@ from revisit.provenance import config_hash
 from revisit.stac import adapter
 from revisit.stac.clip import Area, UnreadableError, cut
 from revisit.stac.journal import Journal
+from revisit.stac.local import endpoint, resolve
 from revisit.stac.providers import Source, source
-from revisit.stac.search import endpoint, resolve
 
 TRIES, BACKOFF_S = 4, 0.5
 WORKERS = 8
@@ -68,7 +68,9 @@ def download(
         for name, scene in scenes.items()
         for band, record in scene["bands"].items()
     ]
-    journal = Journal(out.parent, config_hash([origin.provider, origin.collection, area.epsg, area.bounds]))
+    journal = Journal(
+        out.parent, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
+    )
     clips = journal.resume({task.path: task.record["source"] for task in tasks})
     if clips:
         stage.log.info("%d of %d clips are there already", len(clips), len(tasks))

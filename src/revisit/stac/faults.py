@@ -11,8 +11,6 @@ from typing import Literal
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from revisit.files import sha256
-
 
 @dataclass
 class Fault:
@@ -61,10 +59,8 @@ class Faults:
 
 
 def truncated(file: Path) -> Path:
-    """A copy of a file that ends at half its length."""
-    folder = Path(tempfile.gettempdir()) / "revisit-truncated"
-    folder.mkdir(exist_ok=True)
-    copy = folder / f"{sha256(file)[:16]}{file.suffix}"
+    """A passing copy of a file that ends at half its length."""
     content = file.read_bytes()
-    copy.write_bytes(content[: len(content) // 2])
-    return copy
+    with tempfile.NamedTemporaryFile(suffix=file.suffix, delete=False) as copy:
+        copy.write(content[: len(content) // 2])
+    return Path(copy.name)

@@ -12,8 +12,7 @@ Hrefs of a folder that revisit serves itself are kept as ``served:///path``.
 import logging
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from urllib3 import Retry
 from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.stac import adapter
+from revisit.stac.local import endpoint, frozen
 from revisit.stac.providers import Source, source
 
 Item = dict[str, Any]
-SERVED = "served:///"
 TRIES, BACKOFF_S, TIMEOUT_S = 6, 0.5, 60
 PAGE = 100
 LASTING_LINKS = ("derived_from", "license")
@@ -56,26 +55,6 @@ def search(region: str, sensor: str, settings: dict[str, Any], folder: Path | No
     if missing := [year for year in sorted(settings["years"]) if not counts[year]]:
         stage.log.warning("%s of %s: no items in %s", sensor, region, ", ".join(map(str, missing)))
     return kept
-
-
-@contextmanager
-def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
-    """The address of a source's API; a folder is served by our own for the life of the block."""
-    folder = folder or origin.folder
-    if origin.url:
-        yield origin.url
-    elif folder:
-        from revisit.stac.server import serve
-
-        with serve([folder]) as url:
-            yield url
-    else:
-        raise RevisitError(f"provider {origin.provider}: has no url and no folder was given; add --folder")
-
-
-def resolve(href: str, url: str) -> str:
-    """An href of frozen items as it can be opened while ``url`` is served."""
-    return f"{url}/assets/0/{href.removeprefix(SERVED)}" if href.startswith(SERVED) else href
 
 
 def _ask(url: str, origin: Source, settings: dict[str, Any]) -> list[Item]:
@@ -150,10 +129,7 @@ def _is_wanted(item: Item, settings: dict[str, Any]) -> bool:
 
 def _frozen(item: Item, url: str) -> Item:
     """The item without links that age, and without the address of a server that lives as long as this job."""
-    assets = {
-        name: {**asset, "href": asset["href"].replace(f"{url}/assets/0/", SERVED, 1)}
-        for name, asset in item["assets"].items()
-    }
+    assets = {name: {**asset, "href": frozen(asset["href"], url)} for name, asset in item["assets"].items()}
     links = [link for link in item.get("links", []) if link["rel"] in LASTING_LINKS]
     return {**item, "assets": assets, "links": links}
 
@@ -169,8 +145,8 @@ def _with_bands(items: list[Item], origin: Source, bands: Sequence[str] | None) 
             lacking.append(error)
     if not kept:
         raise lacking[0]
-    for error in lacking:
-        stage.log.warning("left out: %s", error)
+    for reason in lacking:
+        stage.log.warning("left out: %s", reason)
     return kept
 
 

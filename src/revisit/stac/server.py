@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -54,7 +55,8 @@ def serve(folders: Sequence[str | Path], port: int = 0, faults: Sequence[Fault] 
     app = application(Catalogue(folders), faults)
     # A proxy of the surroundings cannot reach this machine's own loopback.
     for name in ("no_proxy", "NO_PROXY"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
+        known = [host for host in os.environ.get(name, "").split(",") if host not in ("", "127.0.0.1")]
+        os.environ[name] = ",".join([*known, "127.0.0.1"])
     # asyncio turns delays off only for sockets that name their protocol: 40 ms an answer otherwise.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -278,9 +280,12 @@ async def _asset(request: Request) -> Response:
     file = _catalogue(request).file(request.path_params["folder"], request.path_params["path"])
     if file is None:
         raise HTTPException(404, "no such asset")
+    cleanup = None
     if request.scope.get("truncated"):
         file = truncated(file)
-    return FileResponse(file, media_type="image/tiff" if file.suffix in (".tif", ".tiff") else None)
+        cleanup = BackgroundTask(file.unlink)
+    media_type = "image/tiff" if file.suffix in (".tif", ".tiff") else None
+    return FileResponse(file, media_type=media_type, background=cleanup)
 
 
 def run(arguments: Namespace) -> None:

@@ -110,7 +110,7 @@ class Trainer:
     def _update(self, images: Tensor) -> Tensor:
         """One step; returns the loss and its parts, still on the device."""
         step = self.progress.step
-        generator = torch.Generator(self.device).manual_seed(derived_seed("views", 0, 0))
+        generator = torch.Generator(self.device).manual_seed(derived_seed("views", self.seed, step))
         torch.manual_seed(derived_seed("network", self.seed, step))  # dropout, drop-path
         set_learning_rate(self.optimiser, self._rate(step))
         self.method.train()

@@ -30,7 +30,7 @@ from revisit.training.monitor import Spread, encoder_spread
 from revisit.training.outputs import Run, card, scaling_of, write_log, write_reconstruction
 from revisit.training.settings import Settings, derived_seed
 
-LOOKED_AT = 128  # images whose features are watched
+LOOKED_AT = 64  # images whose features are watched
 SHOWN = 8  # samples reconstructed for the report
 
 

@@ -1,0 +1,35 @@
+"""Reaching a source: a remote API as it is, a folder through our own server for as long as a job needs it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from revisit.errors import RevisitError
+from revisit.stac.providers import Source
+
+SERVED = "served:///"
+
+
+@contextmanager
+def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
+    """The address of a source's API; a folder is served for the life of the block."""
+    folder = folder or origin.folder
+    if origin.url:
+        yield origin.url
+    elif folder:
+        from revisit.stac.server import serve
+
+        with serve([folder]) as url:
+            yield url
+    else:
+        raise RevisitError(f"provider {origin.provider}: has no url and no folder was given; add --folder")
+
+
+def frozen(href: str, url: str) -> str:
+    """An href without the passing address of a server of ours."""
+    return href.replace(f"{url}/assets/0/", SERVED, 1)
+
+
+def resolve(href: str, url: str) -> str:
+    """A frozen href as it can be opened while ``url`` is served."""
+    return f"{url}/assets/0/{href.removeprefix(SERVED)}" if href.startswith(SERVED) else href

@@ -1,0 +1,79 @@
+"""Faults on demand really are the faults they claim to be."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+from rasterio.errors import RasterioError, RasterioIOError
+
+from revisit.archive.faults import spoil
+from revisit.archive.make import build
+from revisit.errors import RevisitError
+from revisit.files import read_json
+
+
+@pytest.fixture
+def copy(built: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built.folder, tmp_path / "copy"))
+
+
+def first(folder: Path, collection: str) -> dict[str, Any]:
+    items = read_json(folder / "items.json")["features"]
+    return next(item for item in items if item["collection"] == collection)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "corrupt"])
+@pytest.mark.parametrize(("collection", "asset"), [("sentinel-2-l2a", "nir"), ("sentinel-1-rtc", "vh")])
+def test_spoilt_files_open_but_do_not_read(copy: Path, kind: str, collection: str, asset: str) -> None:
+    """The worst faults pass the open and fail in the pixels."""
+    item = first(copy, collection)
+    spoil(copy, [{"kind": kind, "item": item["id"], "asset": asset}])
+    with rasterio.open(copy / item["assets"][asset]["href"]) as file, pytest.raises(RasterioError):
+        file.read()
+
+
+def test_error_page_and_missing_file_do_not_open(copy: Path) -> None:
+    item = first(copy, "sentinel-2-l2a")
+    faults = [
+        {"kind": "not-a-raster", "item": item["id"], "asset": "red"},
+        {"kind": "missing-file", "item": item["id"], "asset": "blue"},
+    ]
+    spoil(copy, faults)
+    for asset in ("red", "blue"):
+        with pytest.raises(RasterioIOError):
+            rasterio.open(copy / item["assets"][asset]["href"])
+    assert {"red", "blue"} <= set(first(copy, "sentinel-2-l2a")["assets"])
+
+
+def test_missing_asset_and_duplicate_change_the_items(copy: Path) -> None:
+    """An index names the item as it was before other faults moved it."""
+    before = read_json(copy / "items.json")["features"]
+    asset = next(iter(before[5]["assets"]))
+    spoil(copy, [{"kind": "duplicate", "item": 0}, {"kind": "missing-asset", "item": 5, "asset": asset}])
+    after = read_json(copy / "items.json")["features"]
+    assert [item["id"] for item in after] == [before[0]["id"], *(item["id"] for item in before)]
+    assert set(before[5]["assets"]) - set(after[6]["assets"]) == {asset}
+
+
+def test_faults_come_with_the_settings(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """The stage takes faults too, so a whole run can be tried on a bad archive."""
+    short = {**settings, "years": {"sentinel-1": [], "sentinel-2": [2021], "worldcover": []}, "tiles": 1}
+    short["dates_per_year"] = {"sentinel-2": 1}
+    build("little", {**short, "faults": [{"kind": "duplicate", "item": 0}]}, tmp_path / "out")
+    items = read_json(tmp_path / "out" / "items.json")["features"]
+    assert items[0] == items[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"kind": "eaten", "item": 0, "asset": "map"}, "no kind 'eaten'"),
+        ({"kind": "corrupt", "item": "nothing", "asset": "map"}, "no item 'nothing'"),
+        ({"kind": "corrupt", "item": 0, "asset": "ultraviolet"}, "no asset 'ultraviolet'"),
+    ],
+)
+def test_faults_that_cannot_be_are_named(copy: Path, fault: dict[str, Any], message: str) -> None:
+    with pytest.raises(RevisitError, match=message):
+        spoil(copy, [fault])

@@ -1,0 +1,226 @@
+"""The archive as a whole: what later stages rely on, and what the truth files promise."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from pyproj import Transformer
+from rasterio.warp import Resampling, reproject
+from shapely.geometry import box, shape
+from skimage.registration import phase_cross_correlation
+
+from revisit.archive.make import build, main
+from revisit.errors import RevisitError
+from revisit.files import read_json
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_same_settings_same_bytes_and_a_further_year_changes_no_other(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A rerun must give the same files, and a longer series must keep the dates it had."""
+    short = {**settings, "years": {"sentinel-1": [2021], "sentinel-2": [2021], "worldcover": []}}
+    long = {**settings, "years": {"sentinel-1": [2020, 2021], "sentinel-2": [2021], "worldcover": []}}
+    for name, chosen in (("a", short), ("b", short), ("c", long)):
+        build("little", chosen, tmp_path / name)
+    first, again, longer = (digest(tmp_path / name) for name in "abc")
+    assert first == again
+    images = {name: value for name, value in first.items() if name.endswith(".tif")}
+    assert images.items() <= longer.items()
+    build("elsewhere", short, tmp_path / "d")
+    assert not images.items() & digest(tmp_path / "d").items()
+
+
+def test_every_asset_is_as_its_item_says(built: Any) -> None:
+    """Shape, transform, type and nodata of the files agree with what readers trust unopened."""
+    assert {item["collection"] for item in built.items} == {
+        "sentinel-2-l2a", "sentinel-1-rtc", "esa-worldcover", "land-cover-truth",
+    }  # fmt: skip
+    for item in built.items:
+        for asset in item["assets"].values():
+            with rasterio.open(built.folder / asset["href"]) as file:
+                raster = asset["raster:bands"][0]
+                place = {**item["properties"], **asset}
+                assert file.dtypes[0] == raster["data_type"]
+                assert file.nodata == raster["nodata"]
+                assert list(file.shape) == place["proj:shape"]
+                assert list(file.transform)[:6] == pytest.approx(place["proj:transform"][:6])
+                assert file.crs.to_epsg() == place["proj:epsg"]
+                assert file.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
+
+
+def test_scenes_are_larger_than_the_region(built: Any, settings: dict[str, Any]) -> None:
+    """Displacement, resampling and clipping need pixels beyond the region on every side."""
+    item = built.of("sentinel-1-rtc")[0]
+    with rasterio.open(built.folder / item["assets"]["vv"]["href"]) as file:
+        region = Transformer.from_crs(4326, file.crs, always_xy=True).transform_bounds(*settings["bbox"])
+        assert box(*file.bounds).buffer(-160).contains(box(*region))
+
+
+def test_offset_belongs_to_the_baseline(built: Any) -> None:
+    """From baseline 04.00 on, DN carry 1000 more; with the stated offset, products show the same land."""
+    items = built.of("sentinel-2-l2a")
+    assert {item["properties"]["s2:processing_baseline"] >= "04.00" for item in items} == {True, False}
+    for item in items:
+        new = item["properties"]["s2:processing_baseline"] >= "04.00"
+        assert item["assets"]["red"]["raster:bands"][0]["offset"] == (-0.1 if new else 0.0)
+        if item["properties"]["datetime"] >= "2022-01-25":
+            assert new
+    pairs = [
+        (old, new)
+        for old in items
+        for new in items
+        if new["id"] == old["id"].replace("_0_L2A", "_1_L2A") and new["id"] != old["id"]
+    ]
+    assert pairs
+    for old, new in pairs:
+        assert np.nanmedian(built.reflectance(old, "nir")) == pytest.approx(
+            np.nanmedian(built.reflectance(new, "nir")), abs=0.03
+        )
+        assert np.median(built.read(new, "blue")) > np.median(built.read(old, "blue")) + 700
+
+
+def test_cloud_cover_is_that_of_the_mask(built: Any) -> None:
+    """Searches filter by eo:cloud_cover, so it has to be true of the pixels; skies have to differ."""
+    covers = []
+    for item in built.of("sentinel-2-l2a"):
+        scl = built.read(item, "scl")
+        cover = 100 * np.isin(scl, (8, 9, 10)).sum() / (scl > 0).sum()
+        assert item["properties"]["eo:cloud_cover"] == pytest.approx(cover, abs=1e-3)
+        clear = built.truth["clear_fraction"][item["id"]]
+        assert clear <= 1 - cover / 100 + 0.15
+        covers.append(cover)
+    assert min(covers) < 15 and max(covers) > 50
+
+
+def test_two_tiles_share_a_date_and_overlap(built: Any) -> None:
+    """A mosaic by date needs two items of one pass, which agree where both see."""
+    dates: dict[str, list[dict[str, Any]]] = {}
+    for item in built.of("sentinel-2-l2a"):
+        dates.setdefault(item["properties"]["datetime"] + item["properties"]["s2:sequence"], []).append(item)
+    for west, east in dates.values():
+        assert west["properties"]["grid:code"] != east["properties"]["grid:code"]
+        assert shape(west["geometry"]).intersects(shape(east["geometry"]))
+        with (
+            rasterio.open(built.folder / west["assets"]["red"]["href"]) as one,
+            rasterio.open(built.folder / east["assets"]["red"]["href"]) as two,
+        ):
+            assert one.bounds.left < two.bounds.left < one.bounds.right < two.bounds.right
+            common = round((one.bounds.right - two.bounds.left) / 10)
+        left, right = (built.reflectance(item, "red") for item in (west, east))
+        difference = left[:, -common:] - right[:, :common]
+        if np.isfinite(difference).any():
+            assert np.nanmedian(np.abs(difference)) < 0.02
+
+
+def test_displacement_in_truth_can_be_measured(built: Any) -> None:
+    """What truth.json says of each acquisition is what the pixels show, with the sign it states."""
+    sentinel2 = sorted(built.of("sentinel-2-l2a"), key=lambda item: item["properties"]["eo:cloud_cover"])
+    sentinel2 = [item for item in sentinel2 if item["id"].split("_")[1] == sentinel2[0]["id"].split("_")[1]]
+    reference = sentinel2[0]
+    checked = 0
+    for item in sentinel2[1:]:
+        images = [built.reflectance(one, "nir") for one in (reference, item)]
+        if item["properties"]["eo:cloud_cover"] > 8 or not all(np.isfinite(image).all() for image in images):
+            continue
+        edges = [np.hypot(*np.gradient(image)) for image in images]
+        shift, _, _ = phase_cross_correlation(*edges, upsample_factor=50, normalization=None)
+        moved = [np.array(built.truth["displacement_pixels"][one["id"]]) for one in (reference, item)]
+        np.testing.assert_allclose(-shift[::-1], moved[1] - moved[0], atol=0.35)
+        checked += 1
+    assert checked >= 2
+    size = np.abs(list(built.truth["displacement_pixels"].values()))
+    assert size.mean() > 0.2 and size.max() <= 2
+
+
+def test_labels_are_worldcover_like(built: Any) -> None:
+    """The label map is in degrees on the real one's lattice and nearly, but not quite, the truth of 2020."""
+    item = built.of("esa-worldcover")[0]
+    assert item["properties"]["datetime"] is None and item["properties"]["start_datetime"].startswith("2020")
+    truth = next(item for item in built.of("land-cover-truth") if item["id"] == "truth_2020")
+    with (
+        rasterio.open(built.folder / item["assets"]["map"]["href"]) as labels,
+        rasterio.open(built.folder / truth["assets"]["map"]["href"]) as true,
+    ):
+        assert labels.crs.to_epsg() == 4326
+        assert labels.transform.a == pytest.approx(1 / 12000)
+        assert (labels.transform.c * 12000) % 1 == pytest.approx(0, abs=1e-6)
+        warped = np.zeros(true.shape, dtype=np.uint8)
+        reproject(
+            rasterio.band(labels, 1), warped, dst_transform=true.transform, dst_crs=true.crs,
+            resampling=Resampling.nearest,
+        )  # fmt: skip
+        agreement = np.mean(warped == true.read(1))
+    assert 0.8 < agreement < 0.98
+
+
+def test_second_tile_is_in_the_next_zone_where_the_region_spans_two(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Readers must reproject: two items of one date with different proj:epsg over one region."""
+    build(
+        "border",
+        {
+            **settings,
+            "bbox": [5.99, 43.2, 6.008, 43.213],
+            "epsg": 32631,
+            "years": {"sentinel-1": [], "sentinel-2": [2021], "worldcover": []},
+            "dates_per_year": {"sentinel-2": 1},
+        },
+        tmp_path / "border",
+    )
+    items = read_json(tmp_path / "border" / "items.json")["features"]
+    scenes = {
+        item["properties"]["proj:epsg"]: item for item in items if item["collection"] == "sentinel-2-l2a"
+    }
+    assert set(scenes) == {32631, 32632}
+    assert scenes[32631]["properties"]["grid:code"].startswith("MGRS-31T")
+    assert scenes[32632]["properties"]["grid:code"].startswith("MGRS-32T")
+    bands = []
+    for item in scenes.values():
+        with rasterio.open(tmp_path / "border" / item["assets"]["nir"]["href"]) as file:
+            image = np.zeros((60, 20), dtype=np.uint16)
+            west, north = Transformer.from_crs(4326, 32631, always_xy=True).transform(5.998, 43.21)
+            grid = rasterio.transform.from_origin(west, north, 10, 10)
+            reproject(rasterio.band(file, 1), image, dst_transform=grid, dst_crs="EPSG:32631", resampling=1)
+            bands.append(image.astype(float))
+    both = (bands[0] > 0) & (bands[1] > 0)
+    assert both.mean() > 0.5
+    assert np.corrcoef(bands[0][both], bands[1][both])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"biomes": "coast"}, "unknown keys"),
+        ({"biome": "moon"}, "no biome 'moon'"),
+        ({"bbox": [3, 43, 2, 44]}, "bbox"),
+        ({"years": {"sentinel-2": [1999]}}, "1999"),
+        ({"years": {"sentinel2": [2020]}}, "unknown keys"),
+        ({"tiles": 3}, "tiles"),
+    ],
+)
+def test_wrong_settings_are_named(
+    tmp_path: Path, settings: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    """A key that nothing reads must not pass silently."""
+    with pytest.raises(RevisitError, match=message):
+        build("little", {**settings, **change}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_line_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A user sees what to mend and no traceback."""
+    assert main(["--region", "x", "--settings", '{"biome": "coast"}', "--out", str(tmp_path / "x")]) == 1
+    message = capsys.readouterr().err
+    assert "'bbox' is missing" in message and "Traceback" not in message
