@@ -68,8 +68,9 @@ def _check_names(config: dict[str, Any]) -> None:
             raise RevisitError(
                 f"config: regions.{region}.bbox: must be west, south, east, north in rising order"
             )
-    for part in config.get("archive", {}).get("biomes", {}):
-        _known(part, config["regions"], "archive.biomes")
+    for key in ("biomes", "tiles"):
+        for region in config.get("archive", {}).get(key, {}):
+            _known(region, config["regions"], f"archive.{key}")
 
 
 def _known(name: str, names: Any, where: str) -> None:

@@ -45,9 +45,11 @@ class Plan:
     def archive(self, wildcards: Wildcards) -> str:
         archive = dict(self.config.get("archive", {}))
         biome = archive.pop("biomes", {}).get(wildcards.region, "temperate")
+        tiles = archive.pop("tiles", {}).get(wildcards.region, 1)
         years = {sensor: self.years(sensor) for sensor in self.config["search"]}
         place = self._place(wildcards.region)
-        return _json({"seed": self.config["seed"], "biome": biome, "years": years, **place, **archive})
+        own = {"seed": self.config["seed"], "biome": biome, "tiles": tiles, "years": years}
+        return _json({**own, **place, **archive})
 
     def search(self, wildcards: Wildcards) -> str:
         return _json(

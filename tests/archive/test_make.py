@@ -87,6 +87,8 @@ def test_offset_belongs_to_the_baseline(built: Any) -> None:
         assert np.nanmedian(built.reflectance(old, "nir")) == pytest.approx(
             np.nanmedian(built.reflectance(new, "nir")), abs=0.03
         )
+        clouds = [np.isin(built.read(item, "scl"), (8, 9)) for item in (old, new)]
+        assert np.mean(clouds[0] != clouds[1]) < 0.1  # one pass, one sky
         assert np.median(built.read(new, "blue")) > np.median(built.read(old, "blue")) + 700
 
 

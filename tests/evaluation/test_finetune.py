@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from revisit.data.store import PatchStore
+from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.finetune import FineTune, SceneClassifier, fine_tune, parameter_groups
-from revisit.evaluation.metrics import mean_average_precision
 from revisit.nets.encoder import Encoder, load_encoder
 
 RECIPE = FineTune(epochs=1, batch_size=16, learning_rate=3e-3, min_steps=60, validations=3)

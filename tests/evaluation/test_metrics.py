@@ -1,44 +1,10 @@
-"""Metrics against values worked out by hand and against scikit-learn."""
+"""Scores of class maps against values worked out by hand and against scikit-learn."""
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, jaccard_score, precision_recall_fscore_support
+from sklearn.metrics import jaccard_score, precision_recall_fscore_support
 
-from revisit.evaluation.metrics import IGNORE, ConfusionMatrix, mean_average_precision
-
-
-def test_average_precision_of_three_samples_by_hand() -> None:
-    """Ranking 1, 0, 1 of positives has average precision (1/1 + 2/3) / 2."""
-    result = mean_average_precision(np.array([[1], [0], [1]]), np.array([[0.9], [0.8], [0.7]]))
-    assert result.classes == [pytest.approx((1 + 2 / 3) / 2)]
-    assert result.micro == result.macro == pytest.approx((1 + 2 / 3) / 2)
-
-
-def test_a_class_without_positives_is_left_out_of_macro() -> None:
-    """Its average precision is undefined; counting it as 0 would lower macro for every method."""
-    random = np.random.default_rng(0)
-    targets = (random.random((50, 3)) > 0.5).astype(np.uint8)
-    targets[:, 1] = 0
-    scores = random.random((50, 3))
-    result = mean_average_precision(targets, scores)
-    own = [average_precision_score(targets[:, i], scores[:, i]) for i in (0, 2)]
-    assert result.classes[1] is None
-    assert result.macro == pytest.approx(np.mean(own))
-    assert result.micro == pytest.approx(average_precision_score(targets.ravel(), scores.ravel()))
-
-
-def test_map_is_of_the_whole_set_not_a_mean_over_batches() -> None:
-    """The fault of several published codes: a mean over batches gives another number."""
-    random = np.random.default_rng(1)
-    targets = (random.random((96, 4)) > 0.7).astype(np.uint8)
-    scores = random.random((96, 4))
-    whole = mean_average_precision(targets, scores).micro
-    order = random.permutation(96)
-    assert mean_average_precision(targets[order], scores[order]).micro == pytest.approx(whole, abs=1e-12)
-    batched = np.mean(
-        [mean_average_precision(targets[i : i + 8], scores[i : i + 8]).micro for i in range(0, 96, 8)]
-    )
-    assert abs(batched - whole) > 0.01
+from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 
 
 def test_confusion_matrix_by_hand() -> None:
@@ -89,5 +55,3 @@ def test_no_label_at_all_is_an_error_not_a_number() -> None:
     """A score of nothing must not enter a table."""
     with pytest.raises(ValueError, match="labelled pixel"):
         ConfusionMatrix(2).summary()
-    with pytest.raises(ValueError, match="positive"):
-        mean_average_precision(np.zeros((4, 2)), np.zeros((4, 2)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from revisit.evaluation.metrics import mean_average_precision
+from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.probe import linear_probe
 
 CANDIDATES = (0.01, 1.0)

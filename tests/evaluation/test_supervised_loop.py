@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from revisit.errors import RevisitError
 from revisit.evaluation.loop import Fit, fit, polynomial, shuffled, warmup_cosine
 
 
@@ -29,13 +30,13 @@ def test_batches_are_full_and_a_pass_shows_no_sample_twice() -> None:
     assert len(next(shuffled(np.arange(3), 64, seed=0))) == 3
 
 
-def run(validations: Iterator[float], seen: list[float]) -> tuple[nn.Linear, list[dict]]:
+def run(validations: Iterator[float], seen: list[float], scale: float = 1.0) -> tuple[nn.Linear, list[dict]]:
     """Ten updates that lower the weight by the learning rate; ``seen``: the weight at each validation."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
 
-    def loss(_: np.ndarray) -> Tensor:
-        return model.weight.sum()
+    def loss(_: None) -> Tensor:
+        return scale * model.weight.sum()
 
     def validate() -> float:
         seen.append(model.weight.item())
@@ -43,7 +44,7 @@ def run(validations: Iterator[float], seen: list[float]) -> tuple[nn.Linear, lis
 
     optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
     plan = Fit(steps=10, rate=polynomial(10), validations=5, gradient_clip=0)
-    return model, fit(model, optimiser, iter([np.arange(1)] * 10), loss, validate, plan)
+    return model, fit(model, optimiser, shuffled(np.arange(9), 3, 0), lambda _: None, loss, validate, plan)
 
 
 def test_the_state_with_the_best_validation_is_kept() -> None:
@@ -63,3 +64,9 @@ def test_the_rate_of_the_record_is_the_rate_used() -> None:
     assert -seen[-1] == pytest.approx(sum(rates))
     assert history[1]["learning_rate"] == pytest.approx(rates[1])
     assert history[-1]["learning_rate"] == pytest.approx(rates[9])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    """It would end as a row of chance level, or as a number JSON cannot hold."""
+    with pytest.raises(RevisitError, match="not finite by step 2 of 10"):
+        run(iter([0.0] * 6), [], scale=float("nan"))

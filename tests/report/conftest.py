@@ -180,12 +180,18 @@ def similarity(tmp_path: Path) -> Path:
     years = list(range(2015, 2023))
     apart = np.abs(np.subtract.outer(years, years))
     places = [
-        {"sample": 7 * p, "position": 3 * p, "matrix": (1 - 0.002 * (1 + p) * apart).tolist()}
+        {
+            "sample": 7 * p,
+            "region": "plain",
+            "position": 3 * p,
+            "years": years,
+            "matrix": (1 - 0.002 * (1 + p) * apart).tolist(),
+        }
         for p in range(4)
     ]
     between = (1 - 0.05 * np.abs(np.subtract.outer(range(4), range(4)))).tolist()
     path = tmp_path / "similarity.json"
-    path.write_text(json.dumps({"years": years, "places": places, "between": between}))
+    path.write_text(json.dumps({"places": places, "between_places": between}))
     return path
 
 

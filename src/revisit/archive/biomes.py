@@ -24,7 +24,7 @@ class Biome:
     planted_kinds: dict[str, float] = field(default_factory=dict)  # vineyards, orchards: parcels
     planted_parcels: float = 0.0
     rotation: tuple[str, ...] = ()
-    roofs: dict[str, float] = field(default_factory=dict)
+    red_roofs: float = 0.5  # the others are grey
     parcel_pixels: tuple[float, float] = (7, 15)  # narrow side
     clear_cuts: float = 0.0  # share of the forest felled each year
     season_shift: int = 0  # days the calendar comes later than the table's
@@ -53,7 +53,7 @@ BIOMES = {
             "spring barley",
             "maize",
         ),
-        roofs={"red roofs": 0.55, "grey roofs": 0.45},
+        red_roofs=0.55,
     ),
     "coast": Biome(
         coast=0.26,
@@ -69,7 +69,7 @@ BIOMES = {
         wetland_kinds={"salt marsh": 0.6, "reeds": 0.4},
         grass_kinds={"pasture": 0.7, "meadow": 0.3},
         rotation=("winter cereal", "root crop", "winter cereal", "maize", "spring barley", "root crop"),
-        roofs={"red roofs": 0.5, "grey roofs": 0.5},
+        red_roofs=0.5,
         relief=0.15,
         cloudiness=0.38,
         winter=5.0,
@@ -90,7 +90,7 @@ BIOMES = {
         planted_kinds={"vineyard": 0.55, "orchard": 0.45},
         planted_parcels=0.22,
         rotation=("winter cereal", "sunflower", "winter cereal", "fallow", "maize"),
-        roofs={"red roofs": 0.8, "grey roofs": 0.2},
+        red_roofs=0.8,
         parcel_pixels=(5, 11),
         season_shift=-22,
         relief=1.0,
@@ -114,7 +114,7 @@ BIOMES = {
         wetland_kinds={"bog": 0.75, "reeds": 0.25},
         grass_kinds={"meadow": 0.7, "pasture": 0.3},
         rotation=("spring barley", "spring barley", "winter cereal", "fallow"),
-        roofs={"red roofs": 0.35, "grey roofs": 0.65},
+        red_roofs=0.35,
         parcel_pixels=(5, 12),
         clear_cuts=0.012,
         season_shift=20,

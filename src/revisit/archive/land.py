@@ -172,7 +172,7 @@ class Land:
         front = (np.mod(house, 9) < 3) | (np.mod(house, 9) > 7)
         chance = rng.random(self.shape, dtype=np.float32)
         roofed = chance < np.where(centre_town, 0.8, np.where(front, 0.62, 0.16))
-        red = rng.random(parcels.count)[parcels.numbers] < self.biome.roofs["red roofs"]
+        red = rng.random(parcels.count)[parcels.numbers] < self.biome.red_roofs
         kinds = np.where(roofed, np.where(red, number("red roofs"), number("grey roofs")), number("yard"))
         kinds[~roofed & (chance > 0.93)] = number(next(iter(self.biome.forest_kinds)))
         hall = (np.mod(lane, 13) > 2) & (np.mod(house, 8) > 2)

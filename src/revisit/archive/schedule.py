@@ -39,8 +39,9 @@ class Pass:
     quality: float = 1.0  # factor on noise
 
     @property
-    def seed(self) -> tuple[str, int, int]:
-        return self.platform[:2], self.when.toordinal(), self.sequence
+    def seed(self) -> tuple[str, int]:
+        """What the random numbers of the pass depend on; those of a product take its sequence as well."""
+        return self.platform[:2], self.when.toordinal()
 
 
 def sentinel2(

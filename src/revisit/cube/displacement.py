@@ -38,7 +38,7 @@ def optical(cube: xr.Dataset, max_shift: float) -> list[Match]:
     The composite is the median of the clearest dates, at first as they lie, then as found.
     """
     samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube))
-    return _settle(samples, _clearest(cube), median_of_valid, max_shift)
+    return _settle(samples, _clearest(cube), median_of_valid, max_shift)[0]
 
 
 def radar(
@@ -57,10 +57,8 @@ def radar(
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
         samples = _samples(cube, dates, blocks)
-        everyone = np.arange(len(dates))
-        found = _settle(samples, everyone, _mean, max_shift)
+        found, means = _settle(samples, np.arange(len(dates)), _mean, max_shift)
         if medians:
-            means = [_composite(sample, found, everyone, _mean) for sample in samples]
             offset = _across(medians, means, max_shift)
             offsets[int(orbit)] = offset
             found = [replace(match, x=match.x + offset.x, y=match.y + offset.y) for match in found]
@@ -92,15 +90,19 @@ def _low(mean: np.ndarray) -> np.ndarray:
 
 def _settle(
     samples: Sequence[Sample], composed: np.ndarray, compose: Compose, max_shift: float
-) -> list[Match]:
-    """Displacement of all dates from the centre of those that match; ``composed`` make the composite."""
+) -> tuple[list[Match], list[np.ndarray]]:
+    """Displacement of all dates from the centre of those that match, and the composites there.
+
+    ``composed`` are the dates that make the composites.
+    """
     dates = range(len(samples[0].images))
     fields = [[orientations(sample.images[date], sample.valid[date]) for date in dates] for sample in samples]
     matches = [Match() for _ in dates]
+    composites: list[np.ndarray] = []
     for _ in range(ROUNDS):
-        references = [_field(_composite(sample, matches, composed, compose)) for sample in samples]
-        matches = _centred(_agreed(references, fields, max_shift))
-    return matches
+        composites = [_composite(sample, matches, composed, compose) for sample in samples]
+        matches = _centred(_agreed([_field(composite) for composite in composites], fields, max_shift))
+    return matches, composites
 
 
 def _agreed(

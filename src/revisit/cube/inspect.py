@@ -214,9 +214,10 @@ def _unit(attributes: Mapping[str, Any]) -> str:
 
 
 def _provenance(attributes: Mapping[str, Any]) -> dict[str, str]:
+    code, settings = (attributes.get(key, "unknown") for key in ("code_version", "config_hash"))
     return {
         "provider": attributes.get("provider", ""),
-        "made by": f"revisit {attributes['code_version']}, settings {attributes['config_hash']}",
+        "made by": f"revisit {code}, settings {settings}",
     }
 
 

@@ -17,7 +17,8 @@ UNUSED = 255
 def split_map(grid: Grid, region: str, settings: dict[str, Any], seed: int) -> np.ndarray:
     """The part of each pixel of a region: uint8 (y, x), 0 train, 1 val, 2 test, 255 unused.
 
-    Blocks of ``block_pixels`` are counted from the grid's upper left corner and shared out by a shuffle
+    Blocks of ``block_pixels`` are counted from the grid's upper left corner (what is left over at the far
+    edges goes with the block beside it where it is less than half of one) and shared out by a shuffle
     that depends on the seed and the region's name; the shares ``train``, ``val``, ``test`` hold in every
     region as nearly as whole blocks allow. Train and val pixels with fewer than ``gap_pixels`` pixels between
     them and test are unused. Raises RevisitError where the shares do not add up to 1.
@@ -26,11 +27,14 @@ def split_map(grid: Grid, region: str, settings: dict[str, Any], seed: int) -> n
     shares = np.array([float(setting(settings, part)) for part in PARTS])
     if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
         raise RevisitError(f"split: train, val and test are {shares.tolist()}; they must add up to 1")
-    rows, columns = (-(-length // size) for length in grid.shape)
+    rows, columns = (max(1, round(length / size)) for length in grid.shape)
     parts = np.repeat(np.arange(len(PARTS), dtype=np.uint8), _counts(rows * columns, shares))
     np.random.default_rng([seed, *region.encode()]).shuffle(parts)
-    pixels = np.kron(parts.reshape(rows, columns), np.ones((size, size), np.uint8))
-    pixels = pixels[: grid.height, : grid.width]
+    down, right = (
+        np.minimum(np.arange(length) // size, count - 1)
+        for length, count in zip(grid.shape, (rows, columns), strict=True)
+    )
+    pixels = parts.reshape(rows, columns)[np.ix_(down, right)]
     gap = int(settings.get("gap_pixels", 0))
     if gap > 0:
         # A square of this side reaches `gap` pixels beyond the test blocks.

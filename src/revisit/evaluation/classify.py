@@ -21,9 +21,9 @@ from revisit.data.modality import bands_of
 from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import scores, settings
+from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.features import Images, Reader, pooled_features, predict
 from revisit.evaluation.finetune import FineTune, fine_tune
-from revisit.evaluation.metrics import mean_average_precision
 from revisit.evaluation.probe import linear_probe
 from revisit.evaluation.scores import Value
 from revisit.evaluation.subsets import labelled_subset

@@ -1,6 +1,7 @@
 """Images of a patch store as a network wants them, outputs of networks, frozen pooled features."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from revisit.data.scaling import standardise
 from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
+from revisit.training.batches import ahead
 
 # Standardised images (sample, band, y, x) float32 of the given sample indices, on the device.
 Images = Callable[[NDArray], Tensor]
@@ -62,8 +64,9 @@ def mixed_precision(device: torch.device) -> torch.autocast:
 def predict(network: nn.Module, images: Images, indices: NDArray) -> Tensor:
     """Outputs of a network, in evaluation mode, on the given samples; on the CPU, in float32."""
     network.eval()
-    with mixed_precision(next(network.parameters()).device):
-        return torch.cat([network(images(part)).float().cpu() for part in batches(indices)])
+    device = next(network.parameters()).device
+    with mixed_precision(device), closing(ahead(batches(indices), images)) as parts:
+        return torch.cat([network(part).float().cpu() for part in parts])
 
 
 class Pooled(nn.Module):

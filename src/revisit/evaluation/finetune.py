@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from revisit.evaluation.augment import draw, turn
+from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.features import Images, Pooled, predict
 from revisit.evaluation.loop import Fit, fit, shuffled, warmup_cosine
-from revisit.evaluation.metrics import mean_average_precision
 from revisit.nets.encoder import Encoder
 
 
@@ -78,9 +78,12 @@ def fine_tune(
     criterion = nn.BCEWithLogitsLoss()
     turns = np.random.default_rng(seed)
 
-    def loss(indices: NDArray) -> Tensor:
-        wanted = torch.from_numpy(targets[indices]).float().to(device)
-        return criterion(model(turn(images(indices), draw(turns, len(indices)))), wanted)
+    def read(indices: NDArray) -> tuple[Tensor, Tensor]:
+        return images(indices), torch.from_numpy(targets[indices]).float().to(device)
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, wanted = batch
+        return criterion(model(turn(inputs, draw(turns, len(inputs)))), wanted)
 
     def validate() -> float:
         return mean_average_precision(targets[val], predict(model, images, val).numpy()).micro
@@ -95,7 +98,8 @@ def fine_tune(
     optimiser = torch.optim.AdamW(
         parameter_groups(model, recipe.learning_rate, recipe.weight_decay, recipe.layer_decay)
     )
-    history = fit(model, optimiser, shuffled(train, recipe.batch_size, seed), loss, validate, plan)
+    drawn = shuffled(train, recipe.batch_size, seed)
+    history = fit(model, optimiser, drawn, read, loss, validate, plan)
     return model, history
 
 

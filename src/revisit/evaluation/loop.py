@@ -3,17 +3,22 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from revisit.errors import RevisitError
 from revisit.evaluation.features import mixed_precision
+from revisit.training.batches import ahead
 
 Rate = Callable[[int], float]
+Batch = TypeVar("Batch")
 
 
 def warmup_cosine(steps: int, warmup: int) -> Rate:
@@ -59,14 +64,17 @@ def fit(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     batches: Iterator[NDArray],
-    loss: Callable[[NDArray], Tensor],
+    read: Callable[[NDArray], Batch],
+    loss: Callable[[Batch], Tensor],
     validate: Callable[[], float],
     plan: Fit,
 ) -> list[dict[str, Any]]:
     """Train ``model`` and leave it in the state with the highest validation score.
 
+    ``batches`` yields sample indices; a thread has ``read`` fetch what ``loss`` needs of them ahead of time.
     Returns the history, one record a validation, the first before any update: step, loss (mean
     since the last record; None at the start), validation, learning_rate (of the last update).
+    Raises RevisitError when the loss is no longer finite.
     """
     device = next(model.parameters()).device
     base = [group["lr"] for group in optimiser.param_groups]
@@ -76,31 +84,38 @@ def fit(
         {"step": 0, "loss": None, "validation": best, "learning_rate": 0.0},
     ]
     losses: list[Tensor] = []
-    for step in range(plan.steps):
-        model.train()
-        factor = plan.rate(step)
-        for group, rate in zip(optimiser.param_groups, base, strict=True):
-            group["lr"] = rate * factor
-        with mixed_precision(device):
-            value = loss(next(batches))
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        if plan.gradient_clip:
-            nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
-        optimiser.step()
-        losses.append(value.detach())
-        if step + 1 in marks:
-            score = validate()
-            if score > best:
-                best, best_state = score, copy.deepcopy(model.state_dict())
-            history.append(
-                {
-                    "step": step + 1,
-                    "loss": float(torch.stack(losses).mean()),
-                    "validation": score,
-                    "learning_rate": max(group["lr"] for group in optimiser.param_groups),
-                }
-            )
-            losses.clear()
+    with closing(ahead(islice(batches, plan.steps), read)) as drawn:
+        for step, batch in enumerate(drawn):
+            model.train()
+            factor = plan.rate(step)
+            for group, rate in zip(optimiser.param_groups, base, strict=True):
+                group["lr"] = rate * factor
+            with mixed_precision(device):
+                value = loss(batch)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            if plan.gradient_clip:
+                nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
+            optimiser.step()
+            losses.append(value.detach())
+            if step + 1 in marks:
+                mean_loss = float(torch.stack(losses).mean())
+                if not math.isfinite(mean_loss):
+                    raise RevisitError(
+                        f"training: the loss is not finite by step {step + 1} of {plan.steps}; "
+                        "lower learning_rate or set gradient_clip"
+                    )
+                score = validate()
+                if score > best:
+                    best, best_state = score, copy.deepcopy(model.state_dict())
+                history.append(
+                    {
+                        "step": step + 1,
+                        "loss": mean_loss,
+                        "validation": score,
+                        "learning_rate": max(group["lr"] for group in optimiser.param_groups),
+                    }
+                )
+                losses.clear()
     model.load_state_dict(best_state)
     return history

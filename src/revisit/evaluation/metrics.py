@@ -1,45 +1,9 @@
-"""Metrics on a whole test set at once: average precision for scenes, confusion-matrix scores for maps.
-
-Nothing here is averaged over batches: a mean of per-batch values depends on the batch size.
-"""
-
-from dataclasses import dataclass
+"""Scores of class maps, from one confusion matrix of the whole test set: never averaged over tiles."""
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 IGNORE = 255
-
-
-@dataclass(frozen=True)
-class MeanAveragePrecision:
-    """Average precision in 0..1; ``classes[i]`` is None for a class without a positive sample."""
-
-    micro: float
-    macro: float
-    classes: list[float | None]
-
-
-def mean_average_precision(targets: NDArray, scores: NDArray) -> MeanAveragePrecision:
-    """Average precision of ``scores`` against 0/1 ``targets``, both (sample, class).
-
-    Micro pools all decisions; macro is the mean over the classes that have a positive sample, as
-    the average precision of the others is undefined. Raises ValueError when there is none at all.
-    """
-    targets = np.asarray(targets).astype(bool)
-    present = targets.any(axis=0)
-    if not present.any():
-        raise ValueError("average precision needs at least one positive sample")
-    classes = [
-        float(average_precision_score(targets[:, i], scores[:, i])) if present[i] else None
-        for i in range(targets.shape[1])
-    ]
-    return MeanAveragePrecision(
-        micro=float(average_precision_score(targets, scores, average="micro")),
-        macro=float(np.mean([value for value in classes if value is not None])),
-        classes=classes,
-    )
 
 
 class ConfusionMatrix:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from revisit.evaluation.metrics import mean_average_precision
+from revisit.evaluation.average_precision import mean_average_precision
 
 
 class Probe(NamedTuple):

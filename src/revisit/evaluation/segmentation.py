@@ -72,18 +72,22 @@ def train_network(
         raise RevisitError(f"train: no optimiser {recipe.optimiser!r}; choose from {sorted(OPTIMISERS)}")
     turns = np.random.default_rng(seed)
 
-    def loss(indices: NDArray) -> Tensor:
-        symmetries = draw(turns, len(indices))
-        inputs = turn(images(indices), symmetries)
-        wanted = turn(torch.from_numpy(labels(indices)).to(inputs.device), symmetries)
-        return segmentation_loss(network(inputs), wanted)
+    def read(indices: NDArray) -> tuple[Tensor, Tensor]:
+        inputs = images(indices)
+        return inputs, torch.from_numpy(labels(indices)).to(inputs.device)
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, wanted = batch
+        symmetries = draw(turns, len(inputs))
+        return segmentation_loss(network(turn(inputs, symmetries)), turn(wanted, symmetries))
 
     def validate() -> float:
         return confusion(network, images, labels, val, classes).summary()["all"]["miou"]
 
     optimiser = OPTIMISERS[recipe.optimiser](network.parameters(), recipe.learning_rate, recipe.weight_decay)
     plan = Fit(recipe.steps, polynomial(recipe.steps), recipe.validations, recipe.gradient_clip)
-    return fit(network, optimiser, shuffled(train, recipe.batch_size, seed), loss, validate, plan)
+    drawn = shuffled(train, recipe.batch_size, seed)
+    return fit(network, optimiser, drawn, read, loss, validate, plan)
 
 
 def confusion(

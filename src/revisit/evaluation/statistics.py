@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -13,5 +13,5 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float |
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(n))
     return mean, mean - half, mean + half

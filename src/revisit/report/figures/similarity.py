@@ -17,19 +17,18 @@ PLACES = 4
 def draw(matrices: Path, out: Path) -> None:
     """Cosine similarities as heat maps, all places' years on one colour scale, the places on their own."""
     content = files.read_json(matrices)
-    if missing := [key for key in ("years", "places", "between") if key not in content]:
+    if missing := [key for key in ("places", "between_places") if key not in content]:
         raise RevisitError(f"{matrices}: key {missing[0]!r} is missing; rerun the similarity")
-    years = [str(year) for year in content["years"]]
     places = content["places"][:PLACES]
     of_years = [np.asarray(place["matrix"], float) for place in places]
-    between = np.asarray(content["between"], float)
+    between = np.asarray(content["between_places"], float)
     with style.figure(out, 2.4 * (len(places) + 1) + 1.0, 2.7) as figure:
         axes = figure.subplots(1, len(places) + 1)
         lowest = min(float(matrix.min()) for matrix in of_years)
         for number, (panel, place, matrix) in enumerate(zip(axes, places, of_years, strict=False)):
             image = panel.imshow(matrix, vmin=lowest, vmax=1, cmap="viridis")
-            panel.set_title(f"#{number + 1} (position {place['position']})")
-            _ticks(panel, years)
+            panel.set_title(f"#{number + 1} ({place['region']} {place['position']})")
+            _ticks(panel, [str(year) for year in place["years"]])
         figure.colorbar(image, ax=axes[:-1], label="cosine similarity", pad=0.01, shrink=0.8)
         image = axes[-1].imshow(between, vmax=1, cmap="cividis")
         axes[-1].set_title("different places")
