@@ -221,6 +221,11 @@ class Plan:
             return _digests("revisit.evaluation.classify", ARCHITECTURES[network["name"]])
         return _digests("revisit.evaluation.segment")
 
+    def features(self) -> list[str]:
+        """The features of every patch by every encoder (only made when asked for)."""
+        folders = (Path(path).parent for path in self.encoders())
+        return [str(Path("results/features", *folder.parts[2:])) + ".npz" for folder in folders]
+
     # Report
 
     def beside_encoders(self, name: str, trained: bool = True, kind: str | None = None) -> list[str]:

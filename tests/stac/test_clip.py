@@ -60,6 +60,19 @@ def test_coarser_pixels_are_snapped_outward(tmp_path: Path) -> None:
     assert bounds.top - 60 < AREA.bounds[3] <= bounds.top
 
 
+def test_an_area_half_outside_is_cut_to_the_raster(tmp_path: Path) -> None:
+    """Scenes that end within the region give what they have."""
+    data = raster(tmp_path / "whole.tif", numbers())
+    cut(
+        str(tmp_path / "whole.tif"),
+        Area(UTM, (599_500.0, 5_699_900.0, 600_100.0, 5_700_300.0)),
+        tmp_path / "c.tif",
+    )
+    with rasterio.open(tmp_path / "c.tif") as file:
+        np.testing.assert_array_equal(file.read(1), data[:10, :10])
+        assert (file.transform.c, file.transform.f) == (600_000, 5_700_000)
+
+
 def test_large_windows_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with the region; the parts join without a seam."""
     data = raster(tmp_path / "whole.tif", numbers())

@@ -186,6 +186,7 @@ def test_unreadable_scenes_are_quarantined(
     assert (entry["item"], entry["asset"]) == ("S2A_31UFS_20200605", "red")
     assert cause in entry["cause"]
     assert "quarantined: S2A_31UFS_20200605, asset 'red'" in caplog.text
+    assert "127.0.0.1" not in json.dumps(manifest)
     assert len(json.loads((fetch.folder / "items.json").read_text())["features"]) == 2
 
 
@@ -210,7 +211,9 @@ def test_a_missing_file_is_not_asked_for_again(fetch, archive, monkeypatch: pyte
     assert slept == []
 
 
-def test_signatures_are_renewed(fetch, archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signatures_are_renewed(
+    fetch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each read asks for its signature, and one that has expired is not used for the next try."""
     signed: list[str] = []
     monkeypatch.setattr(
@@ -219,7 +222,9 @@ def test_signatures_are_renewed(fetch, archive, monkeypatch: pytest.MonkeyPatch)
     manifest = fetch(faults=[Fault("20200605/red", "403-expired", times=2)], workers=1)
     assert len(manifest["scenes"]) == 3
     assert len(signed) == 9 + 1
-    assert "sig" not in json.dumps(manifest)
+    manifest = fetch(faults=[Fault("20200605/green", "403-expired")], bands=["red", "green"])
+    assert len(manifest["quarantine"]) == 1
+    assert "sig" not in json.dumps(manifest) + caplog.text
 
 
 def test_scenes_without_data_are_noted(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
@@ -260,6 +265,15 @@ def test_ids_do_not_choose_folders(fetch, archive) -> None:
     path = (fetch.folder / scene["bands"]["red"]["path"]).resolve()
     assert path.is_relative_to(fetch.folder.resolve())
     assert path.is_file()
+
+
+def test_another_projection_than_stated_is_said(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
+    """Some catalogues state a projection that the file has not: the file's is used."""
+    items = archive.items()
+    items[3]["properties"]["proj:epsg"] = 32632
+    archive.write(items)
+    assert len(fetch()["scenes"]) == 3
+    assert "S2A_31UFS_20200305: its files are not in EPSG:32632" in caplog.text
 
 
 def test_an_offset_subtracted_twice_is_suspected(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:

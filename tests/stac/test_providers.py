@@ -95,6 +95,7 @@ def test_sensors_can_come_from_elsewhere() -> None:
         ({"urls": "https://x"}, ["providers.own.urls", "no such key", "url"]),
         ({"url": "ftp://x"}, ["providers.own.url", "https"]),
         ({"url": "https://x", "folder": "y"}, ["both url and folder"]),
+        ({"gdal": {"AWS_SECRET_ACCESS_KEY": "x"}}, ["providers.own.gdal", "without keys or secrets"]),
         ({"sign": "aws"}, ["providers.own.sign", "planetary-computer"]),
         ({"inherits": "nobody"}, ["providers.own.inherits", "nobody", "embedded"]),
         ({"inherits": "own"}, ["circle"]),

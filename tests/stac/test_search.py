@@ -33,6 +33,8 @@ def test_items_of_the_years_in_order(archive) -> None:
     assert "127.0.0.1" not in json.dumps(found)
     only = search("north", "sentinel-2", {**archive.settings, "years": [2020]}, archive.folder)
     assert {name[10:14] for name in names(only)} == {"2020"}
+    gap = search("north", "sentinel-2", {**archive.settings, "years": [2018, 2020]}, archive.folder)
+    assert names(gap) == names(only)
 
 
 def test_limits(archive) -> None:

@@ -79,6 +79,8 @@ def test_search_conditions(url: str) -> None:
     assert len(names(filter=json_filter, filter_lang="cql2-json", **s2)) == 3
     assert names(sortby="-properties.datetime", **s2)[0] == "S2A_31UFS_20200905"
     assert names(sortby=[{"field": "eo:cloud_cover", "direction": "desc"}], **s2)[0] == "S2A_31UFS_20200905"
+    two = [{"field": "collection", "direction": "asc"}, {"field": "datetime", "direction": "desc"}]
+    assert names(sortby=two)[:3] == ["map_2020", "S1A_20201001", "S1A_20200401"]
     slim = next(client.search(fields=["id", "properties.platform"], **s2).items_as_dicts())
     assert set(slim) == {"id", "properties"}
     assert slim["properties"] == {"platform": "sentinel-2a"}

@@ -85,3 +85,31 @@ rule similarity:
     shell:
         "python -m revisit.evaluation.similarity --patches {input.patches}"
         " --encoder {input.encoder} --out {output} --log {log}"
+
+
+rule embed:
+    input:
+        patches="results/patches/{collection}.zarr",
+        encoder=rules.pretrain.output.encoder,
+    output:
+        "results/features/{collection}/{method}/{modality}/seed{seed}.npz",
+    log:
+        "results/logs/embed/{collection}/{method}/{modality}/seed{seed}.log",
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        **code("revisit.evaluation.embed"),
+    message:
+        "Embed {wildcards.collection} with {wildcards.method} on {wildcards.modality}"
+    shell:
+        "python -m revisit.evaluation.embed --patches {input.patches}"
+        " --encoder {input.encoder} --out {output} --log {log}"
+
+
+rule features:
+    input:
+        plan.features(),

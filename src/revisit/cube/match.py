@@ -84,13 +84,15 @@ def window_shifts(
     radius = int(np.ceil(reach)) + 1
     taper = np.hanning(side + 2)[1:-1].astype(np.float32)
     taper = taper * taper[:, None]
+    # Where windows lie over each other the tapers do too, the less the farther: that alone draws peaks inwards.
+    overlap = fft.fftshift(fft.ifft2(np.abs(fft.fft2(taper)) ** 2).real)
     wanted = fft.fft2(_cut(reference, side) * taper).conj()
     shifts = []
     for field in fields:
         enough = _cut((reference != 0) & (field != 0), side).mean((1, 2)) >= LEAST_VALID
         spectra = fft.fft2(_cut(field, side)[enough] * taper)
         surfaces = fft.fftshift(fft.ifft2(wanted[enough] * spectra).real, axes=(1, 2))
-        shifts.append(np.array([_peak(surface, radius) for surface in surfaces]).reshape(-1, 3))
+        shifts.append(np.array([_peak(surface, overlap, radius) for surface in surfaces]).reshape(-1, 3))
     return shifts
 
 
@@ -121,19 +123,19 @@ def _cut(field: np.ndarray, side: int) -> np.ndarray:
     return np.stack([field[top : top + side, left : left + side] for top in tops for left in lefts])
 
 
-def _peak(surface: np.ndarray, reach: int) -> tuple[float, float, float]:
+def _peak(surface: np.ndarray, overlap: np.ndarray, reach: int) -> tuple[float, float, float]:
     """Sub-pixel place and height of the peak of one correlation surface whose zero is at its centre."""
     centre = len(surface) // 2
     reach = min(reach, centre - 2)
-    near = surface[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
+    inner = slice(centre - reach, centre + reach + 1)
+    near = surface[inner, inner] / overlap[inner, inner] * overlap[centre, centre]
     row, column = np.unravel_index(np.argmax(near), near.shape)
     around = _around(surface, centre, reach)
     height = (near[row, column] - around.mean()) / (around.std() + 1e-30)
     if not (0 < row < 2 * reach and 0 < column < 2 * reach):
         return np.nan, np.nan, height
-    x = column - reach + _vertex(*near[row, column - 1 : column + 2])
-    y = row - reach + _vertex(*near[row - 1 : row + 2, column])
-    return x, y, height
+    x, y = _vertex(near[row - 1 : row + 2, column - 1 : column + 2])
+    return column - reach + x, row - reach + y, height
 
 
 def _around(surface: np.ndarray, centre: int, reach: int) -> np.ndarray:
@@ -144,6 +146,12 @@ def _around(surface: np.ndarray, centre: int, reach: int) -> np.ndarray:
     return surface[(ring > reach + 2) & (ring <= outer)]
 
 
-def _vertex(before: float, at: float, after: float) -> float:
-    """Where the parabola through three neighbours has its top, from the middle one."""
-    return float((before - after) / (2 * (before + after - 2 * at)))
+def _vertex(q: np.ndarray) -> tuple[float, float]:
+    """Where the paraboloid fitted to 3 x 3 values has its top, from the middle; it may lie aslant."""
+    slope_x, slope_y = (q[:, 2] - q[:, 0]).sum() / 6, (q[2] - q[0]).sum() / 6
+    bend_x, bend_y = (q[:, 0] - 2 * q[:, 1] + q[:, 2]).sum() / 3, (q[0] - 2 * q[1] + q[2]).sum() / 3
+    twist = (q[0, 0] - q[0, 2] - q[2, 0] + q[2, 2]) / 4
+    scale = bend_x * bend_y - twist**2
+    if scale <= 0:  # a ridge, not a peak
+        return np.nan, np.nan
+    return (twist * slope_y - bend_y * slope_x) / scale, (twist * slope_x - bend_x * slope_y) / scale

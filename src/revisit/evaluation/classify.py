@@ -166,13 +166,19 @@ def fine_tuned(task: Task, networks: Sequence[Encoder], wanted: Settings, recipe
 
 
 def probed(task: Task, networks: Sequence[Encoder], wanted: Settings, recipe: Linear) -> Iterator[Run]:
-    """The same for the linear protocol, its scores probabilities; features are computed once an encoder."""
+    """The same for the linear protocol, its scores probabilities; features are computed once an encoder.
+
+    With all labels the seed draws nothing, so a further seed on the same encoder would repeat a run to the
+    bit and feign certainty: there are as many runs as encoders.
+    """
     everything = np.arange(len(task.targets))
     features = [
         pooled_features(network, task.images, task.bands, everything)
         for network in stage.progress(networks, "features")
     ]
     for label_fraction, seed, order in combinations(wanted):
+        if label_fraction == 1 and order >= len(networks):
+            continue
         train = task.train[labelled_subset(task.positions[task.train], label_fraction, seed)]
         with threadpool_limits(wanted.threads):
             result = linear_probe(

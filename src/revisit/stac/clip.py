@@ -1,6 +1,7 @@
 """Cuts a region's window out of one remote raster and keeps it as a small GeoTIFF, numbers untouched."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -80,7 +81,7 @@ def cut(
     ``transform`` and ``low`` (share of valid numbers below 1000).
     Raises UnreadableError; OSError where the target cannot be written.
     """
-    with rasterio.Env(**GDAL, **(options or {})), _open(href) as source:
+    with rasterio.Env(**{**GDAL, **(options or {})}), _open(href) as source:
         warped = source.crs is None
         empty = next(
             (float(number) for number in (nodata, source.nodata, fallback) if number is not None), None
@@ -148,8 +149,9 @@ def _read(view: Any, window: Window) -> np.ndarray:
 
 
 def _unreadable(error: Exception) -> UnreadableError:
-    # rasterio keeps what GDAL said in the cause of "See previous exception for details".
-    text = " ".join(str(error.__cause__ or error).split())
+    # rasterio keeps what GDAL said in the cause of "See previous exception for details"; an address's
+    # query may hold a signature, which is nobody's business.
+    text = re.sub(r"\?\S+", "", " ".join(str(error.__cause__ or error).split()))
     return UnreadableError(text, final="response code: 404" in text or "does not exist" in text)
 
 
@@ -173,7 +175,10 @@ def _warp(source: Any, area: Area, nodata: float | None) -> Any:
 
 def _window(view: Any, area: Area) -> Window | None:
     """The whole pixels that hold the area, cut to the raster; None where they do not meet."""
-    bounds = transform_bounds(f"EPSG:{area.epsg}", view.crs, *area.bounds, densify_pts=21)
+    try:
+        bounds = transform_bounds(f"EPSG:{area.epsg}", view.crs, *area.bounds, densify_pts=21)
+    except RasterioError as error:  # a projection that leads nowhere
+        raise _unreadable(error) from error
     exact = from_bounds(*bounds, transform=view.transform)
     # A millionth of a pixel of rounding must not add a row.
     left, top = math.floor(exact.col_off + 1e-6), math.floor(exact.row_off + 1e-6)

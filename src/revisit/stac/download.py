@@ -9,6 +9,7 @@ interrupted run goes on: clips whose checksum holds are kept, only the rest is f
 A scene of which any asset cannot be read is quarantined, with the cause, and the others go on.
 """
 
+import logging
 import re
 import time
 from argparse import Namespace
@@ -26,7 +27,7 @@ from revisit.provenance import config_hash
 from revisit.stac import adapter
 from revisit.stac.clip import Area, UnreadableError, cut
 from revisit.stac.journal import Journal
-from revisit.stac.local import endpoint, resolve
+from revisit.stac.local import endpoint, frozen, resolve
 from revisit.stac.providers import Source, source
 
 TRIES, BACKOFF_S = 4, 0.5
@@ -74,13 +75,15 @@ def download(
     clips = journal.resume({task.path: task.record["source"] for task in tasks})
     if clips:
         stage.log.info("%d of %d clips are there already", len(clips), len(tasks))
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it writes addresses with their signatures
     todo = [task for task in tasks if task.path not in clips]
     with endpoint(origin, folder) as url:
         for task, result in _fetch_all(
             todo, origin, area, out.parent, url, int(settings.get("workers") or WORKERS)
         ):
             if isinstance(result, UnreadableError):
-                quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": str(result)})
+                cause = frozen(str(result), url)
+                quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": cause})
             else:
                 clips[task.path] = result
                 journal.add(task.path, result)
@@ -210,6 +213,10 @@ def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:
         if any(clip["warped"] for clip in found.values()):
             stage.log.warning(
                 "%s has only ground control points: placed by them, without terrain correction", scene["id"]
+            )
+        if scene["epsg"] and {clip["epsg"] for clip in found.values()} != {scene["epsg"]}:
+            stage.log.warning(
+                "%s: its files are not in EPSG:%d, as its item says", scene["id"], scene["epsg"]
             )
         visible = [found[band]["low"] for band in ("blue", "green", "red") if band in found]
         if max(visible, default=0) > NEGATIVE_SHARE and any(

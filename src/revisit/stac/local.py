@@ -25,9 +25,9 @@ def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
         raise RevisitError(f"provider {origin.provider}: has no url and no folder was given; add --folder")
 
 
-def frozen(href: str, url: str) -> str:
-    """An href without the passing address of a server of ours."""
-    return href.replace(f"{url}/assets/0/", SERVED, 1)
+def frozen(text: str, url: str) -> str:
+    """Text, such as an href, without the passing address of a server of ours."""
+    return text.replace(f"{url}/assets/0/", SERVED)
 
 
 def resolve(href: str, url: str) -> str:

@@ -1,5 +1,6 @@
 """Providers of imagery: the shipped definitions (providers.yaml says what keys mean) and users' own."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -185,7 +186,12 @@ PROVIDER_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "folder": _TEXT,
     "inherits": _TEXT,
     "sign": _one_of(SIGNERS),
-    "gdal": _MAPPING,
+    "gdal": (
+        "a mapping of GDAL options, without keys or secrets",
+        lambda value: (
+            isinstance(value, dict) and not any(re.search("SECRET|ACCESS_KEY|TOKEN", key) for key in value)
+        ),
+    ),
     "sensors": _MAPPING,
 }
 SENSOR_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -81,8 +81,9 @@ def _ask(url: str, origin: Source, settings: dict[str, Any]) -> list[Item]:
     except (APIError, pystac.STACError, ValueError, KeyError, NotImplementedError) as error:
         text = " ".join(str(error).split())
         cause = text.partition("Caused by ")[2] or text
+        tries = f" in {TRIES} tries" if "Max retries" in text else ""
         raise RevisitError(
-            f"search: {url} did not answer a search of {origin.collection} in {TRIES} tries: {cause[:300]}; "
+            f"search: {url} did not answer a search of {origin.collection}{tries}: {cause[:300]}; "
             f"check the address and the network, or try again later"
         ) from error
 

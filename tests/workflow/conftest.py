@@ -1,0 +1,110 @@
+"""A small study run for real, once, in a checkout of its own that tests may edit."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "envs")
+
+
+class Checkout:
+    """A copy of the project in which snakemake runs the study of tests/study.yaml."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "snakemake.log"
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            if source.is_symlink():
+                target.symlink_to(source.readlink())
+            elif source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        shutil.copy(ROOT / "tests/study.yaml", folder / "study.yaml")
+        # Jobs must import this copy, and find this interpreter first.
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(folder / "src"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def command(self, *arguments: str, profile: str = "workflow/profiles/local") -> list[str]:
+        cores = [] if profile == "slurm" else ["--cores", "2"]
+        return [
+            *(sys.executable, "-m", "snakemake", "--profile", profile, *cores),
+            *("--configfile", "study.yaml", *arguments),
+        ]
+
+    def snakemake(self, *arguments: str, profile: str = "workflow/profiles/local") -> str:
+        """Run snakemake to its end; return what it printed. Fails the test where snakemake fails."""
+        done = self.start(*arguments, profile=profile)
+        done.wait()
+        text = self.log.read_text()
+        assert done.returncode == 0, text[-8000:]
+        return text
+
+    def start(self, *arguments: str, profile: str = "workflow/profiles/local") -> subprocess.Popen[bytes]:
+        """Start snakemake in a process group of its own."""
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                self.command(*arguments, profile=profile),
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs a dry run would run, by rule; {} where there is nothing to do."""
+        text = self.snakemake("--dry-run", *arguments)
+        if "Nothing to be done" in text:
+            return {}
+        table = text.split("Job stats:")[-1].split("total")[0].splitlines()[3:]
+        return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+
+    def table(self) -> bytes:
+        return (self.folder / "results/tables/all.csv").read_bytes()
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, f"{name} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The small study, run to its end. Tests that edit it put it back."""
+    checkout = Checkout(tmp_path_factory.mktemp("study"))
+    checkout.snakemake()
+    return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout in which nothing has run yet."""
+    return Checkout(tmp_path)
+
+
+@pytest.fixture
+def restored(study: Checkout):
+    """The study, to edit at will: sources and config are put back afterwards."""
+    kept = study.folder / "kept"
+    kept.mkdir()
+    for name in ("src", "study.yaml", "workflow"):
+        source = study.folder / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, kept / name)
+    yield study
+    for name in ("src", "study.yaml", "workflow"):
+        target = study.folder / name
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        shutil.move(kept / name, target)
+    kept.rmdir()

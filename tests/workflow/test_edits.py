@@ -1,0 +1,62 @@
+"""Protects reruns after an edit: the stages it concerns run again, all of them and no others."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPORT = {"tables", "layouts", "masking", "fractions", "page", "all"}
+
+
+def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
+    restored.edit("src/revisit/methods/mae3d.py", "VARIANCE_FLOOR = 1e-6", "VARIANCE_FLOOR = 2e-6")
+    planned = restored.planned()
+    assert planned.pop("pretrain") == 1
+    assert planned.pop("classify") == 2  # fine-tune and linear of that method
+    assert set(planned) <= REPORT | {"curves", "reconstruction"}
+
+
+def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
+    restored.edit("src/revisit/evaluation/scores.py", "import ", "X = 1\nimport ")
+    planned = restored.planned()
+    assert planned["classify"] == 4 and planned["segment"] == 3
+    assert not {"pretrain", "tile", "stack"} & set(planned)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("src/revisit/methods/mae3d.py", '"""3DMAE', '"""Another word. 3DMAE'),
+        ("src/revisit/cube/stack.py", "import ", "# A comment.\nimport "),
+        ("study.yaml", "seed: 1", "seed: 1   # a comment"),
+        ("study.yaml", "train: 0.6, val: 0.2,", "val: 0.2, train: 0.6,"),
+    ],
+)
+def test_a_comment_or_another_order_reruns_nothing(restored, name, old, new):
+    restored.edit(name, old, new)
+    assert restored.planned() == {}
+
+
+def test_touching_every_source_reruns_nothing(restored):
+    for path in restored.folder.joinpath("src").rglob("*.py"):
+        os.utime(path)
+    assert restored.planned() == {}
+
+
+def test_a_region_added_builds_its_cubes_and_what_pools_all_regions(restored):
+    restored.edit(
+        "study.yaml", "regions:\n", "regions:\n  north: {bbox: [9.1000, 60.4001, 9.1400, 60.4200]}\n"
+    )
+    planned = restored.planned()
+    assert planned["archive"] == 1 and planned["search"] == 3 and planned["download"] == 7
+    assert planned["stack"] == planned["coregister"] == planned["moments"] == 2
+    assert planned["labels"] == 1
+    assert planned["limits"] == 2 and planned["tile"] == 2  # these pool all regions
+
+
+def test_a_setting_of_one_experiment_leaves_the_other_alone(restored):
+    restored.edit("study.yaml", "train: {steps: 10,", "train: {steps: 11,")
+    planned = restored.planned()
+    assert planned["segment"] == 3
+    assert "classify" not in planned and "pretrain" not in planned

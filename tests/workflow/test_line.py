@@ -1,0 +1,49 @@
+"""Protects the whole line: one command from search to tables, figures, page; then an idle second run."""
+
+import csv
+import io
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_table_has_every_run_of_the_study(study):
+    rows = list(csv.DictReader(io.StringIO(study.table().decode())))
+    runs = {(row["experiment"], row["method"], row["modality"], row["protocol"]) for row in rows}
+    assert runs == {
+        *(
+            ("masking", method, "s1+s2", protocol)
+            for method in ("scratch", "3dmae-3dm")
+            for protocol in ("fine-tune", "linear")
+        ),
+        ("land-cover", "unet", "s1", "supervised"),
+        ("land-cover", "stmim-unet", "s1", "fine-tune"),
+        ("land-cover", "dual-stmim-unet", "s1+rgb", "fine-tune"),
+    }
+    assert all(0 <= float(row["value"]) <= 1 for row in rows)
+    assert all((study.folder / row["run"]).is_file() for row in rows)
+
+
+def test_every_picture_and_page_is_there(study):
+    results = study.folder / "results"
+    for name in (
+        "report.html",
+        "tables/masking.md",
+        "tables/land_cover_sar.csv",
+        "figures/curves.png",
+        "figures/reconstruction/pairs/3dmae-3dm/s1+s2/seed0.png",
+        "figures/similarity/yearly/stmim/s1/seed0.png",
+        "figures/maps/land-cover.png",
+        "cubes/east/sentinel-2/raw.png",
+        "cubes/west/labels.png",
+    ):
+        assert (results / name).stat().st_size > 1000, name
+
+
+def test_a_second_run_has_nothing_to_do(study):
+    assert study.planned() == {}
+
+
+def test_no_part_of_a_write_is_left_behind(study):
+    assert not list((study.folder / "results").rglob(".*.part*"))
