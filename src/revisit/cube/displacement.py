@@ -10,7 +10,7 @@ from scipy import ndimage
 from revisit.cube.composite import median_of_valid
 from revisit.cube.contract import grid_of, values_of
 from revisit.cube.grid import Block
-from revisit.cube.match import Match, agree, even, orientations, window_shifts
+from revisit.cube.match import Match, agree, orientations, window_shifts
 from revisit.cube.move import move, move_mask
 
 # Bands whose edges are matched: of 10 m, and unlike each other.
@@ -18,7 +18,7 @@ MATCH_BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["red", "nir"]}
 # Pixels times dates that are looked at: bounds memory to a few hundred MB, whatever the region's size.
 MOST_SAMPLES = 2**24
 CLEAREST_DATES = 12
-TALL_VH_DB = -16.0  # mean gamma nought from which ground counts as tall: forest about -14, fields about -18
+TALL_VH_DB = -17.0  # mean gamma nought from which ground counts as tall: forest near -14, fields near -19
 ROUNDS = 2
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -72,8 +72,8 @@ def _across(optical: Sequence[np.ndarray], radar: Sequence[np.ndarray], max_shif
     references, fields = [], []
     for median, mean in zip(optical, radar, strict=True):
         valid = _low(mean) & ~np.isnan(median).any(axis=0)
-        references.append(even(orientations(median, valid)))
-        fields.append([even(orientations(mean, valid))])
+        references.append(orientations(median, valid))
+        fields.append([orientations(mean, valid)])
     return _agreed(references, fields, max_shift)[0]
 
 

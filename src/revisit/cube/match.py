@@ -61,16 +61,6 @@ def orientations(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return field
 
 
-def even(field: np.ndarray) -> np.ndarray:
-    """The field with weak edges raised towards strong ones: which edge is strong differs between sensors."""
-    shown = field != 0
-    smooth = ndimage.gaussian_filter(field, 0.8)
-    strength = np.abs(smooth)
-    if not shown.any():
-        return field
-    return np.where(shown, smooth / (strength + np.median(strength[shown])), 0).astype(np.complex64)
-
-
 def window_shifts(
     reference: np.ndarray, fields: Sequence[np.ndarray], reach: float, window: int = 128
 ) -> list[np.ndarray]:
@@ -84,7 +74,7 @@ def window_shifts(
     radius = int(np.ceil(reach)) + 1
     taper = np.hanning(side + 2)[1:-1].astype(np.float32)
     taper = taper * taper[:, None]
-    # Where windows lie over each other the tapers do too, the less the farther: that alone draws peaks inwards.
+    # The farther apart, the less the tapers overlap: that alone would draw peaks inwards.
     overlap = fft.fftshift(fft.ifft2(np.abs(fft.fft2(taper)) ** 2).real)
     wanted = fft.fft2(_cut(reference, side) * taper).conj()
     shifts = []

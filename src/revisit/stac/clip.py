@@ -108,6 +108,7 @@ def cut(
                 "transform": transform,
                 "nodata": empty if empty is None or in_dtype_range(empty, dtype) else None,
                 "compress": "deflate",
+                "zlevel": 1,  # speed before size: a clip is read a few times and small
                 "predictor": 3 if dtype.startswith("float") else 2,
                 "tiled": True,
                 "blockxsize": 256,

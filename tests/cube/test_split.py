@@ -1,0 +1,67 @@
+"""The split is geographic: whole blocks, fixed shares in every region, and a distance one can state."""
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from revisit.cube.grid import Grid
+from revisit.cube.split import TEST, TRAIN, UNUSED, VAL, distance, split_map
+from revisit.errors import RevisitError
+
+SETTINGS = {"block_pixels": 32, "train": 0.6, "val": 0.15, "test": 0.25}
+
+
+def grid(height: int = 256, width: int = 320) -> Grid:
+    return Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), width, height)
+
+
+def test_blocks_and_shares() -> None:
+    """Blocks are whole, and the shares hold to a block."""
+    parts = split_map(grid(), "here", SETTINGS, seed=1)
+    blocks = parts.reshape(8, 32, 10, 32)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    counts = np.bincount(blocks[:, 0, :, 0].ravel())
+    assert counts.tolist() == [48, 12, 20]
+
+
+def test_left_over_at_the_edges() -> None:
+    """A sliver beside the last whole block belongs to it, or it would count as a block of its own."""
+    parts = split_map(grid(262, 250), "here", SETTINGS, seed=1)
+    assert (parts[256:] == parts[255]).all()
+    assert np.bincount(parts[:256:32, ::32].ravel()).tolist() == [38, 10, 16]
+
+
+def test_seed_and_region() -> None:
+    """The same seed and region give the same map; another seed or region another."""
+    first = split_map(grid(), "here", SETTINGS, seed=1)
+    np.testing.assert_array_equal(first, split_map(grid(), "here", SETTINGS, seed=1))
+    assert (first != split_map(grid(), "here", SETTINGS, seed=2)).any()
+    assert (first != split_map(grid(), "there", SETTINGS, seed=1)).any()
+
+
+def test_gap() -> None:
+    """No train or val pixel keeps fewer than the gap's pixels between itself and test; test loses none."""
+    free = split_map(grid(), "here", SETTINGS, seed=1)
+    gapped = split_map(grid(), "here", SETTINGS | {"gap_pixels": 5}, seed=1)
+    np.testing.assert_array_equal(gapped == TEST, free == TEST)
+    test = np.argwhere(gapped == TEST)
+    others = np.argwhere((gapped == TRAIN) | (gapped == VAL))
+    between = min(np.abs(test - pixel).max(axis=1).min() - 1 for pixel in others[::7])
+    assert between == 5
+    assert (gapped == UNUSED).any()
+
+
+def test_shares_must_add_up() -> None:
+    """Shares that are not all of the ground are a fault of the config."""
+    with pytest.raises(RevisitError, match="add up to 1"):
+        split_map(grid(), "here", SETTINGS | {"test": 0.3}, seed=1)
+
+
+def test_distance() -> None:
+    """Edge to edge: 0 for neighbours, aslant by the corners; patches over each other are an error."""
+    here = np.array([[0.0, 0.0]])
+    assert distance(here, np.array([[320.0, 0.0]]), 320) == 0
+    assert distance(here, np.array([[320 + 30.0, 320 + 40.0], [2000.0, 0.0]]), 320) == pytest.approx(50)
+    assert distance(here, np.empty((0, 2)), 320) == np.inf
+    with pytest.raises(ValueError, match="overlap"):
+        distance(here, np.array([[310.0, 0.0]]), 320)
