@@ -1,8 +1,12 @@
-"""What tests share: where the real data lie."""
+"""What tests share: one thread a process, and where the real data lie."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Two cores shared by several processes: threads that wait for each other cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -19,7 +19,7 @@ Look = Callable[..., np.ndarray]
 
 @pytest.fixture(scope="module")
 def look() -> Look:
-    """Images (band, y, x) of one land; ``land(x, y, seed)`` moves it and gives each parcel another brightness."""
+    """Images (band, y, x) of one land, moved by (x, y), its parcels of other brightness for each seed."""
     random = np.random.default_rng(0)
     side = SIZE * FINER
     frequency = np.hypot(fft.fftfreq(side)[:, None], fft.rfftfreq(side))
@@ -32,14 +32,19 @@ def look() -> Look:
         phase = fft.fftfreq(side)[:, None] * y + fft.rfftfreq(side) * x
         moved = layers * blur * np.exp(-2j * np.pi * FINER * phase)
         weights = np.random.default_rng(seed).uniform(-1, 1, (bands, len(layers)))
-        return np.stack([fft.irfft2((row[:, None, None] * moved).sum(0))[::FINER, ::FINER] for row in weights])
+        return np.stack(
+            [fft.irfft2((row[:, None, None] * moved).sum(0))[::FINER, ::FINER] for row in weights]
+        )
 
     return image
 
 
 def found(reference: np.ndarray, image: np.ndarray, valid: np.ndarray | None = None) -> Match:
     everywhere = np.ones(reference.shape[1:], bool)
-    fields = [orientations(reference, everywhere), orientations(image, everywhere if valid is None else valid)]
+    fields = [
+        orientations(reference, everywhere),
+        orientations(image, everywhere if valid is None else valid),
+    ]
     return agree(window_shifts(fields[0], [fields[1]], 3, window=96)[0])
 
 
@@ -81,6 +86,15 @@ def test_clouds(look: Look) -> None:
     assert (match.x, match.y) == pytest.approx((1.4, 0.8), abs=0.15)
 
 
+def test_one_mask_for_both(look: Look) -> None:
+    """Ground left out of both images does not hold them together by its outline."""
+    random = np.random.default_rng(4)
+    shown = ndimage.gaussian_filter(random.standard_normal((SIZE, SIZE)), 4) < 0.02
+    fields = [orientations(image + 5, shown) for image in (look(0, 0, seed=1), look(1.4, -0.9, seed=2))]
+    match = agree(window_shifts(fields[0], [fields[1]], 3)[0])
+    assert (match.x, match.y) == pytest.approx((1.4, -0.9), abs=0.15)
+
+
 @pytest.mark.parametrize(
     ("image", "cause"),
     [
@@ -96,11 +110,13 @@ def test_thin_evidence(look: Look, image: Callable[[Look], np.ndarray], cause: s
     assert (match.x, match.y, match.confidence, match.cause) == (0, 0, 0, cause)
 
 
-def test_disagreement() -> None:
-    """Windows with clear peaks at different places are no evidence."""
-    places = np.random.default_rng(0).uniform(-3, 3, (40, 2))
-    match = agree(np.column_stack([places, np.full(40, 20.0)]))
-    assert match.cause == "windows disagree"
+def test_agreement() -> None:
+    """Windows with clear peaks at different places are no evidence, nor are peaks as low as noise."""
+    random = np.random.default_rng(0)
+    anywhere, here = random.uniform(-3, 3, (40, 2)), random.normal(1, 0.1, (40, 2))
+    assert agree(np.column_stack([anywhere, np.full(40, 20.0)])).cause == "windows disagree"
+    assert agree(np.column_stack([here, np.full(40, 4.0)])).cause == "no clear peak"
+    assert agree(np.column_stack([here, np.full(40, 20.0)])).x == pytest.approx(1, abs=0.05)
 
 
 def real_pairs(shared: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -130,7 +146,7 @@ def test_real_optical(shared: Path) -> None:
 
 
 def test_real_radar_to_optical(shared: Path) -> None:
-    """Real pairs with speckle: what the answer moves by when the optical image is moved is what it was moved by."""
+    """Real pairs with speckle: the answer moves by as much as the optical image is moved."""
     errors = []
     for radar, optical in real_pairs(shared):
         everywhere = np.ones(radar.shape[1:], bool)

@@ -63,5 +63,5 @@ def test_distance() -> None:
     assert distance(here, np.array([[320.0, 0.0]]), 320) == 0
     assert distance(here, np.array([[320 + 30.0, 320 + 40.0], [2000.0, 0.0]]), 320) == pytest.approx(50)
     assert distance(here, np.empty((0, 2)), 320) == np.inf
-    with pytest.raises(ValueError, match="overlap"):
+    with pytest.raises(RevisitError, match="overlap"):
         distance(here, np.array([[310.0, 0.0]]), 320)

@@ -118,7 +118,7 @@ def test_repeats_of_one_and_the_same_run_are_not_counted_as_seeds(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modality": "s2"}, "encoder"),
+        ({"modality": "s3"}, "choose from"),
         (
             {"protocol": "fine-tune", "fine_tune": FINE_TUNE | {"epoch": 3}},
             "classify fine_tune: unknown setting epoch",

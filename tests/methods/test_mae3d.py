@@ -68,6 +68,14 @@ def test_loss_is_over_hidden_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own.loss(views)["loss"].item() == pytest.approx(1, abs=1e-5)
 
 
+def test_targets_may_keep_their_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without normalisation the target of a cell is its values: (1, 3) against 0 costs 5."""
+    own = method(normalise_targets=False)
+    views = {"patches": torch.tensor([1.0, 3.0]).view(1, 1, 1, 2), "visible": torch.tensor([[[False]]])}
+    monkeypatch.setattr(own, "predict", lambda views: torch.zeros(1, 1, 1, 2))
+    assert own.loss(views)["loss"].item() == pytest.approx(5)
+
+
 def test_channels_keep_their_order() -> None:
     """Each channel's loss reaches that channel's outputs: no mix-up of channels between head and target."""
     own = method()

@@ -37,8 +37,8 @@ class Checkout:
     def command(self, *arguments: str, profile: str = "workflow/profiles/local") -> list[str]:
         cores = [] if profile == "slurm" else ["--cores", "2"]
         return [
-            *(sys.executable, "-m", "snakemake", "--profile", profile, *cores),
-            *("--configfile", "study.yaml", *arguments),
+            *(sys.executable, "-m", "snakemake", *arguments, "--profile", profile, *cores),
+            *("--configfile", "study.yaml"),
         ]
 
     def snakemake(self, *arguments: str, profile: str = "workflow/profiles/local") -> str:
@@ -78,6 +78,10 @@ class Checkout:
         text = path.read_text()
         assert old in text, f"{name} has no {old!r}"
         path.write_text(text.replace(old, new, 1))
+
+    def append(self, name: str, text: str) -> None:
+        with (self.folder / name).open("a") as file:
+            file.write(text)
 
 
 @pytest.fixture(scope="session")

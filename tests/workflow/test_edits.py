@@ -18,7 +18,7 @@ def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
 
 
 def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
-    restored.edit("src/revisit/evaluation/scores.py", "import ", "X = 1\nimport ")
+    restored.append("src/revisit/evaluation/scores.py", "\nX = 1\n")
     planned = restored.planned()
     assert planned["classify"] == 4 and planned["segment"] == 3
     assert not {"pretrain", "tile", "stack"} & set(planned)
@@ -28,7 +28,7 @@ def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
     ("name", "old", "new"),
     [
         ("src/revisit/methods/mae3d.py", '"""3DMAE', '"""Another word. 3DMAE'),
-        ("src/revisit/cube/stack.py", "import ", "# A comment.\nimport "),
+        ("src/revisit/cube/stack.py", "def stack(", "# A comment.\ndef stack("),
         ("study.yaml", "seed: 1", "seed: 1   # a comment"),
         ("study.yaml", "train: 0.6, val: 0.2,", "val: 0.2, train: 0.6,"),
     ],

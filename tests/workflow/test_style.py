@@ -28,6 +28,6 @@ def test_every_preset_plans(preset, tmp_path):
     target = "features" if preset.stem == "real-series" else "all"
     if preset.stem == "real-series" and not (ROOT / "../shared/real/archive").is_dir():
         pytest.skip("the preset's folder of real imagery, ../shared/real/archive, is absent")
-    done = run(sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--configfile", str(preset), target)
+    done = run(sys.executable, "-m", "snakemake", target, "-n", "--cores", "1", "--configfile", str(preset))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Job stats" in done.stdout + done.stderr

@@ -54,14 +54,15 @@ def _counts(blocks: int, shares: np.ndarray) -> np.ndarray:
 def distance(centres: np.ndarray, others: np.ndarray, side: float) -> float:
     """Least distance between the edges of squares of one size, metres; infinite where there are none.
 
-    ``centres`` and ``others`` are (n, 2), metres in one reference system, ``side`` metres. Raises ValueError
-    where two squares lie over each other.
+    ``centres`` and ``others`` are (n, 2), metres in one reference system, ``side`` metres. Raises
+    RevisitError where two squares lie over each other.
     """
     least = np.inf
     for centre in np.unique(centres, axis=0):
         away = np.abs(others - centre)
         if (away.max(axis=1) < side - 1e-6).any():
-            raise ValueError(f"squares overlap at {centre.tolist()}")
+            x, y = centre.tolist()
+            raise RevisitError(f"patches of two parts overlap at {x:.0f}, {y:.0f}; keep regions apart")
         apart = np.maximum(away - side, 0)
         least = min(least, np.hypot(apart[:, 0], apart[:, 1]).min(initial=np.inf))
     return float(least)

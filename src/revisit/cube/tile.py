@@ -59,6 +59,10 @@ class Collection:
             raise RevisitError(
                 f"{where}: pairs need {' and '.join(SENSORS)}, but the cubes are of {list(self.bands)}"
             )
+        if unknown := set(self.entry.get("classes", ())) - set(WORLDCOVER):
+            raise RevisitError(
+                f"{where}: classes {sorted(unknown)} are no codes of WorldCover, {list(WORLDCOVER)}"
+            )
         year = self.entry.get("label_year")
         labels = [region.labels for region in self.regions if region.labels is not None]
         for what, years in [*self.years.items(), *(("land cover", cube.attrs["years"]) for cube in labels)]:
@@ -162,8 +166,6 @@ def _labels(
     classes = entry.get("classes") or [
         code for code, column in zip(codes, shown[training].T, strict=True) if column.any()
     ]
-    if unknown := [code for code in classes if code not in codes]:
-        raise RevisitError(f"classes: {unknown} are no codes of WorldCover; it has {codes}")
     return classes, shown[:, [codes.index(code) for code in classes]].astype(np.uint8)
 
 

@@ -1,27 +1,33 @@
 """Modalities: the sets of bands a network sees, by the short names that configs, paths and tables use."""
 
+from collections.abc import Mapping, Sequence
+
 from revisit.errors import RevisitError
 
-_BANDS = {
-    "s1": ("vv", "vh"),
-    "s2": ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir16", "swir22"),
-    "rgb": ("red", "green", "blue"),
-}
+SENSORS = {"s1": "sentinel-1", "s2": "sentinel-2", "rgb": "sentinel-2"}
+POLARISATIONS = ("vv", "vh")
+RGB = ("red", "green", "blue")
+MODALITIES = ("s1", "s2", "rgb", "s1+s2", "s1+rgb")
 
 
-def bands_of(modality: str) -> tuple[str, ...]:
-    """Bands of ``s1``, ``s2``, ``rgb``, ``s1+s2`` or ``s1+rgb``, in order; else RevisitError."""
-    parts = modality.split("+")
-    if any(part not in _BANDS for part in parts) or len(parts) > 2 or (len(parts) == 2 and parts[0] != "s1"):
-        raise RevisitError(f"modality {modality!r}: not known; choose from s1, s2, rgb, s1+s2, s1+rgb")
-    return tuple(band for part in parts for band in _BANDS[part])
+def bands_of(modality: str, stored: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Bands of a modality, in order, for a store with these bands of each sensor.
+
+    ``s1`` and ``s2`` are all bands stored of the sensor, ``rgb`` red, green and blue; a plus joins two.
+    Raises RevisitError for an unknown modality and for a sensor that is not stored.
+    """
+    if modality not in MODALITIES:
+        raise RevisitError(f"modality {modality!r}: not known; choose from {', '.join(MODALITIES)}")
+    bands: list[str] = []
+    for part in modality.split("+"):
+        if SENSORS[part] not in stored:
+            raise RevisitError(
+                f"modality {modality!r}: no {SENSORS[part]} is stored, only {', '.join(stored)}"
+            )
+        bands += RGB if part == "rgb" else stored[SENSORS[part]]
+    return tuple(bands)
 
 
 def sensor_of(band: str) -> str:
     """The sensor a band is of."""
-    return "sentinel-1" if band in _BANDS["s1"] else "sentinel-2"
-
-
-def label_of(modality: str) -> str:
-    """The name of a modality in tables: S1, S2, RGB, S1+S2, S1+RGB."""
-    return modality.upper()
+    return "sentinel-1" if band in POLARISATIONS else "sentinel-2"

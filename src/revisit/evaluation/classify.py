@@ -87,7 +87,7 @@ def classify(
     device = choose_device()
     prepare(device, wanted.threads)
     store = PatchStore(patches)
-    bands = bands_of(modality)
+    bands = bands_of(modality, store.bands)
     networks = [load_encoder(path, bands=bands, scaling=store.scaling, device=device) for path in encoders]
     task = scenes(store, bands, device)
     names = store.attrs["classes"]

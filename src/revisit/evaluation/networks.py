@@ -1,7 +1,7 @@
 """The land-cover networks of the STMIM tables, with and without pretrained encoders."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from revisit.data.modality import bands_of
+from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation.scores import architecture_name, encoder_columns
 from revisit.nets.encoder import build_encoder, load_encoder
@@ -34,7 +35,7 @@ class Builder:
     """Makes networks of one method for images of one modality.
 
     ``encoders``: files of the pretrained ones, of all sensors and pretraining seeds. Raises
-    RevisitError where they are not those the method needs, or do not fit the ``scaling`` of the images.
+    RevisitError where they are not those the method needs, or do not fit the scaling of the ``store``.
     """
 
     def __init__(
@@ -42,19 +43,18 @@ class Builder:
         method: str,
         modality: str,
         encoders: Sequence[Path],
-        scaling: Mapping[str, Any],
-        image_pixels: int,
+        store: PatchStore,
         classes: int,
         shape: Shape,
     ) -> None:
-        self.method, self.bands, self.shape = method, bands_of(modality), shape
-        self.image_pixels, self.classes = image_pixels, classes
+        self.method, self.bands, self.shape = method, bands_of(modality, store.bands), shape
+        self.image_pixels, self.classes = store.patch_pixels, classes
         parts = {0: [], 1: [modality], 2: modality.split("+")}[ENCODERS[method]]
         if len(parts) != ENCODERS[method]:
             raise RevisitError(f"{method}: needs a modality of two sensors such as s1+rgb, got {modality!r}")
         found: dict[str, list[SwinEncoder]] = {part: [] for part in parts}
         for path in encoders:
-            encoder = load_encoder(path, scaling=scaling)
+            encoder = load_encoder(path, scaling=store.scaling)
             own = encoder.card["modality"] if encoder.card else None
             if own not in found or not isinstance(encoder, SwinEncoder):
                 kind = encoder.architecture()["name"]

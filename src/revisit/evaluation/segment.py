@@ -86,7 +86,7 @@ def segment(
     prepare(device, wanted.threads)
     store = PatchStore(patches)
     task = tiles(store, modality, Legend(wanted.classes), device)
-    builder = Builder(method, modality, encoders, store.scaling, store.patch_pixels, len(task.names), shape)
+    builder = Builder(method, modality, encoders, store, len(task.names), shape)
     values: list[Value] = []
     history: list[dict[str, Any]] = []
     runs = [
@@ -150,7 +150,7 @@ def tiles(store: PatchStore, modality: str, legend: Legend, device: torch.device
                 f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
                 "use more or larger regions, or another split"
             )
-    images = Reader(store, bands_of(modality), device, store.attrs["label_year"])
+    images = Reader(store, bands_of(modality, store.bands), device, store.attrs["label_year"])
     return Task(images, labels, legend.names, store.positions, **splits)
 
 

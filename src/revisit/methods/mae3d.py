@@ -59,10 +59,11 @@ class MAE3D(Method):
     """3DMAE with one of the four vertical masks.
 
     Settings: ``encoder`` (a channel-vit), ``decoder`` {dim, depth, heads}, ``mask_ratio`` of positions
-    (0.75), ``crop_pixels`` (the whole stored image).
+    (0.75), ``crop_pixels`` (the whole stored image), ``normalise_targets`` (true: each hidden cell by its
+    own mean and deviation, as MAE; false: standardised values, which keeps a cell's level in the task).
     """
 
-    keys = frozenset({"encoder", "decoder", "mask_ratio", "crop_pixels"})
+    keys = frozenset({"encoder", "decoder", "mask_ratio", "crop_pixels", "normalise_targets"})
     encoder: ChannelViT
 
     def __init__(self, settings: Mapping[str, Any], data: DataDescription, variant: Variant) -> None:
@@ -71,6 +72,7 @@ class MAE3D(Method):
             raise RevisitError("3dmae: encoder name must be channel-vit, which takes any set of channels")
         self.vertical_mask = VerticalMask(variant, data.bands)
         self.mask_ratio = float(settings.get("mask_ratio", 0.75))
+        self.normalise_targets = bool(settings.get("normalise_targets", True))
         positions = (self.crop_pixels // self.encoder.patch_pixels) ** 2
         if not 0 < self._keep(positions) < positions:
             raise RevisitError(
@@ -88,15 +90,17 @@ class MAE3D(Method):
         return self._masked(crop_and_flip(images, self.crop_pixels, generator), generator)
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared error over all hidden cells, each target normalised by itself."""
+        """Mean squared error over all hidden cells."""
         hidden = ~views["visible"]
-        mean, deviation = cell_moments(views["patches"])
-        target = (views["patches"] - mean) / deviation
+        target = views["patches"]
+        if self.normalise_targets:
+            mean, deviation = cell_moments(target)
+            target = (target - mean) / deviation
         error = (self.predict(views).float() - target).square().mean(-1)
         return {"loss": (error * hidden).sum() / hidden.sum()}
 
     def predict(self, views: dict[str, Tensor]) -> Tensor:
-        """Normalised pixels of all cells, [B, N, C, p*p]; only visible cells reach the encoder."""
+        """Pixels of all cells as the targets are, [B, N, C, p*p]; only visible cells reach the encoder."""
         patches, visible, kept = views["patches"], views["visible"], views["kept"]
         sample = torch.arange(len(kept), device=kept.device)[:, None]
         rows = math.isqrt(patches.shape[1])
@@ -107,11 +111,13 @@ class MAE3D(Method):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """As ``Method.reconstruct``; predictions get the true mean and deviation of their cell back."""
+        """As ``Method.reconstruct``; normalised predictions get the true mean and deviation of their cell."""
         views = self._masked(images, generator)
         patches, visible = views["patches"], views["visible"][..., None]
-        mean, deviation = cell_moments(patches)
-        predicted = self.predict(views).float() * deviation + mean
+        predicted = self.predict(views).float()
+        if self.normalise_targets:
+            mean, deviation = cell_moments(patches)
+            predicted = predicted * deviation + mean
         rows = math.isqrt(patches.shape[1])
         return {
             "input": unpatchify(patches, rows),

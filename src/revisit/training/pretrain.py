@@ -46,7 +46,7 @@ def pretrain(run: Run, patches: Path, given: Mapping[str, Any], checkpoint: Path
     # Through importlib, so that a new line in the registry does not rerun every method.
     registry = import_module("revisit.methods.registry")
     torch.manual_seed(derived_seed("weights", run.seed))
-    description = describe(store, bands_of(run.modality))
+    description = describe(store, bands_of(run.modality, store.bands))
     method: Method = registry.build(run.method, settings.method, description).to(device)
     check_keys(settings.method, method.keys, f"pretraining {run.method}: method")
     modules = registry.modules(run.method, settings.method)
