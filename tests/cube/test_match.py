@@ -89,7 +89,7 @@ def test_clouds(look: Look) -> None:
 def test_one_mask_for_both(look: Look) -> None:
     """Ground left out of both images does not hold them together by its outline."""
     random = np.random.default_rng(4)
-    shown = ndimage.gaussian_filter(random.standard_normal((SIZE, SIZE)), 4) < 0.02
+    shown = ndimage.gaussian_filter(random.standard_normal((SIZE, SIZE)), 12) < 0.005
     fields = [orientations(image + 5, shown) for image in (look(0, 0, seed=1), look(1.4, -0.9, seed=2))]
     match = agree(window_shifts(fields[0], [fields[1]], 3)[0])
     assert (match.x, match.y) == pytest.approx((1.4, -0.9), abs=0.15)

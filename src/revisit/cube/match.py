@@ -74,20 +74,15 @@ def window_shifts(
     radius = int(np.ceil(reach)) + 1
     taper = np.hanning(side + 2)[1:-1].astype(np.float32)
     taper = taper * taper[:, None]
-    seen = reference != 0
+    # The farther apart, the less the tapers overlap: that alone would draw peaks inwards.
+    overlap = fft.fftshift(fft.ifft2(np.abs(fft.fft2(taper)) ** 2).real)
     wanted = fft.fft2(_cut(reference, side) * taper).conj()
-    wanted_seen = fft.rfft2(_cut(seen, side) * taper).conj()
     shifts = []
     for field in fields:
-        shown = field != 0
-        enough = _cut(seen & shown, side).mean((1, 2)) >= LEAST_VALID
-        spectra = wanted[enough] * fft.fft2(_cut(field, side)[enough] * taper)
-        # The farther apart, the less the windows' valid parts overlap: that alone would draw peaks inwards.
-        overlaps = wanted_seen[enough] * fft.rfft2(_cut(shown, side)[enough] * taper)
-        surfaces = fft.fftshift(fft.ifft2(spectra).real, axes=(1, 2))
-        weights = fft.fftshift(fft.irfft2(overlaps, s=(side, side)), axes=(1, 2))
-        found = [_peak(surface, weight, radius) for surface, weight in zip(surfaces, weights, strict=True)]
-        shifts.append(np.array(found).reshape(-1, 3))
+        enough = _cut((reference != 0) & (field != 0), side).mean((1, 2)) >= LEAST_VALID
+        spectra = fft.fft2(_cut(field, side)[enough] * taper)
+        surfaces = fft.fftshift(fft.ifft2(wanted[enough] * spectra).real, axes=(1, 2))
+        shifts.append(np.array([_peak(surface, overlap, radius) for surface in surfaces]).reshape(-1, 3))
     return shifts
 
 

@@ -62,7 +62,7 @@ def distance(centres: np.ndarray, others: np.ndarray, side: float) -> float:
         away = np.abs(others - centre)
         if (away.max(axis=1) < side - 1e-6).any():
             x, y = centre.tolist()
-            raise RevisitError(f"patches of two parts overlap at {x:.0f}, {y:.0f}; keep regions apart")
+            raise RevisitError(f"patches of two parts overlap at {x:.0f}, {y:.0f}: keep regions apart")
         apart = np.maximum(away - side, 0)
         least = min(least, np.hypot(apart[:, 0], apart[:, 1]).min(initial=np.inf))
     return float(least)
