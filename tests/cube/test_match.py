@@ -72,7 +72,7 @@ def test_speckle(look: Look, x: float, y: float) -> None:
 
 def test_across_sensors(look: Look) -> None:
     """Optical and SAR share edges only, in strength unlike."""
-    mean = np.mean([speckled(look(1.3, -0.6, seed=5), seed) for seed in range(16)], axis=0)
+    mean = np.mean([speckled(look(1.3, -0.6, seed=7), seed) for seed in range(16)], axis=0)
     match = found(look(0, 0, seed=1), mean)
     assert (match.x, match.y) == pytest.approx((1.3, -0.6), abs=0.15)
 

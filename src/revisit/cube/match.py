@@ -17,8 +17,8 @@ SMOOTHING = 1.5  # pixels, of the gradients
 LEAST_VALID = 0.15  # share of a window that both images must show
 LEAST_PEAK = 5.0  # height of a window's peak over the correlation around it, in standard deviations
 LEAST_WINDOWS = 4
-LEAST_AGREEMENT = 0.5  # share of the windows seen that lie within half a pixel of the answer
-MOST_ERROR = 0.25  # pixels; standard error of the answer
+LEAST_AGREEMENT = 0.6  # share of the windows seen that lie within half a pixel of the answer
+MOST_ERROR = 0.15  # pixels; standard error of the answer
 
 
 @dataclass(frozen=True)
