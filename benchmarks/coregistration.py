@@ -4,7 +4,7 @@
 
 For every cube: pixels by which dates were off before and after, as median over the dates that were moved.
 The archive knows each acquisition's displacement from the map. A stack of images alone cannot know where the
-map is, so its frame is the consensus of its dates: `residual` is measured from that frame, and `frame` is how far
+map is, so its frame is the consensus of its dates: `residual` is measured from that frame, `frame` is how far
 the frame lies from the map. Dates `left` alone are too cloudy to match and were not moved.
 """
 

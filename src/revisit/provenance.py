@@ -57,7 +57,7 @@ def _source(module: str) -> Path | None:
 
 def _imports(path: Path) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -67,18 +67,31 @@ def _imports(path: Path) -> list[str]:
 
 def _data(path: Path) -> list[Path]:
     """Data files beside a module that its strings name (``providers.yaml``, ``page.html.j2``)."""
-    strings = {
-        node.value
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    beside = (entry for entry in path.parent.iterdir() if entry.suffix in DATA_SUFFIXES)
+    beside = [entry for entry in path.parent.iterdir() if entry.suffix in DATA_SUFFIXES]
+    if not beside:
+        return []
+    strings = {node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant)}
     return sorted(entry for entry in beside if entry.name in strings)
 
 
 def _digest(path: Path) -> str:
     if path.suffix in DATA_SUFFIXES:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _tree_digest(path, path.stat().st_mtime_ns)
+
+
+def _tree(path: Path) -> ast.Module:
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+# A plan asks for the same files some hundred times; an edited file has another time.
+@cache
+def _parsed(path: Path, time: int) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _tree_digest(path: Path, time: int) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -99,6 +112,8 @@ def config_hash(settings: Any) -> str:
 
 @cache
 def code_version() -> str:
-    """The package version, with the digest of the whole package's code."""
-    digests = [_digest(path) for path in sorted(PACKAGE.rglob("*.py"))]
-    return f"{__version__}+{hashlib.sha256(''.join(digests).encode()).hexdigest()[:8]}"
+    """The package version, with a digest of the package's files as they are."""
+    content = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        content.update(path.read_bytes())
+    return f"{__version__}+{content.hexdigest()[:8]}"

@@ -9,6 +9,8 @@ import pytest
 from affine import Affine
 from scipy import fft, ndimage
 
+from revisit.cube import coregister as coregister_stage
+from revisit.cube import displacement
 from revisit.cube.contract import open_cube, values_of
 from revisit.cube.coregister import Shift, coregister, main
 from revisit.cube.grid import Grid
@@ -185,3 +187,19 @@ def test_command_line(folder: Path, tmp_path: Path) -> None:
     assert main(["--cube", str(folder / "s2.zarr"), "--settings", '{"max_shift_pixels": 3}', *out]) == 0
     assert (tmp_path / "aligned.png").is_file()
     assert (tmp_path / "shifts.csv").read_text() == (folder / "s2.csv").read_text()
+
+
+def test_large_region(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a region beyond the memory's bound four parts are looked at, and moves are made block by block."""
+    monkeypatch.setattr(displacement, "MOST_SAMPLES", 8 * 4 * 120**2)
+    monkeypatch.setattr(coregister_stage, "BLOCK", 128)
+    blocks = displacement._blocks(open_cube(folder / "s2.zarr"))
+    assert [(rows.stop - rows.start, rows.start % 32) for rows, _ in blocks] == [(128, 0)] * 4
+    shifts = coregister(folder / "s2.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", SETTINGS)
+    clear = np.arange(8) != CLOUDY
+    assert errors(shifts, PLACES - PLACES[clear].mean(axis=0))[clear].max() < 0.2
+    with open_cube(tmp_path / "a.zarr") as parts, open_cube(folder / "s2-aligned.zarr") as whole:
+        moved = (shifts[1].x - whole["shift_x"].values[1], shifts[1].y - whole["shift_y"].values[1])
+        assert np.abs(moved).max() < 0.2
+        seam = values_of(parts)[1, 1, 120:136, 60].values - values_of(whole)[1, 1, 120:136, 60].values
+        assert np.abs(seam).max() < 0.02
