@@ -168,7 +168,7 @@ def test_series_method(yearly: Path, tmp_path: Path) -> None:
     ("changes", "line"),
     [
         ({"batch_size": 25}, "batch_size is 25, the training split has 24 samples"),
-        ({"modality": "s2"}, "has no bands"),
+        ({"modality": "s3"}, "choose from"),
         ({"method": "3dmea"}, "no method named '3dmea'"),
         ({"settings": {"epochs": 1, "batch_size": 8, "method": {**MASKED, "mask_rate": 0.5}}}, "mask_rate"),
     ],
