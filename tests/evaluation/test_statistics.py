@@ -20,3 +20,8 @@ def test_one_seed_has_no_interval_and_equal_seeds_an_empty_one() -> None:
     """A single run must not look certain; scipy gives nan for zero spread."""
     assert mean_interval([0.5]) == (0.5, None, None)
     assert mean_interval([0.5, 0.5]) == (0.5, 0.5, 0.5)
+
+
+def test_an_interval_of_shares_stays_within_them() -> None:
+    """Two seeds far apart: the bare t interval would reach from -1.6 to 1.9."""
+    assert mean_interval([0.05, 0.25])[1:] == (0.0, 1.0)

@@ -9,9 +9,12 @@ CONFIDENCE = 0.95
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and the bounds of its two-sided Student t interval; one value has no interval (None, None)."""
+    """Mean and the bounds of its two-sided Student t interval; one value has no interval (None, None).
+
+    ``values`` are shares: the interval is cut to 0..1, where the mean must lie whatever the spread.
+    """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(n))
-    return mean, mean - half, mean + half
+    return mean, max(mean - half, 0.0), min(mean + half, 1.0)

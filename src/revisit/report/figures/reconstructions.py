@@ -52,7 +52,8 @@ def _single(images: dict[str, NDArray], bands: tuple[str, ...], out: Path) -> No
             for sample, part in np.ndindex(count, 3):
                 of_sample = images[PARTS[part]][sample][shown]
                 title = "" if sample else PARTS[part]
-                style.show(axes[sample, part], of_sample, images["input"][sample][shown], title)
+                hidden = of_sample == 0 if PARTS[part] == "masked" else None
+                style.show(axes[sample, part], of_sample, images["input"][sample][shown], title, hidden)
 
 
 def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str], out: Path) -> None:
@@ -64,7 +65,8 @@ def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str]
             panel = axes[3 * sample + part, time]
             all_years = np.concatenate([*images["input"][sample][:, shown]], axis=-1)
             image = images[PARTS[part]][sample, time][shown]
-            style.show(panel, image, all_years, "" if part else times[time])
+            hidden = image == 0 if PARTS[part] == "masked" else None
+            style.show(panel, image, all_years, "" if part else times[time], hidden)
             if time == 0:
                 panel.set_ylabel(PARTS[part])
 

@@ -19,6 +19,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 REFERENCE = "#777777"
 PUBLISHED = "#000000"
 # Near WorldCover's own colours, told apart by lightness too.
+HIDDEN_GREY = 0.85
 LAND_COVER = {"Build-up": "#e8262a", "Cropland": "#f096ff", "Water": "#0064c8", "Others": "#b9cf9a"}
 NO_LABEL = "#ffffff"
 
@@ -75,9 +76,22 @@ def composite(bands: tuple[str, ...]) -> tuple[str, list[int]]:
     return shown.upper(), [bands.index(shown)] * 3
 
 
-def show(axes: Axes, image: NDArray, reference: NDArray | None = None, title: str = "") -> None:
-    """Show three bands (3, y, x) as colours, stretched like ``reference``; no ticks, no frame."""
-    axes.imshow(np.moveaxis(stretch(image, reference), 0, -1))
+def show(
+    axes: Axes,
+    image: NDArray,
+    reference: NDArray | None = None,
+    title: str = "",
+    hidden: NDArray[np.bool_] | None = None,
+) -> None:
+    """Show three bands (3, y, x) as colours, stretched like ``reference``; no ticks, no frame.
+
+    Where all bands are ``hidden`` (3, y, x) the picture is light grey, a band hidden alone adds nothing.
+    """
+    picture = stretch(image, reference)
+    if hidden is not None:
+        picture = np.where(hidden, 0, picture)
+        picture[:, hidden.all(axis=0)] = HIDDEN_GREY
+    axes.imshow(np.moveaxis(picture, 0, -1), vmin=0, vmax=1)
     bare(axes, title)
 
 
