@@ -19,7 +19,7 @@ def test_from_a_folder_of_real_items_to_features(checkout, shared):
 
     items = json.loads((results / "items/kempen/sentinel-2.json").read_text())["features"]
     assert len(items) == 12
-    optical = xarray.open_zarr(results / "cubes/kempen/sentinel-2/raw.zarr", consolidated=False)
+    optical = xarray.open_zarr(results / "cubes/kempen/sentinel-2/raw.zarr", consolidated=False).load()
     assert optical.sizes["band"] == 4 and 1 <= optical.sizes["time"] <= 12
     clear = optical["reflectance"].where(optical["valid"] == 1)
     assert 0 < float(clear.sel(band="red").median()) < 0.3
@@ -27,7 +27,7 @@ def test_from_a_folder_of_real_items_to_features(checkout, shared):
         clear.sel(band="red").median()
     )  # April, green fields
 
-    radar = xarray.open_zarr(results / "cubes/kempen/sentinel-1/raw.zarr", consolidated=False)
+    radar = xarray.open_zarr(results / "cubes/kempen/sentinel-1/raw.zarr", consolidated=False).load()
     assert radar.sizes["time"] == 10
     level = radar["backscatter"].where(radar["valid"] == 1).median(["time", "y", "x"])
     assert -16 < float(level.sel(band="vv")) < -6  # farmland, decibel

@@ -24,8 +24,11 @@ def cluster(shared):
 def test_profile_slurm_makes_the_same_table(study, cluster):
     before = study.table()
     shutil.rmtree(study.folder / "results/encoders/pairs/3dmae-3dm")
+    shutil.rmtree(study.folder / "results/scores/masking/3dmae-3dm")
     (study.folder / "results/tables/all.csv").unlink()
-    text = study.snakemake("results/tables/all.csv", profile="slurm")
+    # The sandbox's partitions end at two hours.
+    short = [f"{rule}:runtime=30" for rule in ("pretrain", "classify")]
+    text = study.snakemake("results/tables/all.csv", "--set-resources", *short, profile="slurm")
     assert study.table() == before
     submitted = text.count("has been submitted with SLURM jobid")
     assert submitted >= 4  # pretrain, fine-tune, linear, table

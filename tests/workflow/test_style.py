@@ -19,7 +19,7 @@ def test_snakemake_lint():
 
 
 def test_snakefmt():
-    done = run("snakefmt", "--check", "Snakefile", "workflow/rules")
+    done = run(str(Path(sys.executable).with_name("snakefmt")), "--check", "Snakefile", "workflow/rules")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
