@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LIMIT_S = 540
 PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "envs")
 
 
@@ -42,11 +44,15 @@ class Checkout:
         ]
 
     def snakemake(self, *arguments: str, profile: str = "workflow/profiles/local") -> str:
-        """Run snakemake to its end; return what it printed. Fails the test where snakemake fails."""
-        done = self.start(*arguments, profile=profile)
-        done.wait()
+        """Run snakemake to its end; return what it printed. Fails the test where it fails or hangs."""
+        run = self.start(*arguments, profile=profile)
+        try:
+            run.wait(timeout=LIMIT_S)
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
         text = self.log.read_text()
-        assert done.returncode == 0, text[-8000:]
+        assert run.returncode == 0, text[-8000:]
         return text
 
     def start(self, *arguments: str, profile: str = "workflow/profiles/local") -> subprocess.Popen[bytes]:
