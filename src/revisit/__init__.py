@@ -4,10 +4,14 @@ Stages are imported by their own path (``revisit.cube.stack``); only what a user
 results needs is reachable from here, and loaded when first asked for.
 """
 
+import warnings
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Snakemake keeps a time stamp in folders it made; zarr wonders about it.
+warnings.filterwarnings("ignore", message=r"Object at \.snakemake_timestamp")
 
 _PUBLIC = {"load_encoder": "revisit.nets.encoder", "open_cube": "revisit.cube.contract"}
 

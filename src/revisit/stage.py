@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,8 +41,6 @@ def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
         handlers=handlers,
         force=True,
     )
-    # Snakemake keeps a time stamp in folders it made; zarr wonders about it.
-    warnings.filterwarnings("ignore", message=r"Object at \.snakemake_timestamp")
     try:
         work(arguments)
     except RevisitError as error:
