@@ -40,3 +40,12 @@ def test_displacements_are_bounded_and_of_the_size_asked_for() -> None:
     moved = np.array([one.displacement for one in passes])
     assert np.abs(moved).max() <= 2
     assert abs(moved.std() - 0.6) < 0.06
+
+
+def test_refined_products_lie_nearer_to_the_map() -> None:
+    """Since baseline 03.00 products are laid onto a reference image; reprocessed ones too."""
+    passes = sentinel2(range(2017, 2023), 24, BIOMES["coast"], PLACE, 0.6, 0.5, 1, "x")
+    refined = np.array([one.displacement for one in passes if one.baseline >= "03.00"])
+    older = np.array([one.displacement for one in passes if one.baseline < "03.00"])
+    assert abs(refined.std() - 0.2) < 0.03
+    assert abs(older.std() - 0.6) < 0.09

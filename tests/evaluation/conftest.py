@@ -54,7 +54,14 @@ def write_store(path: Path, kind: str, arrays: dict[str, np.ndarray], **attrs: A
     """A patch store of these arrays, as the stage tile leaves one."""
     group = zarr.create_group(path)
     samples = len(arrays["split"])
-    arrays = {"region": np.zeros(samples, "int16"), "position": np.arange(samples, dtype="int32")} | arrays
+    numbers = np.arange(samples, dtype="int32")
+    where = {
+        "region": np.zeros(samples, "int16"),
+        "position": numbers,
+        "x": 5e5 + numbers,
+        "y": 5e6 + numbers,
+    }
+    arrays = where | {"epsg": np.full(samples, 32631, "int32")} | arrays
     for name, array in arrays.items():
         group.create_array(name, data=array, chunks=(1, *array.shape[1:]), compressors=None)
     common = {

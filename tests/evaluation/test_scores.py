@@ -14,10 +14,12 @@ def test_rows_hold_mean_and_interval_over_seeds_in_the_agreed_columns(tmp_path: 
     values = [Value(1.0, "all", "micro_map", seed, value) for seed, value in enumerate((0.5, 0.6, 0.7))]
     values += [Value(0.1, "all", "micro_map", 0, 0.4)]
     path = tmp_path / "x.json"
-    scores.write(path, values, {"experiment": "masking", "collapsed": False}, {"settings": {"a": 1}})
+    columns = {"experiment": "masking", "collapsed": False}
+    scores.write(path, values, columns, {"a": 1}, Path("patches/pairs.zarr"), history=[])
     content = read_json(path)
     assert [set(row) for row in content["rows"]] == [set(scores.COLUMNS)] * 2
     full, few = content["rows"]
+    assert (full["dataset"], content["history"]) == ("pairs", [])
     assert (full["value"], full["seeds"], full["experiment"]) == (pytest.approx(0.6), 3, "masking")
     assert full["ci_low"] == pytest.approx(0.6 - 4.302653 * 0.1 / 3**0.5, abs=1e-6)
     assert (few["ci_low"], few["ci_high"], few["published"]) == (None, None, None)

@@ -32,7 +32,6 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
     return {
         "experiment": experiment,
         "task": task,
-        "dataset": "pairs" if task == "multi-label" else "yearly",
         "method": method,
         "encoder": "channel-vit",
         "pretrain_data": "pairs",
@@ -40,8 +39,6 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
         "protocol": protocol,
         "collapsed": method == "3dmae-rc",
         "gpu_hours": 0.0,
-        "config_hash": "0123456789ab",
-        "code_version": "0.1.0+abcdef01",
     }
 
 
@@ -54,7 +51,8 @@ def write_masking(path: Path, method: str, modality: str, protocol: str) -> Path
             values.append(Value(fraction, "all", "micro_map", seed, score))
             values.append(Value(fraction, "all", "macro_map", seed, score - 0.05))
             values.append(Value(fraction, "Water", "average_precision", seed, score))
-    write(path, values, common("masking", "multi-label", method, modality, protocol), {"settings": {}})
+    columns = common("masking", "multi-label", method, modality, protocol)
+    write(path, values, columns, {}, Path("pairs.zarr"))
     return path
 
 
@@ -75,7 +73,8 @@ def write_land_cover(path: Path, method: str, modality: str) -> Path:
         for name, metrics in matrix.summary().items():
             values += [Value(1.0, name, metric, seed, v) for metric, v in metrics.items()]
     protocol = "fine-tune" if "stmim" in method else "supervised"
-    write(path, values, common("land-cover", "segmentation", method, modality, protocol), {"settings": {}})
+    columns = common("land-cover", "segmentation", method, modality, protocol)
+    write(path, values, columns, {}, Path("yearly.zarr"))
     return path
 
 

@@ -97,6 +97,13 @@ class PatchStore:
             raise RevisitError(f"{self.path}: made without land cover; add worldcover to the search")
         return self._take("multi_label", indices)
 
+    def where(self) -> dict[str, NDArray]:
+        """Of each sample ``x``, ``y`` (centre, metres) in ``epsg``, ``region``, ``split``, ``position``."""
+        columns = {name: np.asarray(self._arrays[name][:]) for name in ("x", "y", "epsg", "position")}
+        columns["region"] = np.asarray(self.attrs["regions"])[np.asarray(self._arrays["region"][:])]
+        columns["split"] = np.asarray(SPLITS)[self._split]
+        return columns
+
     def _groups(self, bands: Sequence[str]) -> list[tuple[str, list[int]]]:
         """Runs of bands of one sensor, with their indices in its array."""
         owner = {band: sensor for sensor, names in self.bands.items() for band in names}

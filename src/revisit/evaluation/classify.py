@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from revisit import stage
 from revisit.data.modality import bands_of
-from revisit.data.store import PatchStore
+from revisit.data.store import SPLITS, PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import scores, settings
 from revisit.evaluation.average_precision import mean_average_precision
@@ -115,31 +115,32 @@ def classify(
             if value is not None
         ]
         history.append({"label_fraction": label_fraction, "seed": seed, **record})
-    common = {
+    columns = {
         "experiment": experiment,
         "task": "multi-label",
-        "dataset": patches.stem,
         "method": method,
         "modality": modality,
         "protocol": protocol,
-        **scores.provenance_columns(given),
         **scores.encoder_columns([[network.card or {} for network in networks]]),
     }
-    extra = {
-        "settings": given,
-        "history": history,
-        "absent_classes": absent,
-        "samples": {"train": len(task.train), "val": len(task.val), "test": len(task.test)},
-        "sources": scores.sources(patches, store.attrs, encoders),
-    }
-    scores.write(out, values, common, extra)
+    scores.write(
+        out,
+        values,
+        columns,
+        given,
+        patches,
+        history=history,
+        absent_classes=absent,
+        samples={split: len(getattr(task, split)) for split in SPLITS},
+        sources=scores.sources(patches, store.attrs, encoders),
+    )
 
 
 def scenes(store: PatchStore, bands: tuple[str, ...], device: torch.device) -> Task:
     """The multi-label task of a store of pairs; raises RevisitError when a split lacks labelled scenes."""
     if store.kind != "pairs":
         raise RevisitError(f"{store.path}: classify needs a store of pairs, this is {store.kind!r}")
-    splits = {split: store.indices(split) for split in ("train", "val", "test")}
+    splits = {split: store.indices(split) for split in SPLITS}
     targets = store.multi_label(np.arange(store.samples))
     for split, indices in splits.items():
         if not targets[indices].any():

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from revisit import stage
-from revisit.data.store import SPLITS, PatchStore
-from revisit.evaluation.features import Reader, pooled_features
+from revisit.data.store import PatchStore
+from revisit.evaluation.features import Reader, pooled_features, yearly_features
 from revisit.files import atomic
 from revisit.nets.encoder import load_encoder
 from revisit.training.device import choose_device, prepare
@@ -26,22 +25,13 @@ def embed(patches: Path, encoder: Path, out: Path, threads: int = 1) -> None:
     store = PatchStore(patches)
     network = load_encoder(encoder, scaling=store.scaling, device=device)
     samples = np.arange(store.samples)
-    years = store.years(network.bands)
-    features = np.stack(
-        [
-            pooled_features(network, Reader(store, network.bands, device, year), network.bands, samples)
-            for year in years or (None,)
-        ],
-        axis=1,
-    )
-    group = zarr.open_group(patches, mode="r")
-    arrays = {name: np.asarray(group[name][:]) for name in ("x", "y", "epsg", "position")}  # type: ignore[index]
-    arrays["region"] = np.asarray(store.attrs["regions"])[np.asarray(group["region"][:])]  # type: ignore[index]
-    arrays["split"] = np.asarray(SPLITS)[np.asarray(group["split"][:])]  # type: ignore[index]
-    arrays["years"] = np.asarray(years, dtype=np.int64)
-    arrays["features"] = features if years else features[:, 0]
+    years = np.asarray(store.years(network.bands), dtype=np.int64)
+    if len(years):
+        features = yearly_features(network, store, samples)
+    else:
+        features = pooled_features(network, Reader(store, network.bands, device), network.bands, samples)
     with atomic(out) as aside:
-        np.savez(aside, allow_pickle=False, **arrays)
+        np.savez(aside, allow_pickle=False, features=features, years=years, **store.where())
     stage.log.info("%d patches, %d features each", len(samples), features.shape[-1])
 
 

@@ -80,6 +80,13 @@ class Pooled(nn.Module):
         return self.encoder.pooled(images, self.bands)
 
 
+def yearly_features(encoder: Encoder, store: PatchStore, indices: NDArray) -> NDArray[np.float32]:
+    """Frozen pooled features (sample, year, feature_dim) of a yearly store's composites."""
+    device = next(encoder.parameters()).device
+    readers = [Reader(store, encoder.bands, device, year) for year in store.years(encoder.bands)]
+    return np.stack([pooled_features(encoder, reader, encoder.bands, indices) for reader in readers], axis=1)
+
+
 def pooled_features(
     encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray
 ) -> NDArray[np.float32]:

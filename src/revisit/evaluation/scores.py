@@ -105,10 +105,6 @@ def architecture_name(architecture: Mapping[str, Any]) -> str:
     )
 
 
-def provenance_columns(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {"config_hash": config_hash(settings), "code_version": code_version()}
-
-
 def sources(patches: Path, attrs: Mapping[str, Any], encoders: Sequence[Path]) -> dict[str, Any]:
     """Where a cell of the table comes from: the files to follow back, from the score to the cubes."""
     return {
@@ -119,22 +115,30 @@ def sources(patches: Path, attrs: Mapping[str, Any], encoders: Sequence[Path]) -
     }
 
 
-def write(path: Path, values: Sequence[Value], common: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
-    """Write the score file; ``extra`` (settings, history, sources …) lies beside rows and values."""
-    write_json(
-        path,
+def write(
+    path: Path,
+    values: Sequence[Value],
+    columns: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    patches: Path,
+    **beside: Any,
+) -> None:
+    """Write the score file: rows of ``columns``, each value, settings, and what else is given ``beside``."""
+    common = {
+        **columns,
+        "dataset": patches.stem,
+        "config_hash": config_hash(settings),
+        "code_version": code_version(),
+        "run": path.as_posix(),
+    }
+    written = [
         {
-            "rows": rows(values, {**common, "run": path.as_posix()}),
-            "values": [
-                {
-                    "label_fraction": v.label_fraction,
-                    "class": v.name,
-                    "metric": v.metric,
-                    "seed": v.seed,
-                    "value": v.value,
-                }
-                for v in values
-            ],
-            **extra,
-        },
-    )
+            "label_fraction": v.label_fraction,
+            "class": v.name,
+            "metric": v.metric,
+            "seed": v.seed,
+            "value": v.value,
+        }
+        for v in values
+    ]
+    write_json(path, {"rows": rows(values, common), "values": written, "settings": settings, **beside})

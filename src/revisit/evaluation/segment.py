@@ -18,7 +18,7 @@ from torch import nn
 
 from revisit import stage
 from revisit.data.modality import bands_of
-from revisit.data.store import PatchStore
+from revisit.data.store import SPLITS, PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import landcover, scores, settings
 from revisit.evaluation.features import Reader, batches
@@ -115,31 +115,32 @@ def segment(
     absent = [name for name, pixels in zip(task.names, matrix.counts.sum(1), strict=True) if not pixels]
     if absent:
         stage.log.info("no test pixel is %s: left out of the averages", ", ".join(absent))
-    common = {
+    columns = {
         "experiment": experiment,
         "task": "segmentation",
-        "dataset": patches.stem,
         "method": method,
         "modality": modality,
         "protocol": "fine-tune" if encoders else "supervised",
-        **scores.provenance_columns(given),
         **builder.columns(),
     }
-    extra = {
-        "settings": given,
-        "history": history,
-        "absent_classes": absent,
-        "samples": {"train": len(task.train), "val": len(task.val), "test": len(task.test)},
-        "sources": scores.sources(patches, store.attrs, encoders),
-    }
-    scores.write(out, values, common, extra)
+    scores.write(
+        out,
+        values,
+        columns,
+        given,
+        patches,
+        history=history,
+        absent_classes=absent,
+        samples={split: len(getattr(task, split)) for split in SPLITS},
+        sources=scores.sources(patches, store.attrs, encoders),
+    )
 
 
 def tiles(store: PatchStore, modality: str, legend: Legend, device: torch.device) -> Task:
     """The land-cover task of a yearly store; raises RevisitError when a split has no labelled pixel."""
     if store.kind != "yearly":
         raise RevisitError(f"{store.path}: segment needs a yearly store, this holds {store.kind!r}")
-    splits = {split: store.indices(split) for split in ("train", "val", "test")}
+    splits = {split: store.indices(split) for split in SPLITS}
 
     def labels(indices: NDArray) -> NDArray[np.uint8]:
         return legend.merge(store.land_cover(indices))

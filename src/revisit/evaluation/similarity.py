@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from revisit import stage
 from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import scores, settings
-from revisit.evaluation.features import Reader, pooled_features
+from revisit.evaluation.features import yearly_features
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
 from revisit.nets.encoder import load_encoder
@@ -53,24 +52,18 @@ def similarity(patches: Path, encoder: Path, given: dict[str, Any], out: Path) -
             f"{patches}: similarity needs two years and two test places, "
             f"there are {len(years)} and {len(chosen)}"
         )
-    features = np.stack(
-        [
-            pooled_features(network, Reader(store, network.bands, device, y), network.bands, chosen)
-            for y in years
-        ],
-        axis=1,
-    )  # (place, year, dimension)
+    features = yearly_features(network, store, chosen)
     matrices = [cosine(of_place) for of_place in features]
     between = cosine(features.mean(1))
     places = [
         {
-            "region": store.attrs["regions"][region],
+            "region": str(region),
             "position": int(store.positions[sample]),
             "sample": int(sample),
             "years": list(years),
             "matrix": matrix.tolist(),
         }
-        for sample, region, matrix in zip(chosen, regions_of(store)[chosen], matrices, strict=True)
+        for sample, region, matrix in zip(chosen, store.where()["region"][chosen], matrices, strict=True)
     ]
     within_mean = float(np.mean([off_diagonal(matrix) for matrix in matrices]))
     between_mean = off_diagonal(between)
@@ -86,11 +79,6 @@ def similarity(patches: Path, encoder: Path, given: dict[str, Any], out: Path) -
             "sources": scores.sources(patches, store.attrs, [encoder]),
         },
     )
-
-
-def regions_of(store: PatchStore) -> NDArray[np.int16]:
-    """Number of each sample's region."""
-    return np.asarray(zarr.open_array(store.path / "region", mode="r")[:])
 
 
 def cosine(features: NDArray) -> NDArray[np.float64]:

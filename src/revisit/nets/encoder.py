@@ -7,6 +7,7 @@ the one written on the card. Only safetensors are read; pickles are never unpick
 
 import inspect
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,7 @@ FINGERPRINT_TOLERANCE = 1e-4  # relative; float32 sums differ by about 1e-6 betw
 SCALING_TOLERANCE = 1e-6  # relative
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Images to features.
 
     ``bands``: channel names in order. ``patch_pixels``: side of the finest token.
@@ -43,21 +44,21 @@ class Encoder(nn.Module):
         self.feature_dim = feature_dim
         self.card: dict[str, Any] | None = None
 
+    @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """What ``build_encoder`` needs to make this encoder again (JSON-able)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
         """Normalised tokens [B, N, D] of standardised float images [B, C, H, W]."""
-        raise NotImplementedError
 
     def pooled(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
         """One feature vector an image, [B, D]: the mean of its tokens."""
         return self.forward_features(images, bands).mean(1)
 
+    @abstractmethod
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
         """Feature maps [B, C_l, H_l, W_l], fine to coarse."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
         """The same as ``pooled``."""

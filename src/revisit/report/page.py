@@ -39,22 +39,11 @@ FIGURES = (
     ("maps", "results", "Test places: image, label and predictions."),
     ("masking", "results", "The masking table as a picture."),
 )
-ALL_NUMBERS = (
-    "experiment",
-    "dataset",
-    "method",
-    "modality",
-    "protocol",
-    "label_fraction",
-    "class",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "seeds",
-    "published",
-    "collapsed",
-)
+# Columns of all.csv that the page leaves out: the same in most rows, or shown elsewhere on it.
+UNSHOWN = (
+    "task", "encoder", "pretrain_data", "published_source", "gpu_hours", "samples_per_second",
+    "peak_memory_gb", "config_hash", "code_version", "run",
+)  # fmt: skip
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
 
@@ -79,6 +68,7 @@ def build(
     Paths are shown relative to the folder of ``out``. Raises RevisitError for an input of another layout.
     """
     numbers = layouts.read_all(table)
+    shown = numbers.drop(columns=list(UNSHOWN))
     tables = [lay_out(numbers) for lay_out in layouts.LAYOUTS]
     found = [_found(path, stage.setting(settings, "regions")) for path in sorted(items)]
     encoders = [_card(path) for path in sorted(cards)]
@@ -112,8 +102,8 @@ def build(
             section: [_figure(path, name, caption) for path, kind, name, caption in placed if kind == section]
             for section in dict.fromkeys(section for _, section, _ in FIGURES)
         },
-        columns=ALL_NUMBERS,
-        numbers=numbers[list(ALL_NUMBERS)].astype(object).where(numbers.notna(), None).to_dict("records"),
+        columns=shown.columns.tolist(),
+        numbers=shown.astype(object).where(shown.notna(), None).to_dict("records"),
         files=sorted({_relative(path, out.parent) for path in inputs}),
     )
     files.write_text(out, page)

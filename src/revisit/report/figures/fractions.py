@@ -11,29 +11,15 @@ from matplotlib.ticker import NullLocator
 
 from revisit import stage
 from revisit.errors import RevisitError
-from revisit.report import names, reading
+from revisit.report import layouts, names
 from revisit.report.figures import style
 
-COLUMNS = (
-    "experiment",
-    "task",
-    "dataset",
-    "method",
-    "modality",
-    "protocol",
-    "label_fraction",
-    "class",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-)
 UNPRETRAINED = ("scratch", "random", "unet", "swin-unet")
 
 
 def draw(table: Path, experiment: str, out: Path) -> None:
     """A row of panels a data set and protocol, a column a modality; bars are 95 % intervals over seeds."""
-    rows = reading.read_csv(table, COLUMNS)
+    rows = layouts.read_all(table)
     rows = rows[(rows["experiment"] == experiment) & (rows["class"] == "all")]
     rows = rows[rows["metric"] == rows["task"].map(names.HEADLINE)]
     if rows.empty:

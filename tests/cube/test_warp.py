@@ -1,0 +1,43 @@
+"""Protects resampling to the cube's grid: what is quick must be what GDAL gives."""
+
+import numpy as np
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.warp import Resampling, reproject
+
+from revisit.cube import warp
+from revisit.cube.grid import Grid
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(3, 9),
+    st.integers(3, 9),
+    st.integers(-60, 90),
+    st.integers(-60, 90),
+    st.sampled_from([10, 20, 60]),
+)
+def test_quick_bilinear_is_gdals(height: int, width: int, east: int, south: int, resolution: int) -> None:
+    """The quick way for gap-free rasters gives GDAL's numbers, edges and missing pixels included."""
+    values = np.random.default_rng(0).random((height, width), dtype=np.float32)
+    source = Affine(resolution, 0, 1000, 0, -resolution, 9000)
+    # half a metre aside: whether a centre on the very edge lies inside differs between GDAL's releases
+    grid = Grid(32631, Affine(10, 0, 1000.5 + east, 0, -10, 8999.5 - south), 11, 13)
+    expected = np.full(grid.shape, np.nan, np.float32)
+    places = {
+        "src_transform": source,
+        "dst_transform": grid.transform,
+        "src_crs": grid.crs,
+        "dst_crs": grid.crs,
+    }
+    reproject(
+        values,
+        expected,
+        src_nodata=np.nan,
+        dst_nodata=np.nan,
+        resampling=Resampling.bilinear,
+        tolerance=0,
+        **places,
+    )
+    np.testing.assert_allclose(warp._bilinear(values, source, grid), expected, atol=1e-5)

@@ -1,0 +1,32 @@
+"""Features of every patch come with where each patch is."""
+
+from pathlib import Path
+
+import numpy as np
+
+from revisit.evaluation import embed
+
+
+def test_features_of_a_yearly_store_say_place_and_year(
+    yearly: Path, swins: dict[str, Path], tmp_path: Path
+) -> None:
+    """One vector a place and year, in the store's order; the whole is readable without pickles."""
+    out = tmp_path / "x.npz"
+    arguments = ["--patches", str(yearly), "--encoder", str(swins["s1"]), "--out", str(out)]
+    assert embed.main(arguments) == 0
+    with np.load(out, allow_pickle=False) as found:
+        places, years, _ = found["features"].shape
+        assert (places, years) == (40, len(found["years"]))
+        assert found["features"].std(axis=0).min() > 0
+        assert set(found["region"]) == {"here"}
+        assert found["split"].tolist() == ["train"] * 24 + ["val"] * 8 + ["test"] * 8
+        np.testing.assert_array_equal(found["x"], 5e5 + np.arange(40))
+        assert set(found["epsg"]) == {32631}
+
+
+def test_features_of_pairs_have_no_axis_of_years(pairs: Path, vits: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "x.npz"
+    assert embed.main(["--patches", str(pairs), "--encoder", str(vits[0]), "--out", str(out)]) == 0
+    with np.load(out, allow_pickle=False) as found:
+        assert found["features"].ndim == 2 and len(found["features"]) == 150
+        assert len(found["years"]) == 0
