@@ -23,6 +23,7 @@ LAND_COVER = (
     ("stmim-unet", "rgb"),
     ("dual-stmim-unet", "s1+rgb"),
 )
+ENCODERS = {"unet": "unet", "swin-unet": "swin", "stmim-unet": "swin", "dual-stmim-unet": "swin + swin"}
 CLASSES = ("Build-up", "Cropland", "Water", "Others")
 SEEDS = (0, 1, 2)
 BANDS = {"s1": ("vv", "vh"), "rgb": ("red", "green", "blue")}
@@ -33,8 +34,8 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
         "experiment": experiment,
         "task": task,
         "method": method,
-        "encoder": "channel-vit",
-        "pretrain_data": "pairs",
+        "encoder": ENCODERS.get(method, "channel-vit"),
+        "pretrain_data": "none" if method in ("scratch", "unet", "swin-unet") else "pairs",
         "modality": modality,
         "protocol": protocol,
         "collapsed": method == "3dmae-rc",

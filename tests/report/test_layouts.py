@@ -52,7 +52,7 @@ def test_masking_cells(table: pd.DataFrame) -> None:
         )
     ]
     assert row_of(main, "SatViT-v2")["S1+S2"].published == pytest.approx(92.8)
-    assert row_of(main, "SatViT-v2")["S1+S2"].ours(1) == "–"
+    assert row_of(main, "SatViT-v2")["S1+S2"].ours(".1f") == "–"
     assert [(b.setting["protocol"], b.setting["label_fraction"]) for b in others] == [
         ("fine-tune", 0.05),
         ("linear", 1.0),
@@ -63,8 +63,8 @@ def test_masking_cells(table: pd.DataFrame) -> None:
 
 def test_collapsed_encoder_is_marked(table: pd.DataFrame) -> None:
     main = layouts.masking(table).blocks[0]
-    assert "†" in row_of(main, "3DMAE-RC")["S2"].ours(1)
-    assert "†" not in row_of(main, "3DMAE-3DM")["S2"].ours(1)
+    assert "†" in row_of(main, "3DMAE-RC")["S2"].ours(".1f")
+    assert "†" not in row_of(main, "3DMAE-3DM")["S2"].ours(".1f")
 
 
 def test_land_cover_cells(table: pd.DataFrame) -> None:
@@ -84,16 +84,31 @@ def test_land_cover_cells(table: pd.DataFrame) -> None:
     assert accuracy.published == 0.77
 
 
+def test_gains_cells(table: pd.DataFrame) -> None:
+    """Each pretrained network against the same one without pretraining, signed, in per cent."""
+    blocks = layouts.gains(table).blocks
+    masking = next(block for block in blocks if ("3DMAE-RM",) in dict(block.rows))
+    assert ("from scratch",) not in dict(masking.rows)
+    cell = row_of(masking, "3DMAE-3DM")["S1"]
+    where = {"experiment": "masking", "protocol": "fine-tune", "label_fraction": 1.0, "modality": "s1"}
+    scores = [ours(table, **where, method=name, metric="micro_map") for name in ("3dmae-3dm", "scratch")]
+    assert cell.value == pytest.approx(100 * (scores[0] - scores[1]))
+    assert cell.ours("+.1f").startswith("+")
+    land_cover = next(block for block in blocks if ("STMIM-UNet",) in dict(block.rows))
+    assert set(dict(land_cover.rows)) == {("STMIM-UNet",)} and land_cover.columns == ("S1", "RGB")
+
+
 def test_nothing_run_yet(table: pd.DataFrame) -> None:
     """Without a row of ours the published tables stand alone, with dashes for ours."""
-    for lay_out in layouts.LAYOUTS:
+    assert not layouts.gains(table.iloc[:0]).blocks
+    for lay_out in (layouts.masking, layouts.land_cover_sar, layouts.land_cover_fusion):
         text = layouts.to_markdown(lay_out(table.iloc[:0]))
         assert "| this run | – |" in text and "| *published* | *" in text
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert layouts.Cell(71.26, None, None, None, False).ours(1) == "71.3"
-    assert layouts.Cell(71.26, 70.04, 72.48, None, True).ours(1) == "71.3† [70.0, 72.5]"
+    assert layouts.Cell(71.26, None, None, None, False).ours(".1f") == "71.3"
+    assert layouts.Cell(71.26, 70.04, 72.48, None, True).ours(".1f") == "71.3† [70.0, 72.5]"
 
 
 def test_two_encoders_for_one_cell(table: pd.DataFrame) -> None:
@@ -108,7 +123,7 @@ def test_files(all_csv: Path, tmp_path: Path) -> None:
     assert layouts.main(["--all", str(all_csv), "--out-folder", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"{name}.{ending}"
-        for name in ("land_cover_fusion", "land_cover_sar", "masking")
+        for name in ("gains", "land_cover_fusion", "land_cover_sar", "masking")
         for ending in ("csv", "md")
     ]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "masking.csv").read_text())))

@@ -27,6 +27,11 @@ rule layouts:
         rules.tables.output,
     output:
         report(
+            multiext("results/tables/gains", ".csv", ".md"),
+            caption="../report/gains.rst",
+            category="Tables",
+        ),
+        report(
             multiext("results/tables/masking", ".csv", ".md"),
             caption="../report/masking.rst",
             category="Tables",

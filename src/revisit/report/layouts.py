@@ -1,7 +1,8 @@
 """Lay the numbers out as the works' tables do: a row a model, ours with its interval, the published beside.
 
 Writes ``masking`` (the talk's Table I, in per cent), ``land_cover_sar`` and ``land_cover_fusion`` (its two
-land-cover tables, as fractions), each as .csv with one number a cell and as .md to read.
+land-cover tables, as fractions) and ``gains`` (what pretraining gained, in per cent), each as .csv with one
+number a cell and as .md to read.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.evaluation.scores import COLUMNS
 from revisit.report import names, published, reading
+from revisit.report.gains import SUFFIX
 
 Setting = dict[str, Any]  # dataset, protocol and label_fraction of a block
 Rows = dict[tuple[str, ...], dict[str, Any]]  # words that name a row: the columns of all.csv that find it
@@ -31,6 +33,11 @@ DIFFERENT_DATA = (
     "They show where the works stood, and are no target of this run."
 )
 INTERVAL = "In brackets: 95 % interval of the mean over seeds; none where one seed was run."
+PAIRED = (
+    "Score less that of the same network without pretraining, run by run: both had the same labels and seed. "
+    "In brackets: 95 % interval of the mean of these differences; none where one run was made. "
+    "An interval that holds 0 decides nothing."
+)
 COLLAPSED = "† the encoder collapsed in pretraining."
 
 
@@ -44,14 +51,18 @@ class Cell:
     published: float | None
     collapsed: bool
 
-    def ours(self, decimals: int) -> str:
+    def ours(self, form: str) -> str:
         """Our number as printed: value and interval, a dagger where the encoder collapsed, or a dash."""
         if self.value is None:
             return NOT_RUN
-        text = f"{self.value:.{decimals}f}{'†' if self.collapsed else ''}"
+        text = f"{self.value:{form}}{'†' if self.collapsed else ''}"
         if self.low is None or self.high is None:
             return text
-        return f"{text} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
+        return f"{text} [{self.low:{form}}, {self.high:{form}}]"
+
+    def theirs(self, form: str) -> str:
+        """The published number as printed, or a dash."""
+        return NOT_RUN if self.published is None else f"{self.published:{form}}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Block:
     labels: tuple[str, ...]
     columns: tuple[str, ...]
     rows: list[tuple[tuple[str, ...], list[Cell]]]
-    decimals: int
+    form: str  # of a number, such as .1f
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def masking(table: pd.DataFrame) -> Layout:
         methods = [*listed, *(name for name in run if name not in listed)] if _is_main(setting) else run
         rows: Rows = {(names.method(name),): {"method": name} for name in methods}
         heading = f"{_heading(setting)}; mAP (micro) in per cent"
-        blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, decimals=1))
+        blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, form=".1f"))
     return Layout(
         "masking",
         "Masking strategies: multi-label classification (talk, Table I)",
@@ -119,7 +130,31 @@ def land_cover_fusion(table: pd.DataFrame) -> Layout:
     return _land_cover(table, "land_cover_fusion", "Land cover from SAR and RGB (talk, fusion)", runs)
 
 
-LAYOUTS = (masking, land_cover_sar, land_cover_fusion)
+def gains(table: pd.DataFrame) -> Layout:
+    """Headline scores of pretrained networks less those of the same networks without pretraining."""
+    found = table[table["metric"].str.endswith(SUFFIX, na=False)]
+    blocks = []
+    for experiment in found["experiment"].unique():
+        ours = _Cells(found, experiment)
+        here = found[found["experiment"] == experiment]
+        (metric,) = here["metric"].unique()
+        rows: Rows = {
+            (names.method(name),): {"method": name}
+            for name in sorted(here["method"].unique(), key=names.rank)
+        }
+        columns = {
+            names.modality(slug): {"modality": slug, "class": "all", "metric": metric}
+            for slug in names.MODALITIES
+            if slug in set(here["modality"])
+        }
+        score = names.METRICS[metric.removesuffix(SUFFIX)]
+        for setting in ours.settings:
+            heading = f"{_heading(setting)}; gain in {score}, per cent"
+            blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, form="+.1f"))
+    return Layout("gains", "What pretraining gained", (PAIRED, COLLAPSED), blocks)
+
+
+LAYOUTS = (gains, masking, land_cover_sar, land_cover_fusion)
 
 
 def _land_cover(table: pd.DataFrame, name: str, title: str, runs: list[tuple[str, str]]) -> Layout:
@@ -140,7 +175,7 @@ def _land_cover(table: pd.DataFrame, name: str, title: str, runs: list[tuple[str
             }
             labels = ("metric", "data", "model")
             heading = f"{_heading(setting)}; {', '.join(names.METRICS[metric] for metric in metrics)}"
-            blocks.append(ours.block(heading, setting, labels, rows, columns, unit=1.0, decimals=2))
+            blocks.append(ours.block(heading, setting, labels, rows, columns, unit=1.0, form=".2f"))
     return Layout(name, title, (DIFFERENT_DATA, INTERVAL, COLLAPSED), blocks)
 
 
@@ -173,14 +208,14 @@ class _Cells:
         rows: Rows,
         columns: dict[str, dict[str, str]],
         unit: float,
-        decimals: int,
+        form: str,
     ) -> Block:
         """A block whose cell is found by the setting, the row's names and the column's names together."""
         cells = [
             (label, [self._cell({**setting, **row, **column}, unit) for column in columns.values()])
             for label, row in rows.items()
         ]
-        return Block(heading, setting, labels, tuple(columns), cells, decimals)
+        return Block(heading, setting, labels, tuple(columns), cells, form)
 
     def _cell(self, where: dict[str, Any], unit: float) -> Cell:
         row = self.rows.get(tuple(where[name] for name in CELL), {})
@@ -215,7 +250,7 @@ def to_csv(layout: Layout) -> str:
     """One number a cell: per column ours, the ends of its interval and the published number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    labels = layout.blocks[0].labels
+    labels = layout.blocks[0].labels if layout.blocks else ("model",)
     columns = list(dict.fromkeys(itertools.chain.from_iterable(block.columns for block in layout.blocks)))
     parts = ("", " low", " high", " published")
     writer.writerow([*MAIN, *labels, *(column + part for column in columns for part in parts)])
@@ -238,13 +273,11 @@ def to_markdown(layout: Layout) -> str:
         header = (*block.labels, "", *block.columns)
         lines += [f"## {block.heading}", "", _line(header), _line(["---"] * len(header))]
         for label, cells in block.rows:
-            lines.append(_line([*label, "this run", *(cell.ours(block.decimals) for cell in cells)]))
+            lines.append(_line([*label, "this run", *(cell.ours(block.form) for cell in cells)]))
             if any(cell.published is not None for cell in cells):
-                theirs = [
-                    NOT_RUN if cell.published is None else f"*{cell.published:.{block.decimals}f}*"
-                    for cell in cells
-                ]
-                lines.append(_line([*label, "*published*", *theirs]))
+                theirs = [cell.theirs(block.form) for cell in cells]
+                italic = [text if text == NOT_RUN else f"*{text}*" for text in theirs]
+                lines.append(_line([*label, "*published*", *italic]))
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in layout.notes), ""])
 

@@ -1,7 +1,8 @@
 """Merge the score files of all jobs into one tidy table, a number a row, with the published number beside it.
 
-Values are fractions (0 to 1), published ones too. Nothing is averaged here: the rows come as the
-evaluation wrote them, and are checked against the values of the single seeds that lie in the same file.
+Values are fractions (0 to 1), published ones too. The rows come as the evaluation wrote them, and are
+checked against the values of the single seeds that lie in the same file; what these say of pretrained
+networks against those without (revisit.report.gains) is added.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.evaluation.scores import COLUMNS
 from revisit.report import published
+from revisit.report.gains import gains
 
 KEY = COLUMNS[: COLUMNS.index("value")]
 VALUE_KEYS = ("label_fraction", "class", "metric", "seed", "value")
@@ -24,6 +26,7 @@ FILLED_HERE = ("published", "published_source")
 AVERAGES = ("macro avg", "weighted avg", "all")
 
 Row = dict[str, Any]
+Seeds = dict[int, float]  # single values by seed
 
 
 def merge(paths: Sequence[Path]) -> list[Row]:
@@ -33,9 +36,9 @@ def merge(paths: Sequence[Path]) -> list[Row]:
     two files give.
     """
     owner: dict[tuple, Path] = {}
-    rows = []
+    rows: list[tuple[Row, Seeds]] = []
     for path in sorted(paths):
-        for row in read_scores(path):
+        for row, seeds in read_scores(path):
             key = tuple(row[column] for column in KEY)
             if key in owner:
                 cell = ", ".join(f"{name} {value}" for name, value in zip(KEY, key, strict=True))
@@ -44,18 +47,18 @@ def merge(paths: Sequence[Path]) -> list[Row]:
                     "keep one of the two and rerun the other's evaluation"
                 )
             owner[key] = path
-            rows.append(row)
-    return sorted(rows, key=lambda row: tuple(row[column] for column in KEY))
+            rows.append((row, seeds))
+    every = [row for row, _ in rows] + gains(rows)
+    return sorted(every, key=lambda row: tuple(row[column] for column in KEY))
 
 
-def read_scores(path: Path) -> list[Row]:
-    """The checked rows of one score file, columns in the order of ``COLUMNS``."""
+def read_scores(path: Path) -> list[tuple[Row, Seeds]]:
+    """The checked rows of one score file, columns in the order of ``COLUMNS``, with their single values."""
     content = files.read_json(path)
     if not isinstance(content, dict) or not {"rows", "values"} <= content.keys():
         raise RevisitError(f"{path}: no score file of this version (needs rows and values); rerun it")
     rows = [_checked(path, number, row) for number, row in enumerate(content["rows"])]
-    _check_means(path, rows, content["values"])
-    return rows
+    return list(zip(rows, _single_values(path, rows, content["values"]), strict=True))
 
 
 def _checked(path: Path, number: int, row: Row) -> Row:
@@ -64,7 +67,7 @@ def _checked(path: Path, number: int, row: Row) -> Row:
         raise RevisitError(f"{where} has the unknown column {unknown[0]!r}; rerun its evaluation")
     if missing := [name for name in COLUMNS if name not in row and name not in FILLED_HERE]:
         raise RevisitError(f"{where} lacks the column {missing[0]!r}; rerun its evaluation")
-    if not isinstance(row["value"], float | int | None):
+    if not isinstance(row["value"], float | int):
         raise RevisitError(f"{where}: value is {row['value']!r}, not a number; rerun its evaluation")
     for name in KEY:
         if row[name] is None or isinstance(row[name], str) != (name != "label_fraction"):
@@ -74,34 +77,32 @@ def _checked(path: Path, number: int, row: Row) -> Row:
     return {name: filled[name] for name in COLUMNS}
 
 
-def _check_means(path: Path, rows: list[Row], values: list[Row]) -> None:
-    """Each row is the mean of its seeds, and a seed's macro average the mean of its classes."""
-    by_cell: dict[tuple, list[float | None]] = defaultdict(list)
-    by_seed: dict[tuple, dict[str, float | None]] = defaultdict(dict)
+def _single_values(path: Path, rows: list[Row], values: list[Row]) -> list[Seeds]:
+    """The values of each row's seeds: a row must be their mean, a seed's macro average its classes'."""
+    by_cell: dict[tuple, Seeds] = defaultdict(dict)
+    by_seed: dict[tuple, dict[str, float]] = defaultdict(dict)
     for number, entry in enumerate(values):
         if missing := [name for name in VALUE_KEYS if name not in entry]:
             raise RevisitError(f"{path}: value {number} lacks {missing[0]!r}; rerun its evaluation")
         fraction, class_, metric, seed, value = (entry[name] for name in VALUE_KEYS)
-        by_cell[fraction, class_, metric].append(value)
+        by_cell[fraction, class_, metric][seed] = value
         by_seed[fraction, metric, seed][class_] = value
     for row in rows:
-        single = by_cell[row["label_fraction"], row["class"], row["metric"]]
-        if not single:
+        seeds = by_cell[row["label_fraction"], row["class"], row["metric"]]
+        if not seeds:
             raise RevisitError(
                 f"{path}: no single values for {row['class']} {row['metric']}; rerun its evaluation"
             )
-        _compare(path, f"{row['class']} {row['metric']}", row["value"], single, "seeds")
+        _compare(path, f"{row['class']} {row['metric']}", row["value"], list(seeds.values()), "seeds")
     for (_, metric, seed), classes in by_seed.items():
         single = [value for name, value in classes.items() if name not in AVERAGES]
         if "macro avg" in classes and single:
             _compare(path, f"macro avg {metric} of seed {seed}", classes["macro avg"], single, "classes")
+    return [by_cell[row["label_fraction"], row["class"], row["metric"]] for row in rows]
 
 
-def _compare(path: Path, what: str, mean: float | None, single: list[float | None], over: str) -> None:
-    numbers = [value for value in single if value is not None]
-    if mean is None or len(numbers) < len(single):  # not defined, for instance a class without a test pixel
-        return
-    expected = sum(numbers) / len(numbers)
+def _compare(path: Path, what: str, mean: float, single: list[float], over: str) -> None:
+    expected = sum(single) / len(single)
     if not math.isclose(mean, expected, abs_tol=1e-6):
         raise RevisitError(
             f"{path}: {what} is {mean}, but its {over} give {expected:.6f}; rerun its evaluation"
