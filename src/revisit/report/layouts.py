@@ -36,7 +36,8 @@ INTERVAL = "In brackets: 95 % interval of the mean over seeds; none where one se
 PAIRED = (
     "Score less that of the same network without pretraining, run by run: both had the same labels and seed. "
     "In brackets: 95 % interval of the mean of these differences; none where one run was made. "
-    "An interval that holds 0 decides nothing."
+    "An interval that holds 0 decides nothing. "
+    "With one pretraining seed, how lucky that seed was is in no interval."
 )
 COLLAPSED = "† the encoder collapsed in pretraining."
 
