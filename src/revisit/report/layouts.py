@@ -151,7 +151,7 @@ def gains(table: pd.DataFrame) -> Layout:
         score = names.METRICS[metric.removesuffix(SUFFIX)]
         for setting in ours.settings:
             heading = f"{_heading(setting)}; gain in {score}, per cent"
-            blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, form="+.1f"))
+            blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, form="+z.1f"))
     return Layout("gains", "What pretraining gained", (PAIRED, COLLAPSED), blocks)
 
 

@@ -52,6 +52,11 @@ class Picture(NamedTuple):
     caption: str
     address: str  # data: URI
 
+    @property
+    def kind(self) -> str:
+        """What the picture shows, such as ``reconstruction``."""
+        return self.name.partition("/")[0]
+
 
 def build(
     out: Path,
@@ -86,7 +91,7 @@ def build(
         facts=[
             (len(stage.setting(settings, "regions")), "regions"),
             (sum(row["items"] for row in found), "STAC items"),
-            (len(encoders), "pretrained encoders"),
+            (len(encoders), "encoders"),
             (len(numbers), "numbers"),
         ],
         found=found,
