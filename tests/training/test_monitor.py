@@ -5,21 +5,22 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import Encoder, build_encoder
+from revisit.nets.channel_vit import ChannelViT
+from revisit.nets.encoder import build_encoder
 from revisit.training.monitor import encoder_spread, spread
 
 
-class Constant(Encoder):
+class Constant(ChannelViT):
     """Answers the same features to every image."""
 
-    def forward_features(self, images: Tensor, bands: object = None) -> Tensor:
-        return torch.linspace(1, 2, 32).expand(len(images), 4, 32) + 0 * images.mean()
+    def pooled(self, images: Tensor, bands: object = None) -> Tensor:
+        return torch.linspace(1, 2, 32).expand(len(images), 32) + 0 * images.mean()
 
 
 def test_constant_encoder_has_collapsed() -> None:
     """The loss of a collapsed run falls like any other; only this shows it."""
     images = torch.randn(64, 2, 8, 8)
-    found = encoder_spread(Constant(("vv", "vh"), 8, 4, 32), images, ("vv", "vh"))
+    found = encoder_spread(Constant(("vv", "vh"), 8, 4, dim=32, depth=1, heads=2), images, ("vv", "vh"))
     assert found.collapsed and found.feature_std < 1e-6 and found.effective_rank == 0
 
 
