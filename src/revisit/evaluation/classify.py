@@ -42,13 +42,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the stage reads of an experiment; on a CPU the last bits depend on ``threads``."""
+    """What the stage reads of an experiment."""
 
     label_fractions: list[float]
     seeds: list[int]
     fine_tune: dict[str, Any] = field(default_factory=dict)
     linear: dict[str, Any] = field(default_factory=dict)
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def classify(
     else:
         recipe = settings.read(Linear, wanted.linear, "classify linear")
     device = choose_device()
-    prepare(device, wanted.threads)
+    prepare(device)
     store = PatchStore(patches)
     bands = bands_of(modality, store.bands)
     networks = [load_encoder(path, bands=bands, scaling=store.scaling, device=device) for path in encoders]
@@ -181,7 +180,7 @@ def probed(task: Task, networks: Sequence[Encoder], wanted: Settings, recipe: Li
         if label_fraction == 1 and order >= len(networks):
             continue
         train = task.train[labelled_subset(task.positions[task.train], label_fraction, seed)]
-        with threadpool_limits(wanted.threads):
+        with threadpool_limits(1):  # the last bits depend on the number of threads
             result = linear_probe(
                 features[order % len(networks)], task.targets, train, task.val, task.test, recipe.c
             )

@@ -18,10 +18,10 @@ from revisit.nets.encoder import load_encoder
 from revisit.training.device import choose_device, prepare
 
 
-def embed(patches: Path, encoder: Path, out: Path, threads: int = 1) -> None:
+def embed(patches: Path, encoder: Path, out: Path) -> None:
     """Write the features of all samples; raises RevisitError where encoder and store do not fit."""
     device = choose_device()
-    prepare(device, threads)
+    prepare(device)
     store = PatchStore(patches)
     network = load_encoder(encoder, scaling=store.scaling, device=device)
     samples = np.arange(store.samples)

@@ -31,22 +31,18 @@ from revisit.evaluation.subsets import evenly, labelled_subset
 from revisit.files import atomic
 from revisit.training.device import choose_device, prepare
 
+PLACES = 8  # test places to keep as maps
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What the stage reads of an experiment.
-
-    ``classes``: class name to WorldCover codes. ``places``: how many test places to keep as maps.
-    ``threads``: of torch; on a CPU the last bits depend on them.
-    """
+    """What the stage reads of an experiment; ``classes``: class name to WorldCover codes."""
 
     seeds: list[int]
     train: dict[str, Any]
     label_fractions: list[float] = field(default_factory=lambda: [1.0])
     classes: dict[str, list[int]] = field(default_factory=lambda: landcover.CLASSES)
     network: dict[str, Any] = field(default_factory=dict)
-    places: int = 8
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def segment(
 ) -> None:
     """Train and test ``method`` for every label fraction and seed; write scores and predictions.
 
-    ``predictions`` (npz) holds of ``places`` test samples, with the first seed and the largest label
+    ``predictions`` (npz) holds of ``PLACES`` test samples, with the first seed and the largest label
     fraction: ``image`` uint8 (sample, band, y, x), ``label`` and ``prediction`` uint8 (sample, y, x)
     class numbers, 255 for no label, ``sample``, ``bands`` and ``classes``. Raises RevisitError where
     settings, encoders and store do not fit together.
@@ -83,7 +79,7 @@ def segment(
     recipe = settings.read(Train, wanted.train, "segment train")
     shape = settings.read(Shape, wanted.network, "segment network")
     device = choose_device()
-    prepare(device, wanted.threads)
+    prepare(device)
     store = PatchStore(patches)
     task = tiles(store, modality, Legend(wanted.classes), device)
     builder = Builder(method, modality, encoders, store, len(task.names), shape)
@@ -111,7 +107,7 @@ def segment(
         record = {"label_fraction": label_fraction, "seed": seed, "labelled_samples": len(train)}
         history.append({**record, "curve": curve, "confusion": matrix.counts.tolist()})
         if order == 0 and label_fraction == max(wanted.label_fractions):
-            write_maps(predictions, network, task, evenly(task.test, wanted.places))
+            write_maps(predictions, network, task, evenly(task.test, PLACES))
     absent = [name for name, pixels in zip(task.names, matrix.counts.sum(1), strict=True) if not pixels]
     if absent:
         stage.log.info("no test pixel is %s: left out of the averages", ", ".join(absent))

@@ -6,9 +6,7 @@ year × year similarity of the pooled features, and the place × place similarit
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +14,29 @@ from numpy.typing import NDArray
 from revisit import stage
 from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
-from revisit.evaluation import scores, settings
+from revisit.evaluation import scores
 from revisit.evaluation.features import yearly_features
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
 from revisit.nets.encoder import load_encoder
 from revisit.training.device import choose_device, prepare
 
-
-@dataclass(frozen=True)
-class Settings:
-    """``places``: how many test places to compare; ``threads``: of torch."""
-
-    places: int = 4
-    threads: int = 1
+PLACES = 4  # test places to compare
 
 
-def similarity(patches: Path, encoder: Path, given: dict[str, Any], out: Path) -> None:
+def similarity(patches: Path, encoder: Path, out: Path) -> None:
     """Write ``places`` (region, position, sample, years and their ``matrix``), ``between_places`` (their
     matrix), and the means of both kinds without their diagonals.
 
     Raises RevisitError for a store that is not yearly or too small, and an encoder of other scaling.
     """
-    wanted = settings.read(Settings, given, "similarity")
     device = choose_device()
-    prepare(device, wanted.threads)
+    prepare(device)
     store = PatchStore(patches)
     if store.kind != "yearly":
         raise RevisitError(f"{patches}: similarity needs a yearly store, this holds {store.kind!r}")
     network = load_encoder(encoder, scaling=store.scaling, device=device)
-    chosen = evenly(store.indices("test"), wanted.places)
+    chosen = evenly(store.indices("test"), PLACES)
     years = store.years(network.bands)
     if len(years) < 2 or len(chosen) < 2:
         raise RevisitError(
@@ -75,7 +66,6 @@ def similarity(patches: Path, encoder: Path, given: dict[str, Any], out: Path) -
             "between_places": between.tolist(),
             "within_mean": within_mean,
             "between_mean": between_mean,
-            "settings": given,
             "sources": scores.sources(patches, store.attrs, [encoder]),
         },
     )
@@ -94,7 +84,7 @@ def off_diagonal(matrix: NDArray) -> float:
 
 
 def _work(arguments: argparse.Namespace) -> None:
-    similarity(arguments.patches, arguments.encoder, arguments.settings, arguments.out)
+    similarity(arguments.patches, arguments.encoder, arguments.out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

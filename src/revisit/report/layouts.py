@@ -1,8 +1,8 @@
 """Lay the numbers out as the works' tables do: a row a model, ours with its interval, the published beside.
 
 Writes ``masking`` (the talk's Table I, in per cent), ``land_cover_sar`` and ``land_cover_fusion`` (its two
-land-cover tables, as fractions) and ``gains`` (what pretraining gained, in per cent), each as .csv with one
-number a cell and as .md to read.
+land-cover tables, as fractions) and ``gains`` (of pretraining, in percentage points), each as .csv with
+one number a cell and as .md to read.
 """
 
 import argparse
@@ -150,7 +150,7 @@ def gains(table: pd.DataFrame) -> Layout:
         }
         score = names.METRICS[metric.removesuffix(SUFFIX)]
         for setting in ours.settings:
-            heading = f"{_heading(setting)}; gain in {score}, per cent"
+            heading = f"{_heading(setting)}; gain in {score}, percentage points"
             blocks.append(ours.block(heading, setting, ("model",), rows, columns, unit=100.0, form="+z.1f"))
     return Layout("gains", "What pretraining gained", (PAIRED, COLLAPSED), blocks)
 

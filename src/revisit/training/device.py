@@ -10,7 +10,7 @@ def choose_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def prepare(device: torch.device, threads: int) -> None:
+def prepare(device: torch.device, threads: int = 1) -> None:
     """Set torch up for training: TF32 on CUDA; on a CPU a fixed thread count and deterministic kernels."""
     torch.set_num_threads(threads)
     if device.type == "cuda":
