@@ -27,7 +27,7 @@ from odc.stac import load
 
 from revisit.config import check
 from revisit.cube.grid import Grid, region_grid
-from revisit.cube.stack import stack
+from revisit.cube.stacking.stack import stack
 from revisit.files import read_json
 from revisit.plan import Plan
 from revisit.stac import adapter

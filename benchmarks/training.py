@@ -25,10 +25,10 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from revisit.data.modality import bands_of
-from revisit.data.store import PatchStore
 from revisit.methods import registry
 from revisit.methods.base import Method
+from revisit.patches.modality import bands_of
+from revisit.patches.store import PatchStore
 from revisit.training.batches import batches, draws
 from revisit.training.device import choose_device, prepare
 from revisit.training.loop import Trainer

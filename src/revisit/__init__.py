@@ -1,6 +1,6 @@
 """revisit: from a STAC search to a table of evaluated models.
 
-Stages are imported by their own path (``revisit.cube.stack``); only what a user of the
+Stages are imported by their own path (``revisit.cube.stacking.stack``); only what a user of the
 results needs is reachable from here, and loaded when first asked for.
 """
 

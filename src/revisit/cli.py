@@ -8,9 +8,9 @@ from importlib import import_module
 from revisit import __version__
 
 COMMANDS = {
-    "inspect": ("revisit.cube.inspect", "say what a cube, patch store or encoder is, and draw it"),
+    "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
     "methods": ("revisit.methods.registry", "list the pretraining methods with their sources"),
-    "serve": ("revisit.stac.server", "serve folders of STAC items as a STAC API on this machine"),
+    "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import zarr
 
-from revisit.cube.inspect import inspect, main
-from revisit.cube.labels import label
-from revisit.cube.stack import stack
+from revisit.cube.labels.labels import label
+from revisit.cube.stacking.stack import stack
+from revisit.inspect import inspect, main
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from revisit.data.store import PatchStore
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.finetune import FineTune, SceneClassifier, fine_tune, parameter_groups
 from revisit.nets.encoder import Encoder, load_encoder
+from revisit.patches.store import PatchStore
 
 RECIPE = FineTune(epochs=1, batch_size=16, learning_rate=3e-3, min_steps=60, validations=3)
 S1 = ("vv", "vh")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from revisit.cube.classes import WORLDCOVER
+from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.errors import RevisitError
 from revisit.evaluation.landcover import CLASSES, Legend
 from revisit.evaluation.metrics import IGNORE

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.evaluation.loop import Fit, fit, polynomial, shuffled, warmup_cosine
+from revisit.evaluation.fitting import Fit, fit, polynomial, shuffled, warmup_cosine
 
 
 def test_rates() -> None:

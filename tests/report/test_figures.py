@@ -10,7 +10,7 @@ from PIL import Image
 from revisit.errors import RevisitError
 from revisit.report.figures import curves, fractions, maps, masking, reconstructions, style
 from revisit.report.figures import shifts as shifts_figure
-from revisit.report.figures import similarity as similarity_figure
+from revisit.report.figures import similarities as similarity_figure
 
 
 def drawn_twice(main: Callable[[list[str]], int], arguments: list[object], folder: Path) -> Image.Image:

@@ -12,11 +12,11 @@ from revisit.errors import RevisitError
 from revisit.files import sha256
 from revisit.stac import clip
 from revisit.stac import download as stage_download
+from revisit.stac.api.misbehaviour import Fault
+from revisit.stac.api.server import serve
 from revisit.stac.download import download, main
-from revisit.stac.faults import Fault
 from revisit.stac.providers import Source
 from revisit.stac.search import search
-from revisit.stac.server import serve
 
 
 @pytest.fixture(autouse=True)

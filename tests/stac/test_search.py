@@ -8,9 +8,9 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.stac import search as stage_search
-from revisit.stac.faults import Fault
+from revisit.stac.api.misbehaviour import Fault
+from revisit.stac.api.server import serve
 from revisit.stac.search import main, search
-from revisit.stac.server import serve
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_pages_are_joined(archive, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("extension", ["query", "filter", "none"])
 def test_apis_that_know_less(archive, monkeypatch: pytest.MonkeyPatch, extension: str) -> None:
     """With query, with CQL2 alone, or with neither: the same items, and never an ignored limit."""
-    from revisit.stac import server
+    from revisit.stac.api import server
 
     known = [name for name in server.CONFORMANCE if not name.endswith(("#query", "#filter"))]
     known += [f"{server.STAC}/item-search#{extension}"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
+from revisit.patches.store import PatchStore
 from revisit.training.batches import ahead, batches, draws, epoch_order
 
 

@@ -28,7 +28,7 @@ def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
     ("name", "old", "new"),
     [
         ("src/revisit/methods/mae3d.py", '"""3DMAE', '"""Another word. 3DMAE'),
-        ("src/revisit/cube/stack.py", "def stack(", "# A comment.\ndef stack("),
+        ("src/revisit/cube/stacking/stack.py", "def stack(", "# A comment.\ndef stack("),
         ("study.yaml", "seed: 1", "seed: 1   # a comment"),
         ("study.yaml", "train: 0.6, val: 0.2,", "val: 0.2, train: 0.6,"),
     ],

@@ -21,12 +21,12 @@ rule stack:
         mem_mb=2000,
         runtime=240,
     params:
-        **code("revisit.cube.stack"),
+        **code("revisit.cube.stacking.stack"),
         settings=plan.stack,
     message:
         "Stack {wildcards.sensor} scenes of {wildcards.region}"
     shell:
-        "python -m revisit.cube.stack --region {wildcards.region} --sensor {wildcards.sensor}"
+        "python -m revisit.cube.stacking.stack --region {wildcards.region} --sensor {wildcards.sensor}"
         " --manifests {input} --settings {params.settings:q}"
         " --out {output.cube} --quicklook {output.quicklook} --log {log}"
 
@@ -49,13 +49,13 @@ rule coregister:
         mem_mb=2000,
         runtime=240,
     params:
-        **code("revisit.cube.coregister"),
+        **code("revisit.cube.coregistration.coregister"),
         settings=plan.coregister(),
         reference=plan.reference_option,
     message:
         "Co-register the {wildcards.sensor} cube of {wildcards.region}"
     shell:
-        "python -m revisit.cube.coregister --cube {input.cube} {params.reference}"
+        "python -m revisit.cube.coregistration.coregister --cube {input.cube} {params.reference}"
         " --settings {params.settings:q} --out {output.cube}"
         " --shifts {output.shifts} --quicklook {output.quicklook} --log {log}"
 
@@ -73,12 +73,12 @@ rule moments:
         mem_mb=1500,
         runtime=60,
     params:
-        **code("revisit.cube.moments"),
+        **code("revisit.cube.scaling.moments"),
         settings=plan.moments(),
     message:
         "Measure the training pixels of the {wildcards.sensor} cube of {wildcards.region}"
     shell:
-        "python -m revisit.cube.moments --cube {input} --settings {params.settings:q}"
+        "python -m revisit.cube.scaling.moments --cube {input} --settings {params.settings:q}"
         " --out {output} --log {log}"
 
 
@@ -92,12 +92,12 @@ rule limits:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.cube.limits"),
+        **code("revisit.cube.scaling.limits"),
         settings=plan.limits(),
     message:
         "Set the scaling limits of {wildcards.sensor}"
     shell:
-        "python -m revisit.cube.limits --moments {input} --settings {params.settings:q}"
+        "python -m revisit.cube.scaling.limits --moments {input} --settings {params.settings:q}"
         " --out {output} --log {log}"
 
 
@@ -118,11 +118,11 @@ rule scale:
         mem_mb=1500,
         runtime=120,
     params:
-        **code("revisit.cube.scale"),
+        **code("revisit.cube.scaling.scale"),
     message:
         "Scale the {wildcards.sensor} cube of {wildcards.region}"
     shell:
-        "python -m revisit.cube.scale --cube {input.cube} --limits {input.limits}"
+        "python -m revisit.cube.scaling.scale --cube {input.cube} --limits {input.limits}"
         " --out {output.cube} --quicklook {output.quicklook} --log {log}"
 
 
@@ -145,12 +145,12 @@ rule labels:
         mem_mb=1500,
         runtime=60,
     params:
-        **code("revisit.cube.labels"),
+        **code("revisit.cube.labels.labels"),
         settings=plan.labels,
     message:
         "Grid the land cover of {wildcards.region}"
     shell:
-        "python -m revisit.cube.labels --region {wildcards.region} --manifests {input}"
+        "python -m revisit.cube.labels.labels --region {wildcards.region} --manifests {input}"
         " --settings {params.settings:q}"
         " --out {output.cube} --quicklook {output.quicklook} --log {log}"
 
@@ -172,12 +172,12 @@ rule tile:
         mem_mb=3000,
         runtime=240,
     params:
-        **code("revisit.cube.tile"),
+        **code("revisit.patches.tile"),
         settings=plan.tile,
         labels=plan.labels_option(),
     message:
         "Tile the collection {wildcards.collection}"
     shell:
-        "python -m revisit.cube.tile --collection {wildcards.collection}"
+        "python -m revisit.patches.tile --collection {wildcards.collection}"
         " --cubes {input.cubes} {params.labels} --settings {params.settings:q}"
         " --out {output.patches} --quicklook {output.quicklook} --log {log}"

@@ -126,11 +126,11 @@ rule similarities:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.figures.similarity"),
+        **code("revisit.report.figures.similarities"),
     message:
         "Draw how alike {wildcards.method} finds the years"
     shell:
-        "python -m revisit.report.figures.similarity --matrices {input} --out {output} --log {log}"
+        "python -m revisit.report.figures.similarities --matrices {input} --out {output} --log {log}"
 
 
 rule maps:

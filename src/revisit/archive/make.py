@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from revisit import stage
-from revisit.archive import catalogue, faults, schedule
+from revisit.archive import faults, schedule
+from revisit.archive import items as catalogue
 from revisit.archive.biomes import BIOMES
 from revisit.archive.geometry import scene_grid, tile_grids
 from revisit.archive.land import Land
-from revisit.archive.maps import write_truth, write_worldcover
+from revisit.archive.land_cover import write_truth, write_worldcover
 from revisit.archive.scenes import Region, write_sentinel1, write_sentinel2
 from revisit.archive.weather import Weather
 from revisit.errors import RevisitError

@@ -13,7 +13,8 @@ from rasterio.warp import Resampling, reproject
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform
 
-from revisit.archive import catalogue, geometry, optics, radar
+from revisit.archive import geometry, optics, radar
+from revisit.archive import items as catalogue
 from revisit.archive.geometry import Grid
 from revisit.archive.kinds import BANDS
 from revisit.archive.land import Land

@@ -14,8 +14,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from rasterio.windows import Window
 
-from revisit.cube.classes import WORLDCOVER
 from revisit.cube.contract import grid_of, values_of
+from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.files import atomic
 
 DATES = 8

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from revisit import stage
-from revisit.data.modality import bands_of
-from revisit.data.store import SPLITS, PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import scores, settings
 from revisit.evaluation.average_precision import mean_average_precision
@@ -28,6 +26,8 @@ from revisit.evaluation.probe import linear_probe
 from revisit.evaluation.scores import Value
 from revisit.evaluation.subsets import labelled_subset
 from revisit.nets.encoder import Encoder, load_encoder
+from revisit.patches.modality import bands_of
+from revisit.patches.store import SPLITS, PatchStore
 from revisit.training.device import choose_device, prepare
 
 PROTOCOLS = ("fine-tune", "linear")

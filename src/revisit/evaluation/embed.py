@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from revisit import stage
-from revisit.data.store import PatchStore
 from revisit.evaluation.features import Reader, pooled_features, yearly_features
 from revisit.files import atomic
 from revisit.nets.encoder import load_encoder
+from revisit.patches.store import PatchStore
 from revisit.training.device import choose_device, prepare
 
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from revisit.data.scaling import standardise
-from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
+from revisit.patches.standardise import standardise
+from revisit.patches.store import PatchStore
 from revisit.training.batches import ahead
 
 # Standardised images (sample, band, y, x) float32 of the given sample indices, on the device.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from revisit.evaluation.augment import draw, turn
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.features import Images, Pooled, predict
-from revisit.evaluation.loop import Fit, fit, shuffled, warmup_cosine
+from revisit.evaluation.fitting import Fit, fit, shuffled, warmup_cosine
 from revisit.nets.encoder import Encoder
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.cube.classes import WORLDCOVER
+from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from revisit.data.modality import bands_of
-from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation.scores import architecture_name, encoder_columns
 from revisit.nets.encoder import build_encoder, load_encoder
 from revisit.nets.swin import SwinEncoder
 from revisit.nets.swin_unet import DualSwinUNet, SwinUNet
 from revisit.nets.unet import UNet
+from revisit.patches.modality import bands_of
+from revisit.patches.store import PatchStore
 
 # Method to the number of pretrained encoders it takes, one a sensor.
 ENCODERS = {"unet": 0, "swin-unet": 0, "stmim-unet": 1, "dual-stmim-unet": 2}

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from revisit import stage
-from revisit.data.modality import bands_of
-from revisit.data.store import SPLITS, PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import landcover, scores, settings
 from revisit.evaluation.features import Reader, batches
@@ -29,6 +27,8 @@ from revisit.evaluation.scores import Value
 from revisit.evaluation.segmentation import Labels, Train, class_maps, confusion, train_network
 from revisit.evaluation.subsets import evenly, labelled_subset
 from revisit.files import atomic
+from revisit.patches.modality import bands_of
+from revisit.patches.store import SPLITS, PatchStore
 from revisit.training.device import choose_device, prepare
 
 PLACES = 8  # test places to keep as maps

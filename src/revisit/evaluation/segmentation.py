@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from revisit.errors import RevisitError
 from revisit.evaluation.augment import draw, turn
 from revisit.evaluation.features import Images, batches, predict
-from revisit.evaluation.loop import Fit, fit, polynomial, shuffled
+from revisit.evaluation.fitting import Fit, fit, polynomial, shuffled
 from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 
 # Class numbers (sample, y, x) uint8, IGNORE where there is no label, of the given sample indices.

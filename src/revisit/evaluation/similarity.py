@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit import stage
-from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.evaluation import scores
 from revisit.evaluation.features import yearly_features
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
 from revisit.nets.encoder import load_encoder
+from revisit.patches.store import PatchStore
 from revisit.training.device import choose_device, prepare
 
 PLACES = 4  # test places to compare

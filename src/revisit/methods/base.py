@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from revisit.data.scaling import standardise
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder, build_encoder
+from revisit.patches.standardise import standardise
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from revisit.data.modality import sensor_of
 from revisit.errors import RevisitError
 from revisit.methods.draws import random_mask
+from revisit.patches.modality import sensor_of
 
 Variant = Literal["rm", "rc", "rm+rc", "3dm"]
 MAX_CHANNELS = 16  # the table of patterns has 2**channels rows

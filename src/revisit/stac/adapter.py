@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from revisit.errors import RevisitError
+from revisit.stac.api.query import instant, span
 from revisit.stac.providers import BANDS, Source
-from revisit.stac.query import instant, span
 
 Item = dict[str, Any]
 CLASS_BANDS = ("scl", "map")

@@ -17,7 +17,7 @@ def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
     if origin.url:
         yield origin.url
     elif folder:
-        from revisit.stac.server import serve
+        from revisit.stac.api.server import serve
 
         with serve([folder]) as url:
             yield url

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from revisit.data.store import PatchStore
+from revisit.patches.store import PatchStore
 from revisit.training.settings import derived_seed
 
 AHEAD = 4  # batches in memory beside the one in use

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from revisit import provenance
-from revisit.data.store import PatchStore
 from revisit.files import atomic, write_text
 from revisit.methods.base import Method
+from revisit.patches.store import PatchStore
 from revisit.training.loop import Progress, Row
 from revisit.training.monitor import Spread
 from revisit.training.settings import Settings, derived_seed

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from revisit import provenance, stage
-from revisit.data.modality import bands_of
-from revisit.data.store import PatchStore
 from revisit.errors import RevisitError
 from revisit.files import remove
 from revisit.methods.base import DataDescription, Method, check_keys
 from revisit.nets.encoder import save_encoder
+from revisit.patches.modality import bands_of
+from revisit.patches.store import PatchStore
 from revisit.training.batches import batches
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.device import choose_device, prepare

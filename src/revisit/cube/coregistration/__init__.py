@@ -1,0 +1,1 @@
+"""Dates moved onto each other."""

@@ -1,0 +1,169 @@
+"""Moves the dates of a raw cube onto each other: raw.zarr -> aligned.zarr, shifts.csv.
+
+A date is moved as a whole, once, by cubic interpolation, to the centre of its cube's dates; Sentinel-1
+also onto an aligned Sentinel-2 cube where one is given. A date whose evidence is thin stays where it is, and
+the table says why. How displacements are found: revisit.cube.coregistration.displacement.
+"""
+
+import argparse
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from revisit import stage
+from revisit.cube.beside import cube_link, write_beside
+from revisit.cube.contract import DATE_COORDINATES, grid_of, open_cube, values_of
+from revisit.cube.coregistration.displacement import optical, radar
+from revisit.cube.coregistration.match import Match
+from revisit.cube.coregistration.move import MARGIN, move, move_classes, move_mask
+from revisit.cube.grid import Block, Grid
+from revisit.cube.write import create_cube
+from revisit.errors import RevisitError
+from revisit.files import write_text
+
+BLOCK = 1024  # pixels moved at a time, a multiple of the cube's chunks
+IN_PLACE = 0.05  # pixels; a smaller move is not worth the blur of an interpolation
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Pixels a date's content is moved by (``x`` east, ``y`` south); ``cause`` says why it is not moved."""
+
+    x: float
+    y: float
+    confidence: float
+    windows: int
+    cause: str
+
+
+def coregister(
+    cube_path: str | Path,
+    aligned_path: str | Path,
+    shifts_path: str | Path,
+    settings: dict[str, Any],
+    reference_path: str | Path | None = None,
+) -> list[Shift]:
+    """Write the aligned cube and the table of its shifts, one a date, which are returned too.
+
+    ``settings`` has ``max_shift_pixels``. ``reference_path`` is an aligned Sentinel-2 cube of the region.
+    Raises RevisitError where a cube is of another stage, sensor or grid than that.
+    """
+    max_shift = float(stage.setting(settings, "max_shift_pixels"))
+    cube = open_cube(cube_path, stage="raw")
+    if cube.attrs["sensor"] == "sentinel-2":
+        matches = optical(cube, max_shift)
+    else:
+        reference = open_cube(reference_path, "aligned", sensor="sentinel-2") if reference_path else None
+        if reference is not None and grid_of(reference) != grid_of(cube):
+            raise RevisitError(f"{reference_path}: not on the grid of {cube_path}; make both of one region")
+        matches, offsets = radar(cube, reference, max_shift)
+        for orbit, offset in offsets.items():
+            found = offset.cause or f"lies {offset.x:+.2f}, {offset.y:+.2f} pixels from it"
+            stage.log.info("relative orbit %d and the reference: %s", orbit, found)
+    shifts = [_shift(match, max_shift) for match in matches]
+    _write(cube, aligned_path, shifts, settings)
+    write_text(shifts_path, _table(cube, shifts))
+    lengths = [np.hypot(shift.x, shift.y) for shift in shifts if not shift.cause]
+    middle = f", by {np.median(lengths):.2f} pixels (median)" if lengths else ""
+    stage.log.info("moved %d of %d dates%s", len(lengths), len(shifts), middle)
+    return shifts
+
+
+def _shift(match: Match, max_shift: float) -> Shift:
+    """What to do about a displacement."""
+    if match.cause:
+        return Shift(0, 0, 0, match.windows, match.cause)
+    if max(abs(match.x), abs(match.y)) > max_shift:
+        return Shift(0, 0, 0, match.windows, f"farther than {max_shift:g} pixels")
+    if np.hypot(match.x, match.y) < IN_PLACE:
+        return Shift(0, 0, match.confidence, match.windows, "in place")
+    return Shift(-match.x, -match.y, match.confidence, match.windows, "")
+
+
+def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: dict[str, Any]) -> None:
+    grid = grid_of(cube)
+    with create_cube(
+        path,
+        grid,
+        dates=len(shifts),
+        bands=cube["band"].values.tolist(),
+        sensor=cube.attrs["sensor"],
+        region=cube.attrs["region"],
+        stage="aligned",
+        unit=cube.attrs["unit"],
+        settings=settings,
+        scene_classification="scl" in cube,
+    ) as writer:
+        for date, shift in stage.progress(list(enumerate(shifts)), "moving dates"):
+            at = cube.isel(time=date)
+            for block in grid.blocks(BLOCK):
+                writer.write(block, *_moved(at, grid, block, shift))
+            known = {name: at[name].values.item() for name in DATE_COORDINATES if name != "valid_fraction"}
+            known |= {"shift_x": shift.x, "shift_y": shift.y, "shift_confidence": shift.confidence}
+            writer.keep(cube["time"].values[date], **known)
+
+
+def _moved(
+    at: xr.Dataset, grid: Grid, block: Block, shift: Shift
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Values, valid and scene classification of one date in a block, moved; read with a margin around it."""
+    margin = MARGIN + int(np.ceil(max(abs(shift.x), abs(shift.y))))
+    wide = tuple(
+        slice(max(part.start - margin, 0), min(part.stop + margin, length))
+        for part, length in zip(block, grid.shape, strict=True)
+    )
+    inner = tuple(
+        slice(part.start - around.start, part.stop - around.start)
+        for part, around in zip(block, wide, strict=True)
+    )
+    around = at.isel(y=wide[0], x=wide[1])
+    values, valid = values_of(around).values, around["valid"].values.astype(bool)
+    classes = around["scl"].values if "scl" in around else None
+    if not shift.cause:
+        values = move(values, shift.x, shift.y)
+        valid = move_mask(valid, shift.x, shift.y) & ~np.isnan(values).any(axis=0)
+        classes = None if classes is None else move_classes(classes, shift.x, shift.y)
+    return values[:, *inner], valid[inner], None if classes is None else classes[inner]
+
+
+def _table(cube: xr.Dataset, shifts: Sequence[Shift]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["time", "source_items", "shift_x", "shift_y", "confidence", "windows", "applied", "cause"])
+    times = np.datetime_as_string(cube["time"].values, unit="s")
+    for time, items, shift in zip(times, cube["source_items"].values, shifts, strict=True):
+        numbers = [f"{shift.x:.3f}", f"{shift.y:.3f}", f"{shift.confidence:.2f}", shift.windows]
+        rows.writerow([time, items, *numbers, "no" if shift.cause else "yes", shift.cause])
+    return text.getvalue()
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    coregister(
+        arguments.cube,
+        arguments.out,
+        arguments.shifts,
+        arguments.settings,
+        reference_path=arguments.reference,
+    )
+    inputs = [path for path in (arguments.cube, arguments.reference) if path]
+    write_beside(arguments.out, arguments.quicklook, [cube_link(path) for path in inputs])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--cube", type=Path, required=True, help="raw.zarr")
+    arguments.add_argument("--reference", type=Path, help="aligned.zarr of Sentinel-2")
+    arguments.add_argument("--out", type=Path, required=True, help="aligned.zarr to make")
+    arguments.add_argument("--shifts", type=Path, required=True, help="table of shifts to make, .csv")
+    arguments.add_argument("--quicklook", type=Path, required=True, help="picture to make, .png")
+    return stage.main(_run, arguments, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

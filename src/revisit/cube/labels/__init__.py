@@ -1,0 +1,1 @@
+"""Land cover on the grid of a region's cubes."""

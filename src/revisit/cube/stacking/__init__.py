@@ -1,0 +1,1 @@
+"""Clips of scenes to a cube in physical units."""

@@ -1,0 +1,274 @@
+"""Says in plain text what a cube, a label cube, a patch store or an encoder is, and draws a cube."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from revisit.cube.contract import grid_of, open_cube, values_of
+from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.errors import RevisitError
+from revisit.files import read_json
+
+
+def inspect(path: str | Path) -> str:
+    """What lies at ``path``, many lines; raises RevisitError where it is nothing of ours."""
+    kind, place = _kind(Path(path))
+    described = {"cube": _cube, "labels": _labels, "patches": _patches, "encoder": _encoder}
+    return f"{path}: " + "\n".join(described[kind](place)) + "\n"
+
+
+def draw(path: str | Path, picture: str | Path) -> None:
+    """Draw the cube or label cube at ``path`` as a PNG."""
+    from revisit.cube.quicklook import contact_sheet, label_map
+
+    kind, place = _kind(Path(path))
+    if kind not in ("cube", "labels"):
+        raise RevisitError(
+            f"{path}: only cubes are drawn; the pictures of a patch store or encoder lie beside it"
+        )
+    (contact_sheet if kind == "cube" else label_map)(open_cube(place), picture)
+
+
+def _kind(path: Path) -> tuple[str, Path]:
+    """What the path is, and the folder to read."""
+    if not path.exists():
+        raise RevisitError(f"{path}: no such file or folder")
+    folder = path.parent if path.name in ("encoder.safetensors", "card.json") else path
+    if (folder / "card.json").is_file():
+        return "encoder", folder
+    if (folder / "zarr.json").is_file():
+        stage = read_json(folder / "zarr.json").get("attributes", {}).get("stage")
+        kinds = {"patches": "patches", "labels": "labels"}
+        return kinds.get(stage, "cube"), folder  # what is no cube either, open_cube says
+    raise RevisitError(f"{path}: not a cube, patch store or encoder folder")
+
+
+def _cube(path: Path) -> list[str]:
+    cube = open_cube(path)
+    attributes, values = cube.attrs, values_of(cube)
+    times = [str(time)[:10] for time in cube["time"].values]
+    dropped = attributes.get("dropped_dates", [])
+    along_bands = [name for name, c in cube.coords.items() if c.dims == ("band",) and name != "band"]
+    dates: dict[str, list[Any]] = {
+        "date": [str(time)[:16].replace("T", " ") for time in cube["time"].values],
+        "valid": [f"{share:.0%}" for share in cube["valid_fraction"].values],
+        "orbit": [
+            f"{state} {orbit}".strip() if orbit >= 0 else state
+            for state, orbit in zip(cube["orbit_state"].values, cube["relative_orbit"].values, strict=True)
+        ],
+        **_products(cube),
+        "shift x, y": [
+            f"{x:+.2f} {y:+.2f}" if c else "none"
+            for x, y, c in zip(*(cube[f"shift_{n}"].values for n in ("x", "y", "confidence")), strict=True)
+        ],
+        "items": cube["source_items"].values.tolist(),
+    }
+    return [
+        f"{attributes['stage']} cube of {attributes['sensor']}, region {attributes['region']}",
+        *_facts(
+            {
+                "grid": _grid(cube),
+                "unit": _unit(attributes),
+                "dates": f"{len(times)}, from {times[0]} to {times[-1]}"
+                + (f"; {len(dropped)} left out" if dropped else ""),
+                "storage": f"{_size(path)}; {values.name} {values.encoding.get('dtype', values.dtype)}, "
+                f"chunks {_times(values.encoding['chunks'])} of {_list(values.dims)}",
+                **_provenance(attributes),
+            }
+        ),
+        "",
+        *_table({str(name): cube[name].values.tolist() for name in ["band", *sorted(along_bands, key=str)]}),
+        "",
+        *_table(dates),
+        *(["", "  left out:"] if dropped else []),
+        *(f"  {date['date']}  {date['cause']} ({date['items']})" for date in dropped),
+    ]
+
+
+def _products(cube: xr.Dataset) -> dict[str, list[Any]]:
+    """Baseline and offset of the dates, where the sensor has baselines."""
+    baselines = cube["processing_baseline"].values.tolist()
+    offsets = [f"{offset:g}" for offset in cube["offset_applied"].values]
+    return {"baseline": baselines, "offset": offsets} if any(baselines) else {}
+
+
+def _labels(path: Path) -> list[str]:
+    cube = open_cube(path, stage="labels")
+    codes, counts = np.unique(cube["land_cover"].values, return_counts=True)
+    return [
+        f"label cube, region {cube.attrs['region']}",
+        *_facts(
+            {
+                "grid": _grid(cube),
+                "map": f"{cube.attrs['source_items']} ({', '.join(map(str, cube.attrs['years']))})",
+                "storage": _size(path),
+                **_provenance(cube.attrs),
+            }
+        ),
+        "",
+        *_table(
+            {
+                "code": codes.tolist(),
+                "class": [WORLDCOVER[code].name if code in WORLDCOVER else "none" for code in codes],
+                "share": [f"{count / counts.sum():.1%}" for count in counts],
+            }
+        ),
+    ]
+
+
+def _patches(path: Path) -> list[str]:
+    store = zarr.open_group(path, mode="r")
+    attributes: dict[str, Any] = dict(store.attrs)
+    arrays = dict(sorted(store.arrays()))
+    split = np.asarray(arrays["split"][:])
+    counts = {name: int((split == code).sum()) for code, name in enumerate(("train", "validation", "test"))}
+    pixels, resolution = attributes["patch_pixels"], attributes["resolution_m"]
+    distances = attributes.get("split_distance_m", {})
+    bands = [
+        {"sensor": sensor, "band": band, "unit": scaling["source_unit"], **limits}
+        for sensor, scaling in attributes["scaling"].items()
+        for band, limits in scaling["bands"].items()
+    ]
+    return [
+        f"patch store of {attributes['kind']}, regions {', '.join(attributes['regions'])}",
+        *_facts(
+            {
+                "samples": f"{split.size}: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
+                "patches": f"{pixels} x {pixels} pixels of {resolution:g} m ({pixels * resolution:g} m)",
+                "distances": ", ".join(f"{name} {metres:g} m" for name, metres in distances.items()),
+                "years": "; ".join(f"{s} {_list(years)}" for s, years in attributes.get("years", {}).items()),
+                "classes": ", ".join(attributes["classes"]),
+                "storage": _size(path),
+                **_provenance(attributes),
+                "made from": ", ".join(attributes["source_cubes"]),
+            }
+        ),
+        "",
+        *_table(_columns(bands)),
+        "",
+        *_table(
+            {
+                "array": list(arrays),
+                "type": [array.dtype for array in arrays.values()],
+                "shape": [_times(array.shape) for array in arrays.values()],
+            }
+        ),
+    ]
+
+
+def _encoder(path: Path) -> list[str]:
+    card = read_json(path / "card.json")
+    weights = path / "encoder.safetensors"
+    if not weights.is_file():
+        raise RevisitError(f"{path}: a card without weights; run the pretraining again")
+    plain = {
+        name.replace("_", " "): str(value)
+        for name, value in sorted(card.items())
+        if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
+    }
+    bands = [
+        {"band": band, "unit": scaling["source_unit"], **limits}
+        for scaling in card.get("scaling", {}).values()
+        for band, limits in scaling["bands"].items()
+    ]
+    return [
+        f"encoder, {card.get('method', 'method unknown')}",
+        *_facts(
+            {
+                "bands": _list(card["bands"]),
+                "architecture": ", ".join(
+                    f"{k} {v}" for k, v in card["architecture"].items() if k != "bands"
+                ),
+                **plain,
+                "storage": f"{weights.stat().st_size / 1e6:.1f} MB",
+                **_provenance(card),
+                "made from": ", ".join(card.get("parent_items", [])),
+            }
+        ),
+        "",
+        *_table(_columns(bands)),
+    ]
+
+
+def _grid(cube: xr.Dataset) -> str:
+    grid = grid_of(cube)
+    left, bottom, right, top = grid.bounds
+    return (
+        f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m "
+        f"({(right - left) / 1000:g} x {(top - bottom) / 1000:g} km), {grid.crs}, "
+        f"x {left:.0f} to {right:.0f}, y {bottom:.0f} to {top:.0f}"
+    )
+
+
+def _unit(attributes: Mapping[str, Any]) -> str:
+    sigma = attributes.get("clip_sigma")
+    return (
+        attributes["unit"] if sigma is None else f"{attributes['unit']}, mean -/+ {sigma:g} std as 0 to 255"
+    )
+
+
+def _provenance(attributes: Mapping[str, Any]) -> dict[str, str]:
+    code, settings = (attributes.get(key, "unknown") for key in ("code_version", "config_hash"))
+    return {
+        "provider": attributes.get("provider", ""),
+        "made by": f"revisit {code}, settings {settings}",
+    }
+
+
+def _size(path: Path) -> str:
+    files = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+    return f"{sum(files) / 1e6:.1f} MB in {len(files)} files"
+
+
+def _facts(facts: Mapping[str, str]) -> list[str]:
+    width = max(map(len, facts)) + 2
+    return [f"  {name:{width}}{text}" for name, text in facts.items() if text]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _table(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Columns as lines of text, names first; numbers stand to the right."""
+    lines: list[str] = []
+    for name, column in columns.items():
+        cells = [name, *(f"{value:.6g}" if isinstance(value, float) else str(value) for value in column)]
+        right = all(isinstance(value, int | float) for value in column)
+        width = max(map(len, cells))
+        cells = [f"  {cell:{'>' if right else '<'}{width}}" for cell in cells]
+        lines = [line + cell for line, cell in zip(lines or [""] * len(cells), cells, strict=True)]
+    return [line.rstrip() for line in lines]
+
+
+def _list(items: Iterable[Any]) -> str:
+    return ", ".join(map(str, items))
+
+
+def _times(numbers: Iterable[int]) -> str:
+    return " x ".join(map(str, numbers))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("path", type=Path, help="cube, patch store or encoder folder")
+    p.add_argument("--quicklook", type=Path, metavar="PNG", help="draw the cube too")
+    arguments = p.parse_args(argv)
+    try:
+        sys.stdout.write(inspect(arguments.path))
+        if arguments.quicklook:
+            draw(arguments.path, arguments.quicklook)
+    except RevisitError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Kinds of collection: which looks at a place make a sample."""

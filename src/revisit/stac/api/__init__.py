@@ -1,0 +1,1 @@
+"""The local STAC API: folders of items served over HTTP."""

@@ -1,0 +1,206 @@
+"""Dates come to lie on each other, near where the map has them; a date without evidence stays where it is."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from scipy import fft, ndimage
+
+from revisit.cube.contract import open_cube, values_of
+from revisit.cube.coregistration import coregister as coregister_stage
+from revisit.cube.coregistration import displacement
+from revisit.cube.coregistration.coregister import Shift, coregister, main
+from revisit.cube.grid import Grid
+from revisit.cube.write import create_cube
+from revisit.errors import RevisitError
+
+SIZE, FINER = 256, 3
+GRID = Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), SIZE, SIZE)
+SETTINGS = {"max_shift_pixels": 3}
+# East and south, of eight dates.
+PLACES = np.array(
+    [[0.9, 0.2], [-0.6, -0.9], [0.3, 0.8], [-1.2, 0.4], [0.0, -0.5], [0.7, -0.7], [-0.4, 0.9], [0.3, -0.2]]
+)
+CLOUDY = 3
+CLEAR = np.arange(8) != CLOUDY
+# Geometrically refined products, since 03.00, count nine times as much as the others about the map.
+BASELINES = ["05.00", "02.09", "02.09", "03.00", "03.00", "", "05.00", "02.09 05.00"]
+CENTRE = np.average(PLACES[CLEAR], axis=0, weights=np.array([9, 1, 1, 9, 9, 1, 9, 1])[CLEAR])
+OTHER_ORBIT = np.array([0.5, -0.3])
+
+Look = Callable[[float, float, int], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def look() -> Look:
+    """Images (2, y, x) of one land, moved by (x, y), with another brightness of its parcels for each seed."""
+    random = np.random.default_rng(0)
+    side = SIZE * FINER
+    frequency = np.hypot(fft.fftfreq(side)[:, None], fft.rfftfreq(side))
+    steep = (frequency**2 + 0.004**2) ** -0.9
+    rough = [fft.irfft2(fft.rfft2(random.standard_normal((side, side))) * steep) for _ in range(6)]
+    layers = np.stack([fft.rfft2(np.sign(layer - layer.mean())) for layer in rough])
+    layers = layers * np.exp(-2 * (np.pi * 0.55 * FINER * frequency) ** 2)
+
+    def image(x: float, y: float, seed: int) -> np.ndarray:
+        phase = np.exp(-2j * np.pi * FINER * (fft.fftfreq(side)[:, None] * y + fft.rfftfreq(side) * x))
+        weights = np.random.default_rng(seed).uniform(-1, 1, (2, len(layers)))
+        moved = [fft.irfft2((row[:, None, None] * layers * phase).sum(0)) for row in weights]
+        return np.stack(moved)[:, ::FINER, ::FINER].astype(np.float32)
+
+    return image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, look: Look) -> Path:
+    """raw cubes: Sentinel-2 with one cloudy date, Sentinel-1 of two orbits, the second half a pixel off."""
+    path = tmp_path_factory.mktemp("cubes")
+    random = np.random.default_rng(1)
+    town = np.zeros(GRID.shape)
+    town[20:60, 30:80] = town[110:160, 100:170] = 9
+    bands = ["blue", "red", "nir"]
+    with create_cube(
+        path / "s2.zarr", GRID, dates=8, bands=bands, sensor="sentinel-2", region="here", stage="raw",
+        unit="reflectance", settings={}, scene_classification=True,
+    ) as writer:  # fmt: skip
+        for date, (x, y) in enumerate(PLACES):
+            red, nir = 0.2 + 0.02 * (look(x, y, 100 + date) + ndimage.shift(town / 3, (y, x), order=1))
+            valid = np.ones(GRID.shape, bool)
+            if date == CLOUDY:
+                valid[:, 20:] = False
+                red, nir = random.random((2, *GRID.shape), dtype=np.float32)
+            values = np.stack([red / 2, red, nir])
+            values[:, :10, :10] = np.nan
+            valid[:10, :10] = False
+            writer.write((slice(0, SIZE), slice(0, SIZE)), values, valid, np.where(valid, 4, 9).astype("u1"))
+            about = {"source_items": f"optical-{date}", "processing_baseline": BASELINES[date]}
+            writer.keep(np.datetime64("2020-01-05") + 30 * date, **about)
+    with create_cube(
+        path / "s1.zarr", GRID, dates=16, bands=["vv", "vh"], sensor="sentinel-1", region="here", stage="raw",
+        unit="dB", settings={},
+    ) as writer:  # fmt: skip
+        for date, (x, y) in enumerate([*PLACES, *(PLACES + OTHER_ORBIT)]):
+            level = np.array([-12, -21])[:, None, None] + 1.2 * look(x, y, 7)
+            level += ndimage.shift(
+                town, (y, x + 3), order=1
+            )  # layover: the walls lie elsewhere than in optics
+            speckle = random.gamma(4.4, 1 / 4.4, level.shape)
+            values = (level + 10 * np.log10(speckle)).astype(np.float32)
+            writer.write((slice(0, SIZE), slice(0, SIZE)), values, np.ones(GRID.shape, bool))
+            writer.keep(np.datetime64("2020-01-01") + 20 * date, relative_orbit=15 if date < 8 else 88)
+    coregister(path / "s2.zarr", path / "s2-aligned.zarr", path / "s2.csv", SETTINGS)
+    return path
+
+
+def errors(shifts: list[Shift], places: np.ndarray) -> np.ndarray:
+    """Where the dates lie now, in pixels from the map."""
+    return np.hypot(*(places + [(shift.x, shift.y) for shift in shifts]).T)
+
+
+def test_optical(folder: Path, look: Look) -> None:
+    """Clear dates are put at their weighted centre, by their displacement with the sign turned."""
+    with open_cube(folder / "s2-aligned.zarr", stage="aligned", sensor="sentinel-2") as cube:
+        moved = np.column_stack([cube["shift_x"].values, cube["shift_y"].values])
+        assert np.abs(moved + PLACES - CENTRE)[CLEAR].max() < 0.1
+        wanted = (0.2 + 0.02 * look(*CENTRE, 105))[:, 190:-12, 12:-12]  # south of the towns
+        left = values_of(cube)[5, 1:, 190:-12, 12:-12].values - wanted
+        assert np.abs(left).mean() < 0.1 * wanted.std()
+        assert cube["shift_confidence"].values[CLEAR].min() > 0.9
+
+
+def test_cloudy_date(folder: Path) -> None:
+    """It stays, to the bit, and the table says why."""
+    with open_cube(folder / "s2.zarr") as raw, open_cube(folder / "s2-aligned.zarr") as cube:
+        assert cube["shift_x"].values[CLOUDY] == cube["shift_confidence"].values[CLOUDY] == 0
+        for name in ("reflectance", "valid", "scl"):
+            np.testing.assert_array_equal(cube[name][CLOUDY].values, raw[name][CLOUDY].values)
+    rows = list(csv.DictReader((folder / "s2.csv").open()))
+    assert list(rows[0]) == [
+        "time", "source_items", "shift_x", "shift_y", "confidence", "windows", "applied", "cause"
+    ]  # fmt: skip
+    assert rows[CLOUDY]["cause"] == "too little valid ground"
+    assert [row["applied"] for row in rows] == ["no" if date == CLOUDY else "yes" for date in range(8)]
+    assert rows[1]["source_items"] == "optical-1"
+
+
+def test_masks_move_along(folder: Path) -> None:
+    """Missing pixels stay missing, what they touched is not valid, and classes move with the rest."""
+    with open_cube(folder / "s2-aligned.zarr") as cube:
+        x, y = cube["shift_x"].values[1], cube["shift_y"].values[1]
+        valid, values = cube["valid"][1].values.astype(bool), values_of(cube)[1].values
+        assert (x, y) > (0.4, 0.7)
+        assert not valid[: 10 + int(y), : 10 + int(x)].any()
+        assert not np.isnan(values[:, valid]).any()
+        assert cube["valid_fraction"].values[1] == pytest.approx(valid.mean())
+        assert cube["scl"][1, 10:12, 4].values.tolist() == [9, 4]
+
+
+def test_radar_onto_optical(folder: Path) -> None:
+    """Both orbits come onto the optical cube, whatever towns do; without it each keeps its own centre."""
+    places = np.vstack([PLACES, PLACES + OTHER_ORBIT])
+    shifts = coregister(
+        folder / "s1.zarr",
+        folder / "s1-aligned.zarr",
+        folder / "s1.csv",
+        SETTINGS,
+        folder / "s2-aligned.zarr",
+    )
+    from_optical = errors(shifts, places - CENTRE)
+    assert np.median(from_optical) < 0.15
+    assert from_optical.max() < 0.3
+
+    alone = coregister(folder / "s1.zarr", folder / "s1-alone.zarr", folder / "s1.csv", SETTINGS)
+    own = errors(alone, np.vstack([PLACES, PLACES]))
+    assert np.median(own) < 0.1
+
+
+def test_bound(folder: Path, tmp_path: Path) -> None:
+    """A date farther off than allowed is left alone."""
+    shifts = coregister(
+        folder / "s2.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", {"max_shift_pixels": 0.8}
+    )
+    assert [shift.cause for shift in shifts][:2] == ["", "farther than 0.8 pixels"]
+    assert (shifts[1].x, shifts[1].y, shifts[1].confidence) == (0, 0, 0)
+
+
+def test_wrong_inputs(folder: Path, tmp_path: Path) -> None:
+    """An aligned cube is not aligned again, and the reference must lie on the same grid."""
+    with pytest.raises(RevisitError, match="stage is aligned"):
+        coregister(folder / "s2-aligned.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", SETTINGS)
+    other = Grid(32631, Affine(10, 0, 600_060, 0, -10, 5_400_000), SIZE, SIZE)
+    with create_cube(
+        tmp_path / "other.zarr", other, dates=1, bands=["red"], sensor="sentinel-2", region="there",
+        stage="aligned", unit="reflectance", settings={},
+    ) as writer:  # fmt: skip
+        writer.keep(np.datetime64("2020-01-01"))
+    with pytest.raises(RevisitError, match="not on the grid"):
+        coregister(
+            folder / "s1.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", SETTINGS, tmp_path / "other.zarr"
+        )
+
+
+def test_command_line(folder: Path, tmp_path: Path) -> None:
+    """The stage as the workflow calls it, with its picture; the same table as before."""
+    out = ["--out", str(tmp_path / "aligned.zarr"), "--shifts", str(tmp_path / "shifts.csv")]
+    out += ["--quicklook", str(tmp_path / "aligned.png")]
+    assert main(["--cube", str(folder / "s2.zarr"), "--settings", '{"max_shift_pixels": 3}', *out]) == 0
+    assert (tmp_path / "aligned.png").is_file()
+    assert (tmp_path / "shifts.csv").read_text() == (folder / "s2.csv").read_text()
+
+
+def test_large_region(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a region beyond the memory's bound four parts are looked at, and moves are made block by block."""
+    monkeypatch.setattr(displacement, "MOST_SAMPLES", 8 * 4 * 120**2)
+    monkeypatch.setattr(coregister_stage, "BLOCK", 128)
+    blocks = displacement._blocks(open_cube(folder / "s2.zarr"))
+    assert [(rows.stop - rows.start, rows.start % 32) for rows, _ in blocks] == [(128, 0)] * 4
+    shifts = coregister(folder / "s2.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", SETTINGS)
+    assert errors(shifts, PLACES - CENTRE)[CLEAR].max() < 0.2
+    with open_cube(tmp_path / "a.zarr") as parts, open_cube(folder / "s2-aligned.zarr") as whole:
+        moved = (shifts[1].x - whole["shift_x"].values[1], shifts[1].y - whole["shift_y"].values[1])
+        assert np.abs(moved).max() < 0.2
+        seam = values_of(parts)[1, 1, 120:136, 60].values - values_of(whole)[1, 1, 120:136, 60].values
+        assert np.abs(seam).max() < 0.02

@@ -1,0 +1,91 @@
+"""Scaling to 8 bit can be undone, is the same for all regions, and never mistakes data for gaps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from revisit.cube.contract import open_cube
+from revisit.cube.grid import Grid
+from revisit.cube.scaling.scale import from_uint8, main, scale, to_uint8
+from revisit.cube.write import create_cube
+from revisit.errors import RevisitError
+from revisit.files import read_json, write_json
+
+LOWER, UPPER = np.array([-0.1, 0.05]), np.array([0.5, 0.35])
+BANDS = ["red", "nir"]
+
+
+def test_undone_within_half_a_step() -> None:
+    """Between the limits the way there and back is right to half a step; beyond them it ends at the limit."""
+    random = np.random.default_rng(0)
+    values = random.uniform(-0.3, 0.7, (3, 2, 20, 20)).astype(np.float32)
+    back = from_uint8(to_uint8(values, LOWER, UPPER), LOWER, UPPER)
+    low, high = LOWER[:, None, None], UPPER[:, None, None]
+    assert (np.abs(back - np.clip(values, low, high)) <= (high - low) / 255 / 2 + 1e-6).all()
+
+
+def test_known_values() -> None:
+    """Lower limit 0, mean about 128, upper limit 255; NaN is 0, which the mask tells from data."""
+    values = np.array([-9, -0.1, 0.2, 0.5, 9, np.nan], np.float32).reshape(1, 1, 6)
+    scaled = to_uint8(values, LOWER[:1], UPPER[:1])
+    assert scaled.ravel().tolist() == [0, 0, 128, 255, 255, 0]
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> Path:
+    """An aligned cube of two dates with a masked part and a missing part, and limits.json beside it."""
+    grid = Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), 60, 40)
+    random = np.random.default_rng(1)
+    with create_cube(
+        tmp_path / "aligned.zarr", grid, dates=2, bands=BANDS, sensor="sentinel-2", region="here",
+        stage="aligned", unit="reflectance", settings={},
+    ) as writer:  # fmt: skip
+        for date in range(2):
+            values = random.uniform(0, 0.4, (2, 40, 60)).astype(np.float32)
+            valid = np.ones((40, 60), bool)
+            valid[:9] = False
+            values[:, :5] = np.nan
+            writer.write((slice(0, 40), slice(0, 60)), values, valid)
+            writer.keep(np.datetime64("2020-01-01") + date, shift_x=0.5, source_items=f"item-{date}")
+    columns = zip(BANDS, LOWER, UPPER, strict=True)
+    bands = {
+        band: {"lower": low, "upper": up, "mean": (low + up) / 2, "std": (up - low) / 6, "valid_pixels": 7}
+        for band, low, up in columns
+    }
+    limits = {"sensor": "sentinel-2", "unit": "reflectance", "clip_sigma": 3.0, "bands": bands}
+    write_json(tmp_path / "limits.json", limits | {"band_order": BANDS, "regions": ["here", "there"]})
+    return tmp_path / "aligned.zarr"
+
+
+def test_cube(aligned: Path) -> None:
+    """Values, mask and all that is known of a date and a band are in the scaled cube."""
+    folder = aligned.parent
+    arguments = ["--cube", str(aligned), "--limits", str(folder / "limits.json")]
+    arguments += ["--out", str(folder / "scaled.zarr"), "--quicklook", str(folder / "scaled.png")]
+    assert main(arguments) == 0
+    assert (folder / "scaled.png").is_file()
+    before = open_cube(aligned)
+    after = open_cube(folder / "scaled.zarr", stage="scaled", unit="scaled", bands=BANDS, sensor="sentinel-2")
+    values = before["reflectance"].values
+    np.testing.assert_array_equal(after["scaled"].values, to_uint8(values, LOWER, UPPER))
+    np.testing.assert_array_equal(after["valid"].values, before["valid"].values)
+    assert after["shift_x"].values.tolist() == [0.5, 0.5]
+    assert after["source_items"].values.tolist() == ["item-0", "item-1"]
+    assert after["lower"].values.tolist() == LOWER.tolist()
+    assert after["upper"].values.tolist() == UPPER.tolist()
+    assert after["valid_pixels"].values.tolist() == [7, 7]
+    assert (after.attrs["clip_sigma"], after.attrs["source_unit"]) == (3.0, "reflectance")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("sensor", "sentinel-1"), ("unit", "dB"), ("band_order", ["nir", "red"])]
+)
+def test_other_limits(aligned: Path, key: str, value: object) -> None:
+    """Limits of another sensor, unit or band order are refused."""
+    path = aligned.parent / "limits.json"
+    write_json(path, read_json(path) | {key: value})
+    with pytest.raises(RevisitError, match=f"{key} is"):
+        scale(aligned, path, aligned.parent / "scaled.zarr", {})
+    assert not (aligned.parent / "scaled.zarr").exists()
