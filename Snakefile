@@ -1,28 +1,34 @@
-# From a STAC search to a table of evaluated models. What lies where below results/:
+# From a STAC search to a table of evaluated models. What lies where below results/ (results/{study}/ for
+# any study but the default one):
 #   items/{region}/{sensor}.json                              what the search found
 #   scenes/{region}/{sensor}/{year}/                          clips of the scenes, with a manifest
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
-#   patches/{collection}.zarr                                 what training reads
+#   patches/{collection}/{region}.zarr, index.json            what training reads
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
 #   scores/{experiment}/{method}/{modality}/{protocol}.json   evaluations
 #   tables/, figures/, report.html                            what to read
-# Logs and benchmarks mirror these paths below results/logs and results/benchmarks.
+# Logs, each with the file of its job, and benchmarks mirror these paths below logs/ and benchmarks/.
 from snakemake.utils import min_version
 
-from revisit.config import check
-from revisit.plan import Plan
-from revisit.provenance import code
+from revisit.plan.arguments import read_yaml
+from revisit.plan.checked import checked
+from revisit.plan.plan import Plan
 
 min_version("9.20")
 
 
 # A study given with --configfile stands alone; Snakemake would merge it into the default one.
 if not workflow.overwrite_configfiles:
+    read_yaml("config.yaml")
 
     configfile: "config.yaml"
 
 
-plan = Plan(check(config, workflow.source_path("workflow/schemas/config.schema.yaml")))
+plan = Plan(checked(config))
+
+
+pathvars:
+    results=plan.root,
 
 
 wildcard_constraints:
@@ -32,11 +38,19 @@ wildcard_constraints:
     method="[a-z0-9+-]+",
     modality="[a-z0-9+]+",
     seed=r"\d+",
+    experiment="[a-z0-9-]+",
     protocol="[a-z-]+",
+    layout="[a-z0-9-]+",
+
+
+# Jobs read their files and settings from job files, which are written when the run starts.
+onstart:
+    plan.files.start()
 
 
 include: "workflow/rules/acquire.smk"
-include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/cubes.smk"
+include: "workflow/rules/patches.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"

@@ -11,32 +11,33 @@ it keeps no clips, checks nothing and neither masks nor turns numbers into refle
 """
 
 import argparse
-import json
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pystac
 import rasterio
-import yaml
 from odc.geo.geobox import GeoBox
 from odc.stac import load
 
-from revisit.config import check
 from revisit.cube.grid import Grid, region_grid
-from revisit.cube.stacking.stack import stack
+from revisit.cube.stacking import stack
+from revisit.errors import RevisitError
 from revisit.files import read_json
-from revisit.plan import Plan
-from revisit.stac import adapter
+from revisit.job import Job
+from revisit.record import Record, read
+from revisit.stac import adapter, download
 from revisit.stac.clip import GDAL, Area, _open, _window
-from revisit.stac.download import download
 from revisit.stac.local import endpoint, resolve
 from revisit.stac.providers import source
 
 SENSOR = "sentinel-2"
+Kind = TypeVar("Kind", bound=Record)
 
 
 def main() -> None:
@@ -71,22 +72,22 @@ class Bench:
     """One region's items, where they are served from, and the grid they go to."""
 
     def __init__(self, results: Path, region: str) -> None:
-        config = check(yaml.safe_load(Path("config.yaml").read_text()), "workflow/schemas/config.schema.yaml")
-        plan, wildcards = Plan(config), argparse.Namespace(region=region, sensor=SENSOR)
         self.region, self.folder = region, results / "archive" / region
-        self.download, self.stack = json.loads(plan.download(wildcards)), json.loads(plan.stack(wildcards))
+        fetched = _settings(results / "logs/download" / region / SENSOR, download.Settings)
+        self.download = fetched.model_copy(update={"slots": None})
+        self.stack = _settings(results / "logs/stack" / region, stack.Settings)
         self.items = read_json(results / "items" / region / f"{SENSOR}.json")["features"]
-        self.origin = source(self.download["provider"], SENSOR, {})
-        self.bands = adapter.wanted(SENSOR, self.stack["bands"])
-        self.grid: Grid = region_grid(self.stack["bbox"], self.stack["resolution_m"], self.stack["epsg"])
+        self.origin = source(self.download.provider, SENSOR, self.download.providers)
+        self.bands = adapter.wanted(SENSOR, self.stack.bands)
+        self.grid: Grid = region_grid(self.stack, self.stack.resolution_m)
         self.bytes = 0
 
     def read(self) -> None:
-        area = Area.around(self.stack["bbox"])
+        area = Area.around(self.stack.bbox, self.stack.epsg)
 
         def window(href: str) -> int:
             with rasterio.Env(**GDAL), _open(href) as file:
-                return file.read(1, window=_window(file, area)).nbytes
+                return int(file.read(1, window=_window(file, area)).nbytes)
 
         with endpoint(self.origin, self.folder) as url, ThreadPoolExecutor(8) as pool:
             hrefs = [resolve(item["assets"][band]["href"], url) for item in self.items for band in self.bands]
@@ -97,9 +98,16 @@ class Bench:
             manifests = []
             for year in sorted({int(adapter.moment(item)[:4]) for item in self.items}):
                 out = Path(folder, str(year), "manifest.json")
-                download(self.items, self.region, SENSOR, year, out, self.download, self.folder)
+                download.download(self.items, self.region, SENSOR, year, out, self.download, self.folder)
                 manifests.append(out)
-            stack(manifests, Path(folder, "raw.zarr"), region=self.region, sensor=SENSOR, settings=self.stack)
+            stack.stack(
+                manifests,
+                Path(folder, "raw.zarr"),
+                region=self.region,
+                sensor=SENSOR,
+                settings=self.stack,
+                threads=os.cpu_count() or 1,
+            )
 
     def odc_stac(self) -> None:
         with tempfile.TemporaryDirectory() as folder, endpoint(self.origin, self.folder) as url:
@@ -118,6 +126,15 @@ class Bench:
                 nodata=0,
             )
             cube.to_zarr(Path(folder, "cube.zarr"), consolidated=False)
+
+
+def _settings(folder: Path, kind: type[Kind]) -> Kind:
+    """The settings of the run's own job, whose file lies beside its log."""
+    for path in sorted(folder.glob("*.json")):
+        job = Job.read(path)
+        if job.names.get("sensor") == SENSOR:
+            return read(kind, job.settings, str(path))
+    raise RevisitError(f"{folder}: no job of {SENSOR}; run the study first")
 
 
 if __name__ == "__main__":

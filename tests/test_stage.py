@@ -1,41 +1,56 @@
-"""Protects the face of every stage: one clear line for bad input, the line in the log file too."""
+"""Protects the face of every stage: run from a job's file, one clear line for bad input, also in its log."""
+
+import sys
+from pathlib import Path
+
+import pytest
 
 from revisit import stage
+from revisit.job import Job
+
+STAGE = """
 from revisit.errors import RevisitError
 
+def run(job):
+    if "refuse" in job.settings:
+        raise RevisitError("region plain: no scenes found;\\n widen the dates")
+    job.target("made").write_text(job.source("given").read_text() + job.names["region"])
+"""
 
-def run(tmp_path, work, *arguments):
-    return stage.main(work, stage.parser("a stage"), ["--log", str(tmp_path / "logs" / "a.log"), *arguments])
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    (tmp_path / "a_stage.py").write_text(STAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda **more: Job(stage="a_stage", log=str(tmp_path / "logs/a.log"), **more)
+    sys.modules.pop("a_stage", None)
 
 
-def test_bad_input_is_one_line_and_exit_one(tmp_path, capsys):
-    def work(arguments):
-        raise RevisitError("region plain: no scenes found;\n widen the dates")
+def run(job: Job, folder: Path) -> int:
+    job.write(folder / "job.json")
+    return stage.main([str(folder / "job.json")])
 
-    assert run(tmp_path, work) == 1
+
+def test_a_stage_gets_the_files_and_names_of_its_job(job, tmp_path):
+    (tmp_path / "given").write_text("hello ")
+    files = {"input": {"given": str(tmp_path / "given")}, "output": {"made": str(tmp_path / "made")}}
+    assert run(job(names={"region": "plain"}, **files), tmp_path) == 0
+    assert (tmp_path / "made").read_text() == "hello plain"
+
+
+def test_bad_input_is_one_line_and_exit_one(job, tmp_path, capsys):
+    assert run(job(settings={"refuse": True}), tmp_path) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].endswith("error: region plain: no scenes found; widen the dates")
-    assert (tmp_path / "logs" / "a.log").read_text().strip() == lines[0]
+    assert (tmp_path / "logs/a.log").read_text().strip() == lines[0]
 
 
-def test_our_own_fault_keeps_its_trace(tmp_path, capsys):
-    def work(arguments):
-        raise KeyError("x")
-
-    assert run(tmp_path, work) == 1
-    assert "Traceback" in (tmp_path / "logs" / "a.log").read_text()
+def test_our_own_fault_keeps_its_trace(job, tmp_path):
+    assert run(job(input={"given": str(tmp_path / "absent")}, output={"made": "x"}), tmp_path) == 1
+    assert "Traceback" in (tmp_path / "logs/a.log").read_text()
 
 
-def test_settings_arrive_as_a_dictionary(tmp_path):
-    seen = {}
-    assert run(tmp_path, lambda arguments: seen.update(arguments.settings), "--settings", '{"a": [1]}') == 0
-    assert seen == {"a": [1]}
-
-
-def test_settings_that_are_no_json_are_refused(tmp_path, capsys):
-    try:
-        run(tmp_path, lambda arguments: None, "--settings", "{a: 1}")
-    except SystemExit as stop:
-        assert stop.code == 2
-    assert "not valid JSON" in capsys.readouterr().err
+def test_a_job_that_is_not_there_is_one_line(tmp_path, capsys):
+    assert stage.main([str(tmp_path / "absent.json")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

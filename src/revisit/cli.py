@@ -1,4 +1,4 @@
-"""The `revisit` command: look at what the workflow made, list methods, serve a STAC folder."""
+"""The `revisit` command: repeat a job, look at what the workflow made, list methods, serve a STAC folder."""
 
 import argparse
 import sys
@@ -8,14 +8,15 @@ from importlib import import_module
 from revisit import __version__
 
 COMMANDS = {
+    "run": ("revisit.stage", "run the job of a file, as the workflow does"),
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
-    "methods": ("revisit.methods.registry", "list the pretraining methods with their sources"),
+    "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Hand the arguments after the command to its module, which says what they are by --help."""
+    """Hand the arguments after the command to its module's ``main``, which says what they are by --help."""
     parser = argparse.ArgumentParser(
         prog="revisit",
         description="From a STAC search to a table of evaluated models. The line itself is run by snakemake.",
@@ -28,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     module = import_module(COMMANDS[chosen.command][0])
     sys.argv[0] = f"revisit {chosen.command}"
-    return module.main(chosen.arguments)
+    code: int = module.main(chosen.arguments)
+    return code
 
 
 if __name__ == "__main__":

@@ -41,12 +41,19 @@ def remove(path: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
     with atomic(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
+def json_text(content: Any) -> str:
+    """JSON as our files have it: sorted keys, indented, no NaN."""
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
 def write_json(path: str | Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    """Write JSON as ``json_text`` makes it."""
+    write_text(path, json_text(content))
 
 
 def read_json(path: str | Path) -> Any:

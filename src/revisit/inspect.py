@@ -1,4 +1,4 @@
-"""Says in plain text what a cube, a label cube, a patch store or an encoder is, and draws a cube."""
+"""Says in plain text what a cube, a collection of patches or an encoder is, and draws a cube."""
 
 import argparse
 import sys
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import read_json
 
@@ -19,7 +19,13 @@ from revisit.files import read_json
 def inspect(path: str | Path) -> str:
     """What lies at ``path``, many lines; raises RevisitError where it is nothing of ours."""
     kind, place = _kind(Path(path))
-    described = {"cube": _cube, "labels": _labels, "patches": _patches, "encoder": _encoder}
+    described = {
+        "cube": _cube,
+        "labels": _labels,
+        "patches": _patches,
+        "collection": _collection,
+        "encoder": _encoder,
+    }
     return f"{path}: " + "\n".join(described[kind](place)) + "\n"
 
 
@@ -30,7 +36,7 @@ def draw(path: str | Path, picture: str | Path) -> None:
     kind, place = _kind(Path(path))
     if kind not in ("cube", "labels"):
         raise RevisitError(
-            f"{path}: only cubes are drawn; the pictures of a patch store or encoder lie beside it"
+            f"{path}: only cubes are drawn; the pictures of a collection or encoder lie beside it"
         )
     (contact_sheet if kind == "cube" else label_map)(open_cube(place), picture)
 
@@ -39,14 +45,16 @@ def _kind(path: Path) -> tuple[str, Path]:
     """What the path is, and the folder to read."""
     if not path.exists():
         raise RevisitError(f"{path}: no such file or folder")
-    folder = path.parent if path.name in ("encoder.safetensors", "card.json") else path
+    folder = path.parent if path.name in ("encoder.safetensors", "card.json", "index.json") else path
     if (folder / "card.json").is_file():
         return "encoder", folder
     if (folder / "zarr.json").is_file():
         stage = read_json(folder / "zarr.json").get("attributes", {}).get("stage")
         kinds = {"patches": "patches", "labels": "labels"}
         return kinds.get(stage, "cube"), folder  # what is no cube either, open_cube says
-    raise RevisitError(f"{path}: not a cube, patch store or encoder folder")
+    if (folder / "index.json").is_file() and read_json(folder / "index.json").get("stage") == "patches":
+        return "collection", folder
+    raise RevisitError(f"{path}: not a cube, nor a folder of patches or of an encoder")
 
 
 def _cube(path: Path) -> list[str]:
@@ -122,43 +130,84 @@ def _labels(path: Path) -> list[str]:
     ]
 
 
-def _patches(path: Path) -> list[str]:
-    store = zarr.open_group(path, mode="r")
-    attributes: dict[str, Any] = dict(store.attrs)
-    arrays = dict(sorted(store.arrays()))
-    split = np.asarray(arrays["split"][:])
-    counts = {name: int((split == code).sum()) for code, name in enumerate(("train", "validation", "test"))}
-    pixels, resolution = attributes["patch_pixels"], attributes["resolution_m"]
-    distances = attributes.get("split_distance_m", {})
-    bands = [
-        {"sensor": sensor, "band": band, "unit": scaling["source_unit"], **limits}
-        for sensor, scaling in attributes["scaling"].items()
-        for band, limits in scaling["bands"].items()
+def _collection(path: Path) -> list[str]:
+    index = read_json(path / "index.json")
+    stores = index["stores"]
+    counts = {part: sum(store["parts"][part] for store in stores) for part in PARTS}
+    regions = [
+        {
+            "region": store["region"],
+            "zone": f"EPSG:{store['epsg']}",
+            "places": store["places"],
+            **store["parts"],
+        }
+        for store in stores
     ]
     return [
-        f"patch store of {attributes['kind']}, regions {', '.join(attributes['regions'])}",
+        f"collection {index['collection']} of {index['kind']}, study {index['study']}",
         *_facts(
             {
-                "samples": f"{split.size}: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
-                "patches": f"{pixels} x {pixels} pixels of {resolution:g} m ({pixels * resolution:g} m)",
-                "distances": ", ".join(f"{name} {metres:g} m" for name, metres in distances.items()),
-                "years": "; ".join(f"{s} {_list(years)}" for s, years in attributes.get("years", {}).items()),
-                "classes": ", ".join(attributes["classes"]),
+                **_patch_facts(index, counts),
+                "classes": ", ".join(index["classes"]),
+                "left out": "; ".join(f"{name}: {why}" for name, why in index["empty_regions"].items()),
+                "storage": _size(path),
+                **_provenance(index),
+            }
+        ),
+        "",
+        *_table(_columns(regions)),
+        "",
+        *_table(_columns(_limits(index))),
+    ]
+
+
+def _patches(path: Path) -> list[str]:
+    header = read_json(path / "zarr.json")
+    attributes: dict[str, Any] = header["attributes"]
+    arrays = [(folder.parent.name, read_json(folder)) for folder in sorted(path.glob("*/zarr.json"))]
+    return [
+        f"patches of {attributes['kind']}, collection {attributes['collection']}, "
+        f"region {attributes['region']}",
+        *_facts(
+            {
+                **_patch_facts(attributes, attributes["parts"]),
                 "storage": _size(path),
                 **_provenance(attributes),
                 "made from": ", ".join(attributes["source_cubes"]),
             }
         ),
         "",
-        *_table(_columns(bands)),
+        *_table(_columns(_limits(attributes))),
         "",
         *_table(
             {
-                "array": list(arrays),
-                "type": [array.dtype for array in arrays.values()],
-                "shape": [_times(array.shape) for array in arrays.values()],
+                "array": [name for name, _ in arrays],
+                "type": [array["data_type"] for _, array in arrays],
+                "shape": [_times(array["shape"]) for _, array in arrays],
             }
         ),
+    ]
+
+
+def _patch_facts(about: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, str]:
+    """What a collection and each of its stores say alike; ``counts``: samples by part of the split."""
+    pixels, resolution = about["patch_pixels"], about["resolution_m"]
+    return {
+        "samples": f"{sum(counts.values())}: " + ", ".join(f"{n} {part}" for part, n in counts.items()),
+        "patches": f"{pixels} x {pixels} pixels of {resolution:g} m ({pixels * resolution:g} m)",
+        "distances": ", ".join(
+            f"{parts} {metres:g} m" for parts, metres in about["split_distance_m"].items()
+        ),
+        "years": "; ".join(f"{sensor} {_list(years)}" for sensor, years in about["years"].items()),
+    }
+
+
+def _limits(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Unit and scaling limits of the bands of each sensor."""
+    return [
+        {"sensor": sensor, "band": band, "unit": scaling["source_unit"], **limits}
+        for sensor, scaling in about["scaling"].items()
+        for band, limits in scaling["bands"].items()
     ]
 
 
@@ -172,11 +221,6 @@ def _encoder(path: Path) -> list[str]:
         for name, value in sorted(card.items())
         if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
     }
-    bands = [
-        {"band": band, "unit": scaling["source_unit"], **limits}
-        for scaling in card.get("scaling", {}).values()
-        for band, limits in scaling["bands"].items()
-    ]
     return [
         f"encoder, {card.get('method', 'method unknown')}",
         *_facts(
@@ -192,7 +236,7 @@ def _encoder(path: Path) -> list[str]:
             }
         ),
         "",
-        *_table(_columns(bands)),
+        *_table(_columns(_limits({"scaling": {}, **card}))),
     ]
 
 
@@ -256,10 +300,11 @@ def _times(numbers: Iterable[int]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("path", type=Path, help="cube, patch store or encoder folder")
-    p.add_argument("--quicklook", type=Path, metavar="PNG", help="draw the cube too")
-    arguments = p.parse_args(argv)
+    """The command ``revisit inspect``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path, help="folder of a cube, a collection of patches or an encoder")
+    parser.add_argument("--quicklook", type=Path, metavar="PNG", help="draw the cube too")
+    arguments = parser.parse_args(argv)
     try:
         sys.stdout.write(inspect(arguments.path))
         if arguments.quicklook:
@@ -268,7 +313,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

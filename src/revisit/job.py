@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from revisit.errors import RevisitError
-from revisit.files import read_json, write_json
+from revisit.files import json_text, read_json, write_text
 
 Files = Mapping[str, str | Sequence[str]]
 Settings = TypeVar("Settings")
@@ -42,9 +42,13 @@ class Job:
         except TypeError as error:
             raise RevisitError(f"{path}: not a job ({error}); it needs at least the key 'stage'") from error
 
+    def text(self) -> str:
+        """What the job's file says."""
+        return json_text(asdict(self))
+
     def write(self, path: str | Path) -> None:
-        """Write the job's file, unless it is there as it should be."""
-        write_json(path, asdict(self))
+        """Write the job's file."""
+        write_text(path, self.text())
 
     def source(self, name: str) -> Path:
         """The one input of that name."""

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from revisit.errors import RevisitError
@@ -18,7 +18,11 @@ class Record(BaseModel):
     """A part of the config. The string below a field describes it; a key no field has is refused."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        serialize_by_alias=True,
     )
 
     def content(self) -> dict[str, Any]:
@@ -26,29 +30,42 @@ class Record(BaseModel):
         return self.model_dump(mode="json")
 
 
+def part(sort: str) -> Any:
+    """Marks a field that holds a part's entry (``encoder: Annotated[dict[str, Any], part("encoder")]``).
+
+    Which keys such an entry may have depends on the part it names; see ``revisit.parts``.
+    """
+    return Field(json_schema_extra={"x-part": sort})
+
+
 Kind = TypeVar("Kind", bound=Record)
 
 
 def read(kind: type[Kind], content: Mapping[str, Any], where: str) -> Kind:
-    """``content`` as a record; raises RevisitError naming the first wrong key, below ``where``."""
+    """``content`` as a record; raises RevisitError naming the first wrong key, with ``where`` it lies."""
     try:
         return kind.model_validate(dict(content))
     except ValidationError as error:
-        raise RevisitError(_line(kind, error.errors(include_url=False)[0], where)) from None
+        errors = error.errors(include_url=False)
+        # A misspelt key is missing too; that it is misspelt says more.
+        first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+        raise RevisitError(_line(kind, first, where)) from None
 
 
 def _line(kind: type[Record], error: ErrorDetails, where: str) -> str:
     path = [str(step) for step in error["loc"]]
     if error["type"] == "extra_forbidden":
-        inside = ".".join((where, *path[:-1]))
+        inside = ".".join(filter(None, (where, *path[:-1]))) or "the top level"
         known = _fields_at(kind, path[:-1])
         close = difflib.get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
         return f"{inside}: unknown key {path[-1]!r}; {hint}"
-    key = ".".join((where, *path))
+    key = ".".join(filter(None, (where, *path)))
     if error["type"] == "missing":
         return f"{key} is missing; add it"
-    message = error["msg"].removeprefix("Value error, ")
+    message = (
+        error["msg"].removeprefix("Value error, ").replace("Input should", "must").partition(", unable")[0]
+    )
     return f"{key}: {message}" + ("" if error["type"] == "value_error" else f", not {error['input']!r}")
 
 
@@ -58,7 +75,9 @@ def _fields_at(kind: type[Record], path: list[str]) -> list[str]:
     place: dict[str, Any] = schema
     for step in path:
         place = _resolved(place, schema)
-        following = place.get("properties", {}).get(step) or place.get("additionalProperties") or place.get("items")
+        following = (
+            place.get("properties", {}).get(step) or place.get("additionalProperties") or place.get("items")
+        )
         if not isinstance(following, dict):
             return []
         place = following

@@ -1,48 +1,31 @@
-"""What every stage's command line shares: settings, a log file, one-line errors, progress bars."""
+"""What every stage shares: it is run from a job's file, logs to a file, fails in one line, shows progress.
+
+A stage is a module with plain functions and one function ``run(job)`` that calls them with the job's files
+and settings. Nothing else starts a stage.
+"""
 
 import argparse
-import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+from typing import TypeVar
 
 from revisit.errors import RevisitError
+from revisit.job import Job
 
 Item = TypeVar("Item")
 log = logging.getLogger("revisit")
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """An argument parser with the two options all stages have."""
-    result = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    result.add_argument(
-        "--settings", type=_settings, default={}, help="this stage's part of the config, as JSON"
-    )
-    result.add_argument("--log", type=Path, help="write messages to this file too")
-    return result
-
-
-def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Run a stage: returns 0, or 1 after one line that says what to mend."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if arguments.log:
-        arguments.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(arguments.log, mode="w"))
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=handlers,
-        force=True,
-    )
+def run_file(path: str | Path) -> int:
+    """Run the job of a file: returns 0, or 1 after one line that says what to mend."""
+    _log_to(None)  # what is wrong with the file itself is told too
     try:
-        work(arguments)
+        job = Job.read(path)
+        _log_to(job.log)
+        import_module(job.stage).run(job)
     except RevisitError as error:
         log.error("error: %s", " ".join(str(error).split()))
         return 1
@@ -52,32 +35,31 @@ def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     return 0
 
 
+def _log_to(path: str | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w"))
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=handlers,
+        force=True,
+    )
+
+
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
     """Iterate with a progress bar on a terminal, silently elsewhere."""
+    from tqdm import tqdm  # not every stage shows one
+
     return tqdm(items, desc=label, total=total, disable=None, leave=False)
 
 
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError("must be a JSON object")
-    return value
-
-
-def setting(settings: dict[str, Any], key: str) -> Any:
-    """A setting that must be there."""
-    if key not in settings:
-        raise RevisitError(f"settings: key {key!r} is missing; it has {sorted(settings)}")
-    return settings[key]
-
-
-def main(
-    work: Callable[[argparse.Namespace], None],
-    arguments: argparse.ArgumentParser,
-    argv: Sequence[str] | None = None,
-) -> int:
-    """Parse and run; a stage's ``main`` is one call of this."""
-    return run(work, arguments.parse_args(argv))
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``revisit run``."""
+    parser = argparse.ArgumentParser(
+        description="Run the job of a file. The workflow leaves each job's file beside its log."
+    )
+    parser.add_argument("job", type=Path, help="such as results/logs/stack/plain/sentinel-1.json")
+    return run_file(parser.parse_args(argv).job)

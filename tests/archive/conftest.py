@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from revisit.archive.make import build
+from revisit.archive.make import Settings, build
+from revisit.record import read
 
 SETTINGS = {
     "seed": 4,
@@ -51,5 +52,5 @@ def settings() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("archive") / "little"
-    build("little", SETTINGS, folder)
+    build("little", read(Settings, SETTINGS, "archive"), folder)
     return Built(folder)

@@ -8,15 +8,21 @@ import pytest
 import rasterio
 from rasterio.errors import RasterioError, RasterioIOError
 
-from revisit.archive.faults import spoil
-from revisit.archive.make import build
+from revisit.archive.faults import Fault
+from revisit.archive.faults import spoil as spoil_with
+from revisit.archive.make import Settings, build
 from revisit.errors import RevisitError
 from revisit.files import read_json
+from revisit.record import read
 
 
 @pytest.fixture
 def copy(built: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built.folder, tmp_path / "copy"))
+
+
+def spoil(folder: Path, faults: list[dict[str, Any]]) -> None:
+    spoil_with(folder, [read(Fault, fault, "faults") for fault in faults])
 
 
 def first(folder: Path, collection: str) -> dict[str, Any]:
@@ -61,7 +67,8 @@ def test_faults_come_with_the_settings(tmp_path: Path, settings: dict[str, Any])
     """The stage takes faults too, so a whole run can be tried on a bad archive."""
     short = {**settings, "years": {"sentinel-1": [], "sentinel-2": [2021], "worldcover": []}, "tiles": 1}
     short["dates_per_year"] = {"sentinel-2": 1}
-    build("little", {**short, "faults": [{"kind": "duplicate", "item": 0}]}, tmp_path / "out")
+    short["faults"] = [{"kind": "duplicate", "item": 0}]
+    build("little", read(Settings, short, "archive"), tmp_path / "out")
     items = read_json(tmp_path / "out" / "items.json")["features"]
     assert items[0] == items[1]
 
@@ -69,7 +76,7 @@ def test_faults_come_with_the_settings(tmp_path: Path, settings: dict[str, Any])
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"kind": "eaten", "item": 0, "asset": "map"}, "no kind 'eaten'"),
+        ({"kind": "eaten", "item": 0, "asset": "map"}, "kind: must be 'truncated'"),
         ({"kind": "corrupt", "item": "nothing", "asset": "map"}, "no item 'nothing'"),
         ({"kind": "corrupt", "item": 0, "asset": "ultraviolet"}, "no asset 'ultraviolet'"),
     ],

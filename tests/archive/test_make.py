@@ -12,9 +12,17 @@ from rasterio.warp import Resampling, reproject
 from shapely.geometry import box, shape
 from skimage.registration import phase_cross_correlation
 
-from revisit.archive.make import build, main
+from revisit.archive.make import Archive, Settings, check_years
+from revisit.archive.make import build as build_with
 from revisit.errors import RevisitError
 from revisit.files import read_json
+from revisit.job import Job
+from revisit.record import read
+from revisit.stage import run_file
+
+
+def build(region: str, settings: dict[str, Any], out: Path) -> None:
+    build_with(region, read(Settings, settings, "archive"), out)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -204,25 +212,58 @@ def test_second_tile_is_in_the_next_zone_where_the_region_spans_two(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"biomes": "coast"}, "unknown keys"),
-        ({"biome": "moon"}, "no biome 'moon'"),
-        ({"bbox": [3, 43, 2, 44]}, "bbox"),
-        ({"years": {"sentinel-2": [1999]}}, "1999"),
-        ({"years": {"sentinel2": [2020]}}, "unknown keys"),
-        ({"tiles": 3}, "tiles"),
+        ({"biomes": "coast"}, "archive: unknown key 'biomes'; did you mean 'biome'"),
+        ({"biome": "moon"}, "archive.biome: no biome 'moon'; there is temperate, coast"),
+        ({"bbox": [3, 43, 2, 44]}, "archive.bbox: "),
+        ({"years": {"sentinel-2": [1999]}}, "1999.*from 2015 to 2025"),
+        ({"years": {"sentinel2": [2020]}}, "unknown key 'sentinel2'; did you mean 'sentinel-2'"),
+        ({"tiles": 3}, "archive.tiles"),
+        ({"dates_per_year": {"sentinel-1": 0}}, "dates_per_year.sentinel-1: .*greater than or equal to 1"),
     ],
 )
-def test_wrong_settings_are_named(
-    tmp_path: Path, settings: dict[str, Any], change: dict[str, Any], message: str
-) -> None:
+def test_wrong_settings_are_named(settings: dict[str, Any], change: dict[str, Any], message: str) -> None:
     """A key that nothing reads must not pass silently."""
     with pytest.raises(RevisitError, match=message):
-        build("little", {**settings, **change}, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        read(Settings, {**settings, **change}, "archive")
 
 
-def test_command_line_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_years_that_cannot_be_simulated_are_refused_at_planning() -> None:
+    """Sentinel-1 flew in 2014, which is right for other providers; here it would fail when the job runs."""
+    check_years({"sentinel-1": [2015, 2025], "worldcover": []})
+    with pytest.raises(RevisitError, match=r"search.sentinel-1.years: 2014: .*from 2015 to 2025"):
+        check_years({"sentinel-2": [2020], "sentinel-1": [2014, 2015]})
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"biomes": {"plain": "moon"}}, "archive.biomes.plain: no biome 'moon'; there is temperate, coast"),
+        ({"tiles": {"plain": 3}}, "archive.tiles.plain: .*1 or 2, not 3"),
+        ({"dates_per_year": {"worldcover": 1}}, "archive.dates_per_year: unknown key 'worldcover'"),
+        ({"displacement_pixels": -1}, "archive.displacement_pixels: .*not -1"),
+    ],
+)
+def test_wrong_sections_are_refused_at_planning(section: dict[str, Any], message: str) -> None:
+    """What the config says of the simulated Earth, key by key."""
+    with pytest.raises(RevisitError, match=message):
+        read(Archive, section, "archive")
+
+
+def test_the_section_reads_back_as_the_settings_of_an_archive(settings: dict[str, Any]) -> None:
+    """The plan hands what holds for all regions on as it is: sensors by the names the config has."""
+    section = {"dates_per_year": {"sentinel-1": 3, "sentinel-2": 5}, "displacement_pixels": 0.4}
+    content = read(Archive, section, "archive").content()
+    assert content == {**section, "biomes": {}, "tiles": {}}
+    made = read(Settings, {**settings, **{key: content[key] for key in section}}, "archive")
+    assert (made.dates_per_year.sentinel_1, made.displacement_pixels) == (3, 0.4)
+
+
+def test_the_job_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A user sees what to mend and no traceback."""
-    assert main(["--region", "x", "--settings", '{"biome": "coast"}', "--out", str(tmp_path / "x")]) == 1
+    out = tmp_path / "out"
+    job = Job("revisit.archive.make", {"region": "x"}, {}, {"archive": str(out)}, {"biome": "coast"})
+    job.write(tmp_path / "job.json")
+    assert run_file(tmp_path / "job.json") == 1
     message = capsys.readouterr().err
-    assert "'bbox' is missing" in message and "Traceback" not in message
+    assert "archive.bbox is missing" in message and "Traceback" not in message
+    assert not out.exists()

@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from rasterio.warp import transform_bounds
 
+from revisit.cube.stacking.stack import Settings
 from revisit.files import sha256
 
 LEFT, TOP = 600_000, 5_400_000
@@ -108,16 +109,17 @@ def box(metres: float) -> list[float]:
 
 
 @pytest.fixture
-def settings() -> Callable[..., dict[str, Any]]:
+def settings() -> Callable[..., Settings]:
     """The stack stage's settings for a square of some metres at the origin of the scenes."""
 
-    def make(bands: list[str], metres: float = 240, resolution_m: int = 10) -> dict[str, Any]:
-        return {
-            "bbox": box(metres),
-            "epsg": None,
-            "resolution_m": resolution_m,
-            "bands": bands,
-            "scene_classification_valid": [4, 5, 6, 7, 11],
-        }
+    def make(bands: list[str], metres: float = 240, resolution_m: int = 10) -> Settings:
+        return Settings.model_validate(
+            {
+                "bbox": box(metres),
+                "resolution_m": resolution_m,
+                "bands": bands,
+                "scene_classification_valid": [4, 5, 6, 7, 11],
+            }
+        )
 
     return make

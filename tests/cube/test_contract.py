@@ -12,11 +12,11 @@ import xarray as xr
 import zarr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
-from revisit.cube.grid import Grid, region_grid
+from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 
-GRID = region_grid([5.0, 50.0, 5.04, 50.02])
+GRID = region_grid(Region(bbox=[5.0, 50.0, 5.04, 50.02]))
 BANDS = {"reflectance": ["red", "green", "nir08"], "dB": ["vv", "vh"], "scaled": ["vv", "vh"]}
 SENSOR = {"reflectance": "sentinel-2", "dB": "sentinel-1", "scaled": "sentinel-1"}
 
@@ -72,6 +72,40 @@ def test_values_come_back(tmp_path: Path, unit: str) -> None:
     np.testing.assert_allclose(values, expected, atol=0.51e-4 if unit == "reflectance" else 0)
     np.testing.assert_array_equal(cube["valid"].values.astype(bool), np.isfinite(expected).all(axis=1))
     assert grid_of(cube) == GRID
+
+
+@pytest.mark.parametrize(
+    ("chunks", "first"), [({}, (1, 3, 234, 256)), ("auto", None), ({"time": 2, "x": 512}, (2, 3, 234, 294))]
+)
+def test_with_chunks_it_is_dask_and_says_the_same(tmp_path: Path, chunks: Any, first: Any) -> None:
+    """Reductions of what memory need not hold give what numpy gives on the whole."""
+    dask = pytest.importorskip("dask.array")
+    path = make(tmp_path / "c.zarr")
+    whole, lazy = open_cube(path), open_cube(path, chunks=chunks)
+    values = values_of(lazy)
+    assert isinstance(values.data, dask.Array)
+    assert first is None or tuple(sizes[0] for sizes in values.chunks) == first
+    assert isinstance(lazy["time"].data, np.ndarray)
+    assert (values.dtype, lazy["valid"].dtype) == (np.float32, np.uint8)
+    xr.testing.assert_identical(lazy.compute(), whole.compute())
+    mean = np.nanmean(values_of(whole).values, axis=(0, 2, 3), dtype=np.float64)
+    found = values.mean(("time", "y", "x"), dtype=np.float64).compute()
+    np.testing.assert_allclose(found.values, mean, rtol=1e-12)
+    clear = values.where(lazy["valid"] == 1).max("time").compute()
+    expected = np.where(whole["valid"].values[:, None] == 1, values_of(whole).values, np.nan)
+    np.testing.assert_array_equal(clear.values, np.fmax.reduce(expected))
+
+
+def test_chunks_without_dask_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "c.zarr")
+    monkeypatch.setattr("revisit.cube.contract.find_spec", lambda name: None)
+    with pytest.raises(RevisitError, match=r"takes dask; pip install 'revisit\[dask\]'"):
+        open_cube(path, chunks={})
+
+
+def test_without_chunks_nothing_is_dask(tmp_path: Path) -> None:
+    """Stages read block by block themselves; a graph of tasks would only cost them."""
+    assert values_of(open_cube(make(tmp_path / "c.zarr"))).chunks is None
 
 
 def test_reflectance_beyond_its_type_is_held_not_wrapped(tmp_path: Path) -> None:

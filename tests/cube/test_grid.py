@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import transform
 
-from revisit.cube.grid import SNAP_M, region_grid
+from revisit.cube.grid import SNAP_M, Region, region_grid, utm_zones
 from revisit.errors import RevisitError
+from revisit.record import read
 
 
 @st.composite
@@ -24,7 +25,7 @@ def boxes(draw: st.DrawFn) -> list[float]:
 @given(boxes(), st.sampled_from([10, 20, 30, 60, 100]))
 def test_grid_is_snapped_and_covers_the_box_closely(bbox: list[float], resolution: int) -> None:
     """Corners are multiples of 60 m and of the pixel; the outline lies inside, with little to spare."""
-    grid = region_grid(bbox, resolution)
+    grid = region_grid(Region(bbox=bbox), resolution)
     left, bottom, right, top = grid.bounds
     for edge in grid.bounds:
         assert edge % SNAP_M == 0
@@ -43,37 +44,75 @@ def test_grid_is_snapped_and_covers_the_box_closely(bbox: list[float], resolutio
         assert -slack <= spare < step + slack
 
 
+def region(bbox: list[float], epsg: int | None = None) -> Region:
+    return read(Region, {"bbox": bbox, "epsg": epsg}, "regions.here")
+
+
 def test_zone_and_hemisphere() -> None:
-    assert region_grid([5.0, 50.0, 5.1, 50.1]).epsg == 32631
-    assert region_grid([-70.1, -33.5, -70.0, -33.4]).epsg == 32719
-    assert region_grid([179.9, 10, 180, 10.1]).epsg == 32660
+    assert region_grid(region([5.0, 50.0, 5.1, 50.1])).epsg == 32631
+    assert region_grid(region([-70.1, -33.5, -70.0, -33.4])).epsg == 32719
+    assert region_grid(region([179.9, 10, 180, 10.1])).epsg == 32660
 
 
 def test_box_over_two_zones_names_both_and_the_key() -> None:
     """A region at a zone's edge must not be put silently into one of the two."""
-    with pytest.raises(RevisitError, match=r"EPSG:32631 and EPSG:32632.*`epsg`"):
-        region_grid([5.95, 50.0, 6.05, 50.1])
+    with pytest.raises(RevisitError, match=r"regions\.here\.epsg: .*EPSG:32631 and EPSG:32632.*`epsg`"):
+        region([5.95, 50.0, 6.05, 50.1])
     with pytest.raises(RevisitError, match=r"EPSG:32631 and EPSG:32731"):
-        region_grid([3.0, -0.1, 3.1, 0.1])
-    assert region_grid([5.95, 50.0, 6.05, 50.1], epsg=32632).epsg == 32632
+        region([3.0, -0.1, 3.1, 0.1])
+    assert region_grid(region([5.95, 50.0, 6.05, 50.1], 32632)).epsg == 32632
 
 
 def test_box_that_ends_on_a_zone_edge_lies_in_one() -> None:
-    assert region_grid([5.9, 50.0, 6.0, 50.1]).epsg == 32631
-    assert region_grid([6.0, 50.0, 6.1, 50.1]).epsg == 32632
-    assert region_grid([3.0, -0.1, 3.1, 0.0]).epsg == 32731
+    assert utm_zones([5.9, 50.0, 6.0, 50.1]) == [32631]
+    assert utm_zones([6.0, 50.0, 6.1, 50.1]) == [32632]
+    assert utm_zones([3.0, -0.1, 3.1, 0.0]) == [32731]
+    assert utm_zones([5.9, -1, 12.1, 1]) == [32631, 32632, 32633, 32731, 32732, 32733]
+
+
+@pytest.mark.parametrize("epsg", [32630, 32632])
+def test_a_neighbouring_zone_may_be_chosen(epsg: int) -> None:
+    """West of Norway all maps are in zone 32."""
+    assert region_grid(region([5.0, 60.0, 5.1, 60.1], epsg)).epsg == epsg
+
+
+def test_the_first_zone_is_the_neighbour_of_the_last() -> None:
+    assert region([-179.9, 50, -179.8, 50.1], 32660).epsg == 32660
+
+
+@pytest.mark.parametrize("epsg", [32633, 32731, 4326, 3857, 31])
+def test_a_zone_far_away_is_refused(epsg: int) -> None:
+    """There the grid would be skewed, or no metres at all."""
+    with pytest.raises(RevisitError, match=rf"regions\.here\.epsg: EPSG:{epsg} is no UTM zone .*take 32631"):
+        region([5.0, 60.0, 5.1, 60.1], epsg)
 
 
 @pytest.mark.parametrize(
-    "bbox", [[5, 50, 4, 51], [5, 51, 6, 50], [5, 50, 6], [170, 10, 190, 11], [0, 80, 1, 89]]
+    ("bbox", "says"),
+    [
+        ([5, 50, 4.9, 50.1], "must rise"),
+        ([5, 50.1, 5.1, 50], "must rise"),
+        ([5, 50, 5, 50.1], "must rise"),
+        ([179.9, 10, -179.9, 10.1], "180th meridian as two regions"),
+        ([5, 50, 6], "has 3 numbers"),
+        ([180, 10, 180.1, 10.1], "longitudes between -180 and 180"),
+        ([0, 83.9, 0.1, 89], "latitudes between -80 and 84"),
+        ([9, 48, 9.1, 98], "north 98 must be latitudes between -80 and 84$"),
+        ([34.0, -118.5, 34.1, -118.4], r"look exchanged: .* here \[-118.5, 34.0, -118.4, 34.1\]"),
+        ([5, 98, 5.1, 98.1], r"look exchanged: .* here \[98.0, 5.0, 98.1, 5.1\]"),
+        ([0, 48, 6, 54], "is 446 x 667 km, more than 100 km a side; divide it"),
+        ([5, 48, 5.1, 48.95], "more than 100 km"),
+        ([float("nan"), 48, 5.1, 48.1], "finite"),
+    ],
 )
-def test_what_is_no_box_is_refused(bbox: list[float]) -> None:
-    with pytest.raises(RevisitError, match="bbox"):
-        region_grid(bbox)
+def test_what_is_no_box_is_refused(bbox: list[float], says: str) -> None:
+    """Before a byte is fetched, with the key, the values and what to do."""
+    with pytest.raises(RevisitError, match=rf"^regions\.here\.bbox.*{says}"):
+        region(bbox)
 
 
 def test_blocks_cover_every_pixel_once_and_know_where_they_lie() -> None:
-    grid = region_grid([5.0, 50.0, 5.05, 50.03])
+    grid = region_grid(Region(bbox=[5.0, 50.0, 5.05, 50.03]))
     seen = np.zeros(grid.shape, int)
     for block in grid.blocks(100):
         part = grid.part(block)

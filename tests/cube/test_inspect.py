@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from revisit.cube.labels.labels import label
+from revisit.cube.labels.labels import Settings, label
 from revisit.cube.stacking.stack import stack
 from revisit.inspect import inspect, main
 
@@ -48,7 +48,7 @@ def test_labels_are_told_by_class(tmp_path, download, settings) -> None:
     codes = np.full((24, 24), 10, np.uint8)
     codes[:, :6] = 80
     maps.add("N48E003", "2020-01-01T00:00:00Z", {"map": codes}, unit="class")
-    place = {key: settings(["red"])[key] for key in ("bbox", "epsg", "resolution_m")}
+    place = Settings(bbox=settings(["red"]).bbox, resolution_m=10)
     label([maps.manifest()], tmp_path / "labels.zarr", region="here", settings=place)
     text = inspect(tmp_path / "labels.zarr")
     assert "label cube, region here" in text
@@ -56,37 +56,60 @@ def test_labels_are_told_by_class(tmp_path, download, settings) -> None:
     assert re.search(r"^ +80  Permanent water +25\.0%$", text, re.MULTILINE)
 
 
-def test_a_patch_store_is_told_with_its_split_and_limits(tmp_path) -> None:
-    limits = {"lower": -25.5, "upper": 3.0, "mean": -11.25, "std": 4.75, "valid_pixels": 1000}
-    attributes = {
-        "kind": "pairs",
-        "stage": "patches",
-        "regions": ["here", "there"],
-        "classes": ["Tree cover", "Built-up"],
-        "class_codes": [10, 50],
-        "bands": {"sentinel-1": ["vv"]},
-        "scaling": {"sentinel-1": {"clip_sigma": 3, "source_unit": "dB", "bands": {"vv": limits}}},
-        "patch_pixels": 32,
-        "resolution_m": 10,
-        "split_distance_m": {"train-test": 640.0},
-        "source_cubes": ["here-sentinel-1-scaled"],
-        "config_hash": "abc",
-        "code_version": "1",
-    }
-    path = tmp_path / "pairs.zarr"
-    zarr.create_group(path, zarr_format=3, attributes=attributes)
-    zarr.create_array(path, name="split", data=np.array([0, 0, 0, 1, 2], np.uint8))
+LIMITS = {"lower": -25.5, "upper": 3.0, "mean": -11.25, "std": 4.75, "valid_pixels": 1000}
+PATCHES = {
+    "stage": "patches",
+    "kind": "pairs",
+    "collection": "near",
+    "scaling": {"sentinel-1": {"clip_sigma": 3, "source_unit": "dB", "bands": {"vv": LIMITS}}},
+    "patch_pixels": 32,
+    "resolution_m": 10.0,
+    "years": {"sentinel-1": [2019, 2020]},
+    "split_distance_m": {"train-test": 640.0},
+    "config_hash": "abc",
+    "code_version": "1",
+}
+TOLD = ("32 x 32 pixels of 10 m (320 m)", "train-test 640 m", "sentinel-1 2019, 2020", "settings abc")
+
+
+def test_patches_of_a_region_are_told_with_their_split_and_limits(tmp_path) -> None:
+    own = {"region": "here", "parts": {"train": 3, "val": 1, "test": 1}, "source_cubes": ["here/scaled.zarr"]}
+    path = tmp_path / "here.zarr"
+    zarr.create_group(path, zarr_format=3, attributes={**PATCHES, **own})
+    zarr.create_array(path, name="sentinel-1", shape=(5, 2, 1, 32, 32), dtype="uint8")
     text = inspect(path)
     for fact in (
-        "patch store of pairs, regions here, there",
-        "5: 3 train, 1 validation, 1 test",
-        "32 x 32 pixels of 10 m (320 m)",
-        "train-test 640 m",
-        "Tree cover, Built-up",
-        "here-sentinel-1-scaled",
+        "patches of pairs, collection near, region here",
+        "5: 3 train, 1 val, 1 test",
+        "here/scaled.zarr",
+        *TOLD,
     ):
         assert fact in text
     assert re.search(r"^  sentinel-1 +vv +dB +-25\.5 +3 +-11\.25 +4\.75 +1000$", text, re.MULTILINE)
+    assert re.search(r"^  sentinel-1 +uint8 +5 x 2 x 1 x 32 x 32$", text, re.MULTILINE)
+
+
+def test_a_collection_is_told_region_by_region(tmp_path, capsys) -> None:
+    stores = [
+        {"region": name, "epsg": epsg, "places": 4, "parts": {"train": train, "val": 1, "test": 1}}
+        for name, epsg, train in (("here", 32631, 3), ("there", 32632, 7))
+    ]
+    own = {"study": "small", "stores": stores, "classes": ["Tree cover"], "empty_regions": {"sea": "no land"}}
+    (tmp_path / "index.json").write_text(json.dumps({**PATCHES, **own}))
+    for path in (tmp_path, tmp_path / "index.json"):
+        text = inspect(path)
+        for fact in (
+            "collection near of pairs, study small",
+            "14: 10 train, 2 val, 2 test",
+            "sea: no land",
+            "Tree cover",
+            *TOLD,
+        ):
+            assert fact in text
+        assert re.search(r"^  there +EPSG:32632 +4 +7 +1 +1$", text, re.MULTILINE)
+    (tmp_path / "index.json").write_text('{"stage": "limits"}')
+    assert main([str(tmp_path)]) == 1
+    assert "not a cube, nor a folder of patches" in capsys.readouterr().err
 
 
 def test_an_encoder_is_told_from_its_card(tmp_path) -> None:

@@ -1,15 +1,20 @@
 """Small patch stores whose labels can be seen in the images, and untrained encoders for them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import zarr
 
+from revisit.evaluation.task import Run
+from revisit.files import write_json
+from revisit.job import Job
 from revisit.nets.encoder import build_encoder, save_encoder
+from revisit.patches.kind import Look
+from revisit.patches.writer import Place, StoreWriter
+from revisit.stage import run_file
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 YEARS = {"sentinel-1": [2018, 2019, 2020], "sentinel-2": [2019, 2020]}
@@ -50,34 +55,64 @@ def scaling(lower: float = -20.0) -> dict[str, Any]:
     }
 
 
-def write_store(path: Path, kind: str, arrays: dict[str, np.ndarray], **attrs: Any) -> Path:
-    """A patch store of these arrays, as the stage tile leaves one."""
-    group = zarr.create_group(path)
-    samples = len(arrays["split"])
-    numbers = np.arange(samples, dtype="int32")
-    where = {
-        "region": np.zeros(samples, "int16"),
-        "position": numbers,
-        "x": 5e5 + numbers,
-        "y": 5e6 + numbers,
-    }
-    arrays = where | {"epsg": np.full(samples, 32631, "int32")} | arrays
-    for name, array in arrays.items():
-        group.create_array(name, data=array, chunks=(1, *array.shape[1:]), compressors=None)
-    common = {
+def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs: Any) -> Path:
+    """A collection of one region with these arrays; returns its index."""
+    samples, sensors = len(arrays["split"]), [name for name in arrays if name in BANDS]
+    positions = arrays.get("position", np.arange(samples))
+    years = YEARS if kind == "yearly" else {}
+    writer = StoreWriter(folder / "here.zarr")
+    for sample in range(samples):
+        looks = {}
+        for sensor in sensors:
+            values = arrays[sensor][sample]
+            times = [f"{year}-07-01" for year in years.get(sensor, [2020])]
+            valid = np.ones((len(values), SIDE, SIDE), bool)
+            looks[sensor] = Look(values, valid, np.array(times, "datetime64[ns]"))
+        place = Place(5e5 + sample, 5e6 + sample, int(positions[sample]), int(arrays["split"][sample]))
+        land_cover = arrays["land_cover"][sample] if "land_cover" in arrays else np.zeros((SIDE, SIDE), "u1")
+        labels = arrays["multi_label"][sample] if "multi_label" in arrays else np.zeros(3, "u1")
+        writer.append(looks, place, land_cover, labels)
+    writer.finish(32631, {"stage": "patches"})
+    counts = {"samples": samples, "places": len(np.unique(positions))}
+    about = {
         "stage": "patches",
         "kind": kind,
+        "collection": folder.name,
         "regions": ["here"],
         "classes": ["a", "b", "c"],
+        "label_columns": [0, 1, 2],
         "bands": BANDS,
         "scaling": scaling(),
         "patch_pixels": SIDE,
-        "years": YEARS if kind == "yearly" else {},
+        "time_axis": kind == "yearly",
+        "years": years,
         "label_year": 2020,
         "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
+        "stores": [{"path": "here.zarr", "region": "here", "epsg": 32631, "years": years, **counts}],
     }
-    group.attrs.update(common | attrs)
-    return path
+    write_json(folder / "index.json", about | attrs)
+    return folder / "index.json"
+
+
+Evaluate = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def evaluate() -> Evaluate:
+    """Run the job of a planned run as the workflow does: 0, or 1 after one line."""
+
+    def work(index: Path, encoders: Sequence[Path], out: Path, run: Run, **settings: Any) -> int:
+        job = Job(
+            "revisit.evaluation.evaluate",
+            names={"experiment": "free-name", **run.model_dump(include={"method", "modality", "protocol"})},
+            input={"patches": str(index), "encoders": [str(path) for path in encoders]},
+            output={"score": str(out), "predictions": str(out.with_suffix(".npz"))},
+            settings=run.settings | settings,
+        )
+        job.write(out.with_suffix(".job"))
+        return run_file(out.with_suffix(".job"))
+
+    return work
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +132,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "split": split,
         "position": (np.arange(150) // 2).astype(np.int32),
     }
-    return write_store(tmp_path_factory.mktemp("patches") / "pairs.zarr", "pairs", arrays)
+    return write_store(tmp_path_factory.mktemp("patches") / "pairs", "pairs", arrays)
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +155,7 @@ def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrays["land_cover"] = CODES[classes]
     arrays["land_cover"][:, :2, :2] = 0
     arrays["land_cover"][0] = 0
-    return write_store(tmp_path_factory.mktemp("patches") / "yearly.zarr", "yearly", arrays)
+    return write_store(tmp_path_factory.mktemp("patches") / "yearly", "yearly", arrays)
 
 
 def write_encoder(

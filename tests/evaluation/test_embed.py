@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from revisit.evaluation import embed
+from revisit.job import Job
 
 
 def test_features_of_a_yearly_store_say_place_and_year(
@@ -12,8 +13,8 @@ def test_features_of_a_yearly_store_say_place_and_year(
 ) -> None:
     """One vector a place and year, in the store's order; the whole is readable without pickles."""
     out = tmp_path / "x.npz"
-    arguments = ["--patches", str(yearly), "--encoder", str(swins["s1"]), "--out", str(out)]
-    assert embed.main(arguments) == 0
+    files = {"patches": str(yearly), "encoder": str(swins["s1"])}
+    embed.run(Job("embed", input=files, output={"features": str(out)}))
     with np.load(out, allow_pickle=False) as found:
         places, years, _ = found["features"].shape
         assert (places, years) == (40, len(found["years"]))
@@ -26,7 +27,7 @@ def test_features_of_a_yearly_store_say_place_and_year(
 
 def test_features_of_pairs_have_no_axis_of_years(pairs: Path, vits: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "x.npz"
-    assert embed.main(["--patches", str(pairs), "--encoder", str(vits[0]), "--out", str(out)]) == 0
+    embed.embed(pairs, vits[0], out)
     with np.load(out, allow_pickle=False) as found:
         assert found["features"].ndim == 2 and len(found["features"]) == 150
         assert len(found["years"]) == 0

@@ -14,8 +14,8 @@ def test_rows_hold_mean_and_interval_over_seeds_in_the_agreed_columns(tmp_path: 
     values = [Value(1.0, "all", "micro_map", seed, value) for seed, value in enumerate((0.5, 0.6, 0.7))]
     values += [Value(0.1, "all", "micro_map", 0, 0.4)]
     path = tmp_path / "x.json"
-    columns = {"experiment": "masking", "collapsed": False}
-    scores.write(path, values, columns, {"a": 1}, Path("patches/pairs.zarr"), history=[])
+    columns = {"experiment": "masking", "dataset": "pairs", "collapsed": False}
+    scores.write(path, values, columns, {"a": 1}, history=[])
     content = read_json(path)
     assert [set(row) for row in content["rows"]] == [set(scores.COLUMNS)] * 2
     full, few = content["rows"]

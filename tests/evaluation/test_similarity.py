@@ -1,14 +1,15 @@
 """Cosine similarity of years and places."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from revisit.errors import RevisitError
 from revisit.evaluation import similarity
 from revisit.evaluation.similarity import cosine, off_diagonal
 from revisit.files import read_json
+from revisit.job import Job
 
 
 def test_cosine_by_hand() -> None:
@@ -22,8 +23,8 @@ def test_cosine_by_hand() -> None:
 def test_matrices_of_years_and_places(yearly: Path, swins: dict[str, Path], tmp_path: Path) -> None:
     """2020 shows land cover, 2018 and 2019 are noise: those two are more alike than either is to 2020."""
     out = tmp_path / "x.json"
-    arguments = ["--patches", str(yearly), "--encoder", str(swins["s1"]), "--out", str(out)]
-    assert similarity.main(arguments) == 0
+    files = {"patches": str(yearly), "encoder": str(swins["s1"])}
+    similarity.run(Job("similarity", input=files, output={"similarity": str(out)}))
     content = read_json(out)
     assert [place["sample"] for place in content["places"]] == [32, 34, 37, 39]
     for place in content["places"]:
@@ -37,10 +38,7 @@ def test_matrices_of_years_and_places(yearly: Path, swins: dict[str, Path], tmp_
     assert content["between_mean"] < 1
 
 
-def test_pairs_are_refused(
-    pairs: Path, swins: dict[str, Path], tmp_path: Path, error_line: Callable[[], str]
-) -> None:
+def test_pairs_are_refused(pairs: Path, swins: dict[str, Path], tmp_path: Path) -> None:
     """They have no years to compare."""
-    arguments = ["--patches", str(pairs), "--encoder", str(swins["s1"]), "--out", str(tmp_path / "x")]
-    assert similarity.main(arguments) == 1
-    assert "needs a yearly store" in error_line()
+    with pytest.raises(RevisitError, match="needs a yearly collection"):
+        similarity.similarity(pairs, swins["s1"], tmp_path / "x.json")

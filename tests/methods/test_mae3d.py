@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription
-from revisit.methods.mae3d import MAE3D, METHODS
+from revisit.methods.base import DataDescription, build_method
+from revisit.methods.mae3d import MAE3D
+from revisit.patches.batch import Batch
+from revisit.training.optimiser import decay_groups
 
 BANDS = ("vv", "vh", "blue", "green", "red")
 SETTINGS: dict[str, Any] = {
+    "name": "mae3d",
     "encoder": {"name": "channel-vit", "patch_pixels": 4, "dim": 32, "depth": 2, "heads": 4},
     "decoder": {"dim": 16, "depth": 1, "heads": 2},
 }
@@ -19,7 +22,9 @@ SETTINGS: dict[str, Any] = {
 def method(variant: str = "3dm", bands: tuple[str, ...] = BANDS, **settings: Any) -> MAE3D:
     torch.manual_seed(0)
     data = DataDescription(bands, image_pixels=16, clip_sigma=3, kind="pairs")
-    return METHODS[f"3dmae-{variant}"]({**SETTINGS, **settings}, data)
+    made = build_method({**SETTINGS, "mask": variant, **settings}, data)
+    assert isinstance(made, MAE3D)
+    return made
 
 
 def images(samples: int = 4, bands: int = 5) -> torch.Tensor:
@@ -30,10 +35,19 @@ def images(samples: int = 4, bands: int = 5) -> torch.Tensor:
     return (smooth * 255).to(torch.uint8)
 
 
+def views_of(own: MAE3D, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+    numbers, present = torch.arange(len(pictures)), torch.ones(len(pictures), 2, dtype=torch.bool)
+    place, sensors = torch.zeros(len(pictures), 4), ("sentinel-1", "sentinel-2")
+    batch = Batch(
+        pictures, numbers, numbers, present.long(), present, place, numbers, own.data.bands, sensors
+    )
+    return own.views(batch, torch.Generator().manual_seed(0))
+
+
 @pytest.mark.parametrize("variant", ["rm", "rc", "rm+rc", "3dm"])
 def test_views(variant: str) -> None:
     """A quarter of the positions is kept; the others show no channel, the kept ones at least one."""
-    views = method(variant).views(images(), torch.Generator().manual_seed(0))
+    views = views_of(method(variant), images())
     assert views["patches"].shape == (4, 16, 5, 16) and views["patches"].dtype == torch.float32
     assert views["kept"].shape == (4, 4)
     seen = views["visible"].any(-1)
@@ -43,7 +57,7 @@ def test_views(variant: str) -> None:
 def test_hidden_cells_do_not_leak() -> None:
     """The prediction does not change with hidden pixels, and does with visible ones."""
     own = method().eval()
-    views = own.views(images(), torch.Generator().manual_seed(0))
+    views = views_of(own, images())
     visible = views["visible"][..., None]
     before = own.predict(views)
     changed = {**views, "patches": torch.where(visible, views["patches"], 99.0)}
@@ -79,7 +93,7 @@ def test_targets_may_keep_their_level(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_channels_keep_their_order() -> None:
     """Each channel's loss reaches that channel's outputs: no mix-up of channels between head and target."""
     own = method()
-    views = own.views(images(), torch.Generator().manual_seed(0))
+    views = views_of(own, images())
     views["visible"] = torch.ones_like(views["visible"])
     views["visible"][:, :, 3] = False
     own.loss(views)["loss"].backward()
@@ -93,8 +107,8 @@ def test_channels_keep_their_order() -> None:
 def test_learns(variant: str) -> None:
     """A few images can be learnt by heart: the loss falls far below 1, the value of a blind guess."""
     own = method(variant)
-    optimiser = torch.optim.AdamW(own.parameter_groups(0.0), lr=3e-3)
-    views = own.views(images(), torch.Generator().manual_seed(0))
+    optimiser = torch.optim.AdamW(decay_groups(own.named_parameters(), 0.0), lr=3e-3)
+    views = views_of(own, images())
     losses = []
     for _ in range(120):
         loss = own.loss(views)["loss"]
@@ -109,12 +123,12 @@ def test_gradients_reach_everything() -> None:
     """No weight of encoder or decoder is idle, also in bfloat16, and each is in one optimiser group."""
     own = method()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = own.loss(own.views(images(), torch.Generator().manual_seed(0)))["loss"]
+        loss = own.loss(views_of(own, images()))["loss"]
     assert loss.dtype == torch.float32
     loss.backward()
     for name, parameter in own.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-    decayed, still = own.parameter_groups(0.05)
+    decayed, still = decay_groups(own.named_parameters(), 0.05)
     assert decayed["weight_decay"] == 0.05 and still["weight_decay"] == 0
     assert len(decayed["params"]) + len(still["params"]) == len(list(own.parameters()))
     assert all(parameter.ndim >= 2 for parameter in decayed["params"])
@@ -140,16 +154,18 @@ def test_reconstruct() -> None:
 def test_one_modality(bands: tuple[str, ...]) -> None:
     """SAR alone and optical alone can be learnt from, but have no modality to drop."""
     own = method("rc", bands)
-    loss = own.loss(own.views(images(bands=len(bands)), torch.Generator().manual_seed(0)))["loss"]
+    loss = own.loss(views_of(own, images(bands=len(bands))))["loss"]
     assert torch.isfinite(loss)
-    with pytest.raises(RevisitError, match="use 3dmae-rc"):
+    with pytest.raises(RevisitError, match="use mask rc"):
         method("rm", bands)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mask_ratio": 1.0}, "keeps 0 of 16"),
+        ({"mask_ratio": 0.99}, "keeps 0 of 16"),
+        ({"mask_ratio": 1.0}, "less than 1"),
+        ({"mask": "mr"}, "mask"),
         ({"crop_pixels": 20}, "crop_pixels is 20"),
         ({"decoder": {"dim": 16, "depth": 1}}, "heads"),
         ({"decoder": {"dim": 16, "depth": 1, "heads": 2, "width": 3}}, "width"),
@@ -177,5 +193,23 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_missing_setting() -> None:
     """A missing decoder raises one line."""
-    with pytest.raises(RevisitError, match="'decoder' is missing"):
-        METHODS["3dmae-rc"]({"encoder": SETTINGS["encoder"]}, DataDescription(BANDS, 16, 3, "pairs"))
+    with pytest.raises(RevisitError, match=r"method\.decoder is missing"):
+        build_method(
+            {"name": "mae3d", "mask": "rc", "encoder": SETTINGS["encoder"]},
+            DataDescription(BANDS, 16, 3, "pairs"),
+        )
+
+
+def test_shares_are_hidden_cells() -> None:
+    """The loss of a whole batch is that of its samples, weighed by their hidden cells."""
+    own = method("rc")
+    views = views_of(own, images())
+    singles = torch.stack(
+        [
+            own.loss({name: values[sample : sample + 1] for name, values in views.items()})["loss"]
+            for sample in range(4)
+        ]
+    )
+    weights = own.shares(views)
+    assert len(weights.unique()) > 1
+    torch.testing.assert_close((singles * weights).sum() / weights.sum(), own.loss(views)["loss"])

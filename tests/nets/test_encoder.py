@@ -11,7 +11,14 @@ from safetensors.torch import load_file, save_file
 
 import revisit
 from revisit.errors import RevisitError
-from revisit.nets.encoder import Encoder, build_encoder, load_encoder, save_encoder
+from revisit.nets.encoder import (
+    Encoder,
+    architecture_modules,
+    build_encoder,
+    check_architecture,
+    load_encoder,
+    save_encoder,
+)
 
 VIT = {
     "name": "channel-vit",
@@ -32,6 +39,18 @@ SWIN = {
     "heads": [1, 2],
     "window": 4,
 }
+PLAIN_SWIN = {key: value for key, value in SWIN.items() if key not in ("bands", "image_pixels")}
+RESNET = {"name": "resnet", "bands": ["vv", "vh"], "image_pixels": 32, "depth": 18, "stem": "small"}
+COMPOSITE = {
+    "name": "composite",
+    "bands": ["vv", "vh", "red"],
+    "image_pixels": 32,
+    "parts": [
+        {"bands": ["vv", "vh"], "encoder": PLAIN_SWIN},
+        {"encoder": PLAIN_SWIN},
+    ],
+}
+ALL = [VIT, SWIN, RESNET, COMPOSITE]
 
 
 def limits(lower: float) -> dict[str, float]:
@@ -52,14 +71,16 @@ def saved(tmp_path: Path) -> tuple[Encoder, Path]:
     return encoder, tmp_path
 
 
-@pytest.mark.parametrize("architecture", [VIT, SWIN])
+@pytest.mark.parametrize("architecture", ALL, ids=lambda entry: entry["name"])
 def test_roundtrip(tmp_path: Path, architecture: dict[str, Any]) -> None:
     """A loaded encoder gives the same features to the bit, and the same file when saved again."""
     torch.manual_seed(0)
-    encoder = build_encoder(architecture).eval()
+    encoder = build_encoder(architecture)
+    images = torch.randn(2, len(encoder.bands), encoder.image_pixels, encoder.image_pixels)
+    encoder.pooled(images)  # batch norms keep what they see
+    encoder.eval()
     save_encoder(encoder, tmp_path / "a", {"scaling": SCALING})
     loaded = revisit.load_encoder(tmp_path / "a" / "encoder.safetensors")
-    images = torch.randn(2, len(encoder.bands), encoder.image_pixels, encoder.image_pixels)
     assert torch.equal(loaded.pooled(images), encoder.pooled(images))
     assert not loaded.training
     assert loaded.card is not None and loaded.card["bands"] == architecture["bands"]
@@ -165,7 +186,7 @@ def test_what_is_not_an_encoder(saved: tuple[Encoder, Path]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "resnet"}, "no architecture named 'resnet'"),
+        ({"name": "channel-vi"}, "no encoder is called 'channel-vi'.* did you mean 'channel-vit'"),
         ({"dept": 2}, "dept"),
         ({"dim": 15}, "dim 15"),
         ({"image_pixels": 18}, "image_pixels 18"),
@@ -180,5 +201,59 @@ def test_architecture_is_checked(change: dict[str, Any], message: str) -> None:
 
 def test_architecture_misses_a_setting() -> None:
     """A missing setting raises one line that names it."""
-    with pytest.raises(RevisitError, match="'depth'"):
-        build_encoder({key: value for key, value in VIT.items() if key != "depth"})
+    for absent in ("name", "depth", "bands", "image_pixels"):
+        with pytest.raises(RevisitError, match=rf"\.{absent} is missing"):
+            build_encoder({key: value for key, value in VIT.items() if key != absent})
+
+
+@pytest.mark.parametrize("architecture", ALL, ids=lambda entry: entry["name"])
+def test_every_architecture_keeps_the_contract(architecture: dict[str, Any]) -> None:
+    """Shapes are those announced, layers hold each parameter once, and building works without memory."""
+    torch.manual_seed(0)
+    encoder = build_encoder(architecture).eval()
+    images = torch.randn(2, len(encoder.bands), 2 * encoder.image_pixels, encoder.image_pixels)
+    height, width = images.shape[2:]
+    shapes = [tuple(level.shape) for level in encoder.pyramid(images)]
+    assert shapes == [
+        (2, channels, height // stride, width // stride)
+        for channels, stride in zip(encoder.widths, encoder.strides, strict=True)
+    ]
+    features = encoder.forward_features(images)
+    assert features.shape == (2, shapes[-1][2] * shapes[-1][3], encoder.feature_dim)
+    assert encoder.pooled(images).shape == (2, encoder.feature_dim)
+    torch.testing.assert_close(encoder.pyramid(images)[-1].flatten(2).transpose(1, 2), features)
+    parameters = [id(parameter) for group in encoder.layers() for parameter in group]
+    assert sorted(parameters) == sorted(map(id, encoder.parameters())) and all(encoder.layers())
+    with torch.device("meta"):
+        planned = build_encoder(architecture)
+    assert {p.device.type for p in planned.parameters()} == {"meta"}
+    assert planned.architecture() == encoder.architecture()
+    assert build_encoder(encoder.architecture()).architecture() == encoder.architecture()
+
+
+def test_planning_needs_no_data() -> None:
+    """An entry of a config is checked by itself; the images' bands and side are held against it later."""
+    settings = check_architecture(PLAIN_SWIN)
+    settings.check(64, ["vv"])
+    with pytest.raises(RevisitError, match="image_pixels 36 must be a multiple of 8"):
+        settings.check(36, ["vv"])
+    with pytest.raises(RevisitError, match=r"pretraining\.stmim\.encoder: heads \[1, 3\]"):
+        check_architecture({**PLAIN_SWIN, "heads": [1, 3]}, "pretraining.stmim.encoder")
+
+
+def test_modules_of_an_architecture() -> None:
+    """The code an encoder is made by, that of the encoders inside it too, each once."""
+    assert architecture_modules(VIT) == ["revisit.nets.encoders.channel_vit"]
+    modules = ["revisit.nets.encoders.composite", "revisit.nets.encoders.swin"]
+    assert architecture_modules(COMPOSITE) == modules
+
+
+def test_an_architecture_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder of somebody's own is named by its path, saved and loaded like any other."""
+    (tmp_path / "mine.py").write_text(
+        "from revisit.nets.encoders.channel_vit import ChannelViT\n\nclass Mine(ChannelViT): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    encoder = build_encoder({**VIT, "name": "mine:Mine"})
+    save_encoder(encoder, tmp_path / "a", {"scaling": SCALING})
+    assert type(load_encoder(tmp_path / "a")).__name__ == "Mine"

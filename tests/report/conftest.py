@@ -12,8 +12,20 @@ from PIL import Image
 from revisit.evaluation.metrics import ConfusionMatrix
 from revisit.evaluation.scores import Value, write
 from revisit.report import tables
-from revisit.report.figures import curves, masking
+from revisit.report.facts import Facts
 
+TITLES = {
+    "scratch": "from scratch",
+    "3dmae-rm": "3DMAE-RM",
+    "3dmae-rc": "3DMAE-RC",
+    "3dmae-rm+rc": "3DMAE-RM+RC",
+    "3dmae-3dm": "3DMAE-3DM",
+    "unet": "UNet",
+    "swin-unet": "SwinUNet",
+    "stmim-unet": "STMIM-UNet",
+    "dual-stmim-unet": "DualSTMIM-UNet",
+    "stmim": "STMIM",
+}
 MASKING = ("scratch", "3dmae-rm", "3dmae-rc", "3dmae-rm+rc", "3dmae-3dm")
 LAND_COVER = (
     ("unet", "s1"),
@@ -26,6 +38,12 @@ LAND_COVER = (
 ENCODERS = {"unet": "unet", "swin-unet": "swin", "stmim-unet": "swin", "dual-stmim-unet": "swin + swin"}
 CLASSES = ("Build-up", "Cropland", "Water", "Others")
 SEEDS = (0, 1, 2)
+ENCODER_RUNS = (
+    *(("pairs", method, "s1+s2", 0) for method in MASKING),
+    ("pairs", "3dmae-3dm", "s1+s2", 1),
+    ("yearly", "stmim", "s1", 0),
+    ("yearly", "stmim", "rgb", 0),
+)
 BANDS = {"s1": ("vv", "vh"), "rgb": ("red", "green", "blue")}
 
 
@@ -33,6 +51,7 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
     return {
         "experiment": experiment,
         "task": task,
+        "dataset": "pairs" if task == "multi-label" else "yearly",
         "method": method,
         "encoder": ENCODERS.get(method, "channel-vit"),
         "pretrain_data": "none" if method in ("scratch", "unet", "swin-unet") else "pairs",
@@ -41,6 +60,74 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
         "collapsed": method == "3dmae-rc",
         "gpu_hours": 0.0,
     }
+
+
+def protocol_of(method: str) -> str:
+    return "fine-tune" if "stmim" in method else "supervised"
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    """The facts of the made-up run, as the plan hands them over."""
+    masking = [
+        {"method": method, "modality": modality, "protocol": protocol, "pretrained": method != "scratch"}
+        for method in MASKING
+        for modality in ("s1", "s2", "s1+s2")
+        for protocol in ("fine-tune", "linear")
+    ]
+    land_cover = [
+        {
+            "method": method,
+            "modality": modality,
+            "protocol": protocol_of(method),
+            "pretrained": "stmim" in method,
+        }
+        for method, modality in LAND_COVER
+    ]
+    runs = [
+        {
+            **run,
+            "experiment": name,
+            "task": task,
+            "title": TITLES[run["method"]],
+            "published_as": None if run["method"] == "scratch" else run["method"],
+        }
+        for name, task, of in (
+            ("masking", "multi-label", masking),
+            ("land-cover", "segmentation", land_cover),
+        )
+        for run in of
+    ]
+    encoders = [
+        {
+            "entry": method,
+            "title": TITLES[method],
+            "collection": collection,
+            "kind": collection,
+            "modality": modality,
+            "seed": seed,
+            "reconstructs": method != "scratch",
+            "baseline": method == "scratch",
+        }
+        for collection, method, modality, seed in ENCODER_RUNS
+    ]
+    experiments = {
+        "masking": {
+            "task": "multi-label",
+            "layouts": ["masking"],
+            "published_as": "masking",
+            "headline": "micro_map",
+            "label_fractions": [0.05, 1.0],
+        },
+        "land-cover": {
+            "task": "segmentation",
+            "layouts": ["land-cover-sar", "land-cover-fusion"],
+            "published_as": "land-cover",
+            "headline": "miou",
+            "label_fractions": [1.0],
+        },
+    }
+    return Facts.model_validate({"runs": runs, "encoders": encoders, "experiments": experiments})
 
 
 def write_masking(path: Path, method: str, modality: str, protocol: str) -> Path:
@@ -53,7 +140,7 @@ def write_masking(path: Path, method: str, modality: str, protocol: str) -> Path
             values.append(Value(fraction, "all", "macro_map", seed, score - 0.05))
             values.append(Value(fraction, "Water", "average_precision", seed, score))
     columns = common("masking", "multi-label", method, modality, protocol)
-    write(path, values, columns, {}, Path("pairs.zarr"))
+    write(path, values, columns, {})
     return path
 
 
@@ -73,9 +160,8 @@ def write_land_cover(path: Path, method: str, modality: str) -> Path:
             ]
         for name, metrics in matrix.summary().items():
             values += [Value(1.0, name, metric, seed, v) for metric, v in metrics.items()]
-    protocol = "fine-tune" if "stmim" in method else "supervised"
-    columns = common("land-cover", "segmentation", method, modality, protocol)
-    write(path, values, columns, {}, Path("yearly.zarr"))
+    columns = common("land-cover", "segmentation", method, modality, protocol_of(method))
+    write(path, values, columns, {})
     return path
 
 
@@ -89,15 +175,17 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         for modality in ("s1", "s2", "s1+s2")
         for protocol in ("fine-tune", "linear")
     ] + [
-        write_land_cover(folder / f"land-cover/{method}/{modality}/fine-tune.json", method, modality)
+        write_land_cover(
+            folder / f"land-cover/{method}/{modality}/{protocol_of(method)}.json", method, modality
+        )
         for method, modality in LAND_COVER
     ]
 
 
 @pytest.fixture(scope="session")
-def all_csv(scores: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def all_csv(scores: list[Path], facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tables") / "all.csv"
-    tables.write_table(tables.merge(scores), path)
+    tables.write_table(tables.merge(scores, facts), path)
     return path
 
 
@@ -138,7 +226,7 @@ def predictions(tmp_path: Path) -> list[Path]:
         wrong = rng.random(label.shape) < 0.1
         bands = [band for part in modality.split("+") for band in BANDS[part]]
         image = np.stack([scene(rng, len(bands), 48) for _ in range(6)]) + field[:, None]
-        path = tmp_path / f"scores/land-cover/{method}/{modality}/fine-tune.npz"
+        path = tmp_path / f"scores/land-cover/{method}/{modality}/{protocol_of(method)}.npz"
         path.parent.mkdir(parents=True)
         np.savez(
             path,
@@ -155,10 +243,8 @@ def predictions(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def logs(tmp_path: Path) -> list[Path]:
     """log.csv of some encoders: two seeds of one, parts of the loss in others, no rows of scratch."""
-    runs = [("pairs", method, "s1+s2", 0) for method in MASKING]
-    runs += [("pairs", "3dmae-3dm", "s1+s2", 1), ("yearly", "stmim", "s1", 0), ("yearly", "stmim", "rgb", 0)]
     paths = []
-    for number, (collection, method, modality, seed) in enumerate(runs):
+    for number, (collection, method, modality, seed) in enumerate(ENCODER_RUNS):
         path = tmp_path / f"encoders/{collection}/{method}/{modality}/seed{seed}/log.csv"
         path.parent.mkdir(parents=True)
         parts = ["reconstruction", "similarity"] if method == "stmim" else []
@@ -216,8 +302,8 @@ def shifts(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def page_inputs(tmp_path: Path, all_csv: Path, shifts: list[Path], logs: list[Path]) -> dict[str, list[Path]]:
-    """The inputs of the page below one folder, by the name of the page's option."""
+def page_inputs(tmp_path: Path, shifts: list[Path], logs: list[Path]) -> dict[str, list[Path]]:
+    """The inputs of the page below one folder, by name."""
     items, cards, quicklooks = [], [], []
     for path in shifts:
         features = [{"properties": {"datetime": f"{year}-05-01T10:00:00Z"}} for year in range(2017, 2023)]
@@ -229,15 +315,18 @@ def page_inputs(tmp_path: Path, all_csv: Path, shifts: list[Path], logs: list[Pa
             noise = np.random.default_rng(3).integers(0, 255, (30, 120, 3), np.uint8)
             Image.fromarray(noise).resize((1200, 300)).save(quicklooks[-1])
     for path in logs:
-        run = curves.Encoder.of(path)._asdict()
+        collection, method, modality, seed = path.parts[-5:-1]
+        run = {"collection": collection, "method": method, "modality": modality, "seed": int(seed[4:])}
         card = {"steps": 200, "samples_seen": 6400, "effective_rank": 12.3456, "collapsed": False}
         cards.append(path.with_name("card.json"))
-        cards[-1].write_text(json.dumps({**run, **card, "seed": int(run["seed"].removeprefix("seed"))}))
-    masking.draw(all_csv, tmp_path / "figures/masking.png")
+        cards[-1].write_text(json.dumps({**run, **card}))
+    figure = tmp_path / "figures/dots/masking.png"
+    figure.parent.mkdir(parents=True)
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(figure)
     return {
-        "items": items,
+        "found": items,
         "shifts": shifts,
         "cards": cards,
         "quicklooks": quicklooks,
-        "figures": [tmp_path / "figures/masking.png"],
+        "figures": [figure],
     }

@@ -1,23 +1,32 @@
 """Guards the figures: drawn from what the stages write, the same at every run, or refused in one line."""
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from revisit import parts
 from revisit.errors import RevisitError
-from revisit.report.figures import curves, fractions, maps, masking, reconstructions, style
-from revisit.report.figures import shifts as shifts_figure
-from revisit.report.figures import similarities as similarity_figure
+from revisit.job import Job
+from revisit.report.drawing import figures
+from revisit.report.facts import Facts
+from revisit.report.figures import style
+from revisit.stage import run_file
 
 
-def drawn_twice(main: Callable[[list[str]], int], arguments: list[object], folder: Path) -> Image.Image:
-    """Run the stage twice, check that the bytes are the same, and open the picture."""
+def draw(name: str, sources: Sequence[Path], facts: Facts, out: Path) -> None:
+    parts.find("figure", name).draw(sources, facts, out)
+
+
+def drawn_twice(name: str, sources: Sequence[Path], facts: Facts, folder: Path) -> Image.Image:
+    """Draw twice, check that the bytes are the same, and open the picture."""
     outs = [folder / "first/figure.png", folder / "second/figure.png"]
     for out in outs:
-        assert main([*map(str, arguments), "--out", str(out)]) == 0
+        draw(name, sources, facts, out)
     assert outs[0].read_bytes() == outs[1].read_bytes()
     image = Image.open(outs[0]).convert("RGB")
     colours = image.getcolors(2**24)
@@ -30,14 +39,45 @@ def has(image: Image.Image, colour: str) -> bool:
     return bool((np.abs(np.asarray(image).astype(int) - wanted).sum(-1) < 6).any())
 
 
-def test_curves(logs: list[Path], tmp_path: Path) -> None:
-    """Curves of all encoders but one that took no step (scratch); a log of another layout is refused."""
-    drawn_twice(curves.main, ["--logs", *logs], tmp_path)
-    with pytest.raises(RevisitError, match="no step"):
-        curves.draw(logs[:1], tmp_path / "none.png")
-    logs[1].write_text("step,learning_rate\n1,0.1\n")
+def test_which_figures_a_study_has(facts: Facts) -> None:
+    """Each figure applies by what the facts declare: a baseline restores nothing."""
+    assert [one["path"] for one in figures(facts)] == [
+        "curves",
+        "dots/masking",
+        "fractions/masking",
+        "maps/land-cover",
+        *(f"reconstructions/pairs/3dmae-{name}/s1+s2/seed0" for name in ("rm", "rc", "rm+rc", "3dm")),
+        "reconstructions/pairs/3dmae-3dm/s1+s2/seed1",
+        "reconstructions/yearly/stmim/s1/seed0",
+        "reconstructions/yearly/stmim/rgb/seed0",
+        "shifts",
+        "similarities/yearly/stmim/s1/seed0",
+        "similarities/yearly/stmim/rgb/seed0",
+    ]
+
+
+def test_planning_draws_nothing(facts: Facts) -> None:
+    """The plan asks which figures apply without matplotlib, pandas or torch: every job would pay."""
+    code = (
+        "import sys; from revisit.report.drawing import figures; from revisit.report.facts import Facts; "
+        "assert figures(Facts.model_validate_json(sys.stdin.read())); import revisit.report.table; "
+        "print({'matplotlib', 'pandas', 'torch', 'scipy'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=facts.model_dump_json(), capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "set()", run.stdout + run.stderr
+
+
+def test_curves(logs: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """Curves of all encoders that train; logs of others, or of other columns, are refused."""
+    trained = [path for path in logs if path.parts[-4] != "scratch"]
+    drawn_twice("curves", trained, facts, tmp_path)
+    with pytest.raises(RevisitError, match="8 logs for 7 encoders"):
+        draw("curves", logs, facts, tmp_path / "none.png")
+    trained[1].write_text("step,learning_rate\n1,0.1\n")
     with pytest.raises(RevisitError, match=r"log\.csv: column 'loss' is missing"):
-        curves.draw(logs, tmp_path / "none.png")
+        draw("curves", trained, facts, tmp_path / "none.png")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +91,7 @@ def test_curves(logs: list[Path], tmp_path: Path) -> None:
 )
 def test_reconstructions(reconstruction: Callable[..., Path], bands, years, tmp_path: Path) -> None:
     """Single dates and series, of either sensor, are drawn; grey is what the encoder did not see."""
-    drawn_twice(reconstructions.main, ["--arrays", reconstruction(bands, years)], tmp_path)
+    drawn_twice("reconstructions", [reconstruction(bands, years)], Facts(), tmp_path)
 
 
 def test_reconstruction_that_does_not_fit(reconstruction: Callable[..., Path], tmp_path: Path) -> None:
@@ -60,44 +100,67 @@ def test_reconstruction_that_does_not_fit(reconstruction: Callable[..., Path], t
         arrays = dict(archive)
     np.savez(path, **{**arrays, "masked": arrays["masked"][:, :1]})
     with pytest.raises(RevisitError, match="masked has the shape"):
-        reconstructions.draw(path, tmp_path / "none.png")
+        draw("reconstructions", [path], Facts(), tmp_path / "none.png")
 
 
 def test_similarity(similarity: Path, tmp_path: Path) -> None:
-    drawn_twice(similarity_figure.main, ["--matrices", similarity], tmp_path)
+    drawn_twice("similarities", [similarity], Facts(), tmp_path)
 
 
-def test_maps(predictions: list[Path], tmp_path: Path) -> None:
-    """All four classes appear in their colours, whatever the order of the files; other places are refused."""
-    image = drawn_twice(maps.main, ["--predictions", *predictions], tmp_path)
+def test_maps(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """All four classes appear in their colours; other places are refused, and files of other runs."""
+    of = facts.of_experiment("land-cover")
+    image = drawn_twice("maps", predictions, of, tmp_path)
     assert all(has(image, colour) for colour in style.LAND_COVER.values())
-    maps.draw(predictions[::-1], tmp_path / "reversed.png")
-    assert (tmp_path / "reversed.png").read_bytes() == (tmp_path / "first/figure.png").read_bytes()
+    with pytest.raises(RevisitError, match="5 files of predictions for 6 runs"):
+        draw("maps", predictions[1:], of, tmp_path / "none.png")
     with np.load(predictions[0]) as archive:
         np.savez(predictions[0], **{**archive, "label": archive["label"][::-1]})
     with pytest.raises(RevisitError, match="label differ"):
-        maps.draw(predictions, tmp_path / "none.png")
+        draw("maps", predictions, of, tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("experiment", ["masking", "land-cover"])
-def test_fractions(all_csv: Path, experiment: str, tmp_path: Path) -> None:
-    drawn_twice(fractions.main, ["--all", all_csv, "--experiment", experiment], tmp_path)
+def test_fractions(all_csv: Path, facts: Facts, experiment: str, tmp_path: Path) -> None:
+    drawn_twice("fractions", [all_csv], facts.of_experiment(experiment), tmp_path)
 
 
-def test_fractions_of_no_experiment(all_csv: Path, tmp_path: Path) -> None:
+def test_fractions_of_no_experiment(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
+    other = facts.model_copy(update={"experiments": {"none": facts.experiments["masking"]}})
     with pytest.raises(RevisitError, match="experiment 'none'"):
-        fractions.draw(all_csv, "none", tmp_path / "none.png")
+        draw("fractions", [all_csv], other, tmp_path / "none.png")
 
 
-def test_masking(all_csv: Path, tmp_path: Path) -> None:
-    drawn_twice(masking.main, ["--all", all_csv], tmp_path)
+def test_dots(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
+    drawn_twice("dots", [all_csv], facts.of_experiment("masking"), tmp_path)
 
 
 def test_shifts(shifts: list[Path], tmp_path: Path) -> None:
-    drawn_twice(shifts_figure.main, ["--shifts", *shifts], tmp_path)
+    drawn_twice("shifts", shifts, Facts(), tmp_path)
 
 
-def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--arrays", str(tmp_path / "none.npz"), "--out", str(tmp_path / "none.png")]
-    assert reconstructions.main(arguments) == 1
-    assert "none.npz: no such file" in capsys.readouterr().err
+def test_shifts_of_many_regions(shifts: list[Path], tmp_path: Path) -> None:
+    """Hundreds of regions make one cloud of dates, not a legend of hundreds of lines."""
+    few = drawn_twice("shifts", shifts, Facts(), tmp_path)
+    many = []
+    for number in range(40):
+        for path in shifts[:2]:
+            copy = tmp_path / f"many/{number}/{path.parent.name}/shifts.csv"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            many.append(copy)
+    drawn = drawn_twice("shifts", many, Facts(), tmp_path)
+    assert drawn.width < few.width
+    assert not has(drawn, style.colour_of(1))
+
+
+def test_stage(all_csv: Path, facts: Facts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stage draws the figure that the plan describes; a missing file is one line."""
+    dots = next(one for one in figures(facts) if one["figure"] == "dots")
+    out, job = tmp_path / "dots.png", tmp_path / "job.json"
+    for source, code in ((all_csv, 0), (tmp_path / "none.csv", 1)):
+        files = {"source": [str(source)]}
+        Job("revisit.report.figure", {}, files, {"figure": str(out)}, dots["settings"]).write(job)
+        assert run_file(job) == code
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert "none.csv: no such file" in capsys.readouterr().err

@@ -4,53 +4,57 @@ import csv
 import io
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from revisit.errors import RevisitError
-from revisit.report import layouts
+from revisit.job import Job
+from revisit.report import gains, reading, table
+from revisit.report.facts import Facts
+from revisit.report.layout import Block, Cell, Table
+from revisit.report.reading import Row
+from revisit.stage import run_file
 
 
 @pytest.fixture(scope="module")
-def table(all_csv: Path) -> pd.DataFrame:
-    return layouts.read_all(all_csv)
+def rows(all_csv: Path) -> list[Row]:
+    return reading.read_table(all_csv, table.COLUMNS)
 
 
-def row_of(block: layouts.Block, *label: str) -> dict[str, layouts.Cell]:
-    cells = dict(block.rows)[label]
-    return dict(zip(block.columns, cells, strict=True))
+def settings(facts: Facts, experiment: str, layout: str, **other: object) -> table.Settings:
+    fields = {
+        "experiment": experiment,
+        "layout": layout,
+        "runs": facts.of_experiment(experiment).runs,
+        "published_as": facts.experiments[experiment].published_as,
+    }
+    return table.Settings.model_validate(fields | other)
 
 
-def ours(table: pd.DataFrame, **where: object) -> float:
-    for name, value in where.items():
-        table = table[table[name.rstrip("_")] == value]
-    assert len(table) == 1
-    return float(table["value"].iloc[0])
+def lay_out(rows: list[Row], facts: Facts, experiment: str, layout: str) -> Table:
+    return table.lay_out(rows, settings(facts, experiment, layout))
 
 
-def test_masking_cells(table: pd.DataFrame) -> None:
-    """Table I: ours in per cent beside the published; models that were not run have a dash."""
-    main, *others = layouts.masking(table).blocks
+def row_of(block: Block, *label: str) -> dict[str, Cell]:
+    return dict(zip(block.columns, dict(block.rows)[label], strict=True))
+
+
+def ours(rows: list[Row], **where: object) -> float:
+    (row,) = [row for row in rows if all(row[name.rstrip("_")] == value for name, value in where.items())]
+    return float(row["value"])
+
+
+def test_masking_cells(rows: list[Row], facts: Facts) -> None:
+    """Ours in per cent beside the published; what only works report comes first, then the config."""
+    main, *others = lay_out(rows, facts, "masking", "masking").blocks
     where = {"experiment": "masking", "method": "3dmae-3dm", "protocol": "fine-tune", "metric": "micro_map"}
     cell = row_of(main, "3DMAE-3DM")["S1"]
-    assert cell.value == pytest.approx(100 * ours(table, **where, modality="s1", label_fraction=1.0))
+    assert cell.value == pytest.approx(100 * ours(rows, **where, modality="s1", label_fraction=1.0))
     assert cell.published == pytest.approx(89.5)
     assert cell.low is not None and cell.high is not None and cell.low < cell.value < cell.high
-    assert [label for label, _ in main.rows] == [
-        (name,)
-        for name in (
-            "ResNet50",
-            "SwinSSL",
-            "DINO-MM",
-            "SatViT-v1",
-            "SatViT-v2",
-            "3DMAE-RM",
-            "3DMAE-RC",
-            "3DMAE-RM+RC",
-            "3DMAE-3DM",
-            "from scratch",
-        )
-    ]
+    assert [name for (name,), _ in main.rows] == [
+        "ResNet50", "SwinSSL", "DINO-MM", "SatViT-v1", "SatViT-v2",
+        "from scratch", "3DMAE-RM", "3DMAE-RC", "3DMAE-RM+RC", "3DMAE-3DM",
+    ]  # fmt: skip
     assert row_of(main, "SatViT-v2")["S1+S2"].published == pytest.approx(92.8)
     assert row_of(main, "SatViT-v2")["S1+S2"].ours(".1f") == "–"
     assert [(b.setting["protocol"], b.setting["label_fraction"]) for b in others] == [
@@ -61,71 +65,100 @@ def test_masking_cells(table: pd.DataFrame) -> None:
     assert all(cell.published is None for block in others for _, cells in block.rows for cell in cells)
 
 
-def test_collapsed_encoder_is_marked(table: pd.DataFrame) -> None:
-    main = layouts.masking(table).blocks[0]
+def test_collapsed_encoder_is_marked(rows: list[Row], facts: Facts) -> None:
+    main = lay_out(rows, facts, "masking", "masking").blocks[0]
     assert "†" in row_of(main, "3DMAE-RC")["S2"].ours(".1f")
     assert "†" not in row_of(main, "3DMAE-3DM")["S2"].ours(".1f")
 
 
-def test_land_cover_cells(table: pd.DataFrame) -> None:
+def test_land_cover_cells(rows: list[Row], facts: Facts) -> None:
     """Networks with and without pretraining share a table; macro is the mean of the classes beside it."""
-    for lay_out, rows in ((layouts.land_cover_sar, 3), (layouts.land_cover_fusion, 5)):
-        classes, summary = lay_out(table).blocks
-        assert len(classes.rows) == 4 * rows and len(summary.rows) == 2 * rows
+    for layout, models in (("land-cover-sar", 3), ("land-cover-fusion", 5)):
+        classes, summary = lay_out(rows, facts, "land-cover", layout).blocks
+        assert len(classes.rows) == 4 * models and len(summary.rows) == 2 * models
         for label, cells in classes.rows:
             assert all(cell.value is not None and cell.published is not None for cell in cells), label
             macro, _, *of_classes = (cell.value or 0 for cell in cells)
             assert macro == pytest.approx(sum(of_classes) / 4)
-    fusion = row_of(layouts.land_cover_fusion(table).blocks[0], "IoU", "SAR+RGB", "DualSTMIM-UNet")
+    block = lay_out(rows, facts, "land-cover", "land-cover-fusion").blocks[0]
+    fusion = row_of(block, "IoU", "SAR+RGB", "DualSTMIM-UNet")
     assert (fusion["macro avg"].published, fusion["Water"].published) == (0.71, 0.97)
     where = {"experiment": "land-cover", "method": "dual-stmim-unet", "class_": "Water", "metric": "iou"}
-    assert fusion["Water"].value == pytest.approx(ours(table, **where))
-    accuracy = row_of(layouts.land_cover_sar(table).blocks[1], "accuracy", "SAR", "STMIM-UNet")["all classes"]
-    assert accuracy.published == 0.77
+    assert fusion["Water"].value == pytest.approx(ours(rows, **where))
+    summary = lay_out(rows, facts, "land-cover", "land-cover-sar").blocks[1]
+    assert row_of(summary, "accuracy", "SAR", "STMIM-UNet")["all classes"].published == 0.77
 
 
-def test_gains_cells(table: pd.DataFrame) -> None:
+def test_model_that_only_the_works_have(rows: list[Row], facts: Facts) -> None:
+    """A network that this study does not run keeps its row, with a dash for ours."""
+    left = [row for row in rows if row["method"] != "unet"]
+    fewer = facts.model_copy(update={"runs": [run for run in facts.runs if run.method != "unet"]})
+    cell = row_of(lay_out(left, fewer, "land-cover", "land-cover-sar").blocks[0], "IoU", "SAR", "UNet")[
+        "Water"
+    ]
+    assert (cell.value, cell.published) == (None, 0.96)
+
+
+def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against the same one without pretraining, signed, in per cent."""
-    blocks = layouts.gains(table).blocks
+    blocks = gains.lay_out(rows, facts).blocks
     masking = next(block for block in blocks if ("3DMAE-RM",) in dict(block.rows))
-    assert ("from scratch",) not in dict(masking.rows)
+    assert ("from scratch",) not in dict(masking.rows) and masking.heading.startswith("masking, ")
     cell = row_of(masking, "3DMAE-3DM")["S1"]
     where = {"experiment": "masking", "protocol": "fine-tune", "label_fraction": 1.0, "modality": "s1"}
-    scores = [ours(table, **where, method=name, metric="micro_map") for name in ("3dmae-3dm", "scratch")]
+    scores = [ours(rows, **where, method=name, metric="micro_map") for name in ("3dmae-3dm", "scratch")]
     assert cell.value == pytest.approx(100 * (scores[0] - scores[1]))
     assert cell.ours("+.1f").startswith("+")
     land_cover = next(block for block in blocks if ("STMIM-UNet",) in dict(block.rows))
     assert set(dict(land_cover.rows)) == {("STMIM-UNet",)} and land_cover.columns == ("S1", "RGB")
 
 
-def test_nothing_run_yet(table: pd.DataFrame) -> None:
-    """Without a row of ours the published tables stand alone, with dashes for ours."""
-    assert not layouts.gains(table.iloc[:0]).blocks
-    for lay_out in (layouts.masking, layouts.land_cover_sar, layouts.land_cover_fusion):
-        text = layouts.to_markdown(lay_out(table.iloc[:0]))
-        assert "| this run | – |" in text and "| *published* | *" in text
+def test_no_gain(facts: Facts) -> None:
+    """A study without a counterpart still has its table, which says so."""
+    assert "No pretrained network" in gains.lay_out([], facts).subtitle
+
+
+def test_no_empty_table(rows: list[Row], facts: Facts) -> None:
+    """What would end as dashes is one line: no rows, rows of other runs, a layout of another task."""
+    with pytest.raises(RevisitError, match="no number of the experiment 'masking'"):
+        lay_out([row for row in rows if row["experiment"] != "masking"], facts, "masking", "masking")
+    with pytest.raises(RevisitError, match="lacks a run: scratch s1 linear"):
+        left = [row for row in rows if (row["method"], row["modality"]) != ("scratch", "s1")]
+        lay_out(left + [row for row in rows if row["protocol"] != "linear"], facts, "masking", "masking")
+    renamed = [{**row, "method": row["method"].replace("scratch", "anew")} for row in rows]
+    with pytest.raises(RevisitError, match="lacks a run"):
+        lay_out(renamed, facts, "masking", "masking")
+    with pytest.raises(RevisitError, match="'masking' shows none of this experiment's numbers"):
+        lay_out(rows, facts, "land-cover", "masking")
+    with pytest.raises(RevisitError, match=r"no layout is called 'maskin'.*did you mean 'masking'"):
+        lay_out(rows, facts, "masking", "maskin")
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert layouts.Cell(71.26, None, None, None, False).ours(".1f") == "71.3"
-    assert layouts.Cell(71.26, 70.04, 72.48, None, True).ours(".1f") == "71.3† [70.0, 72.5]"
+    assert Cell(71.26).ours(".1f") == "71.3"
+    assert Cell(71.26, 70.04, 72.48, None, True).ours(".1f") == "71.3† [70.0, 72.5]"
 
 
-def test_two_encoders_for_one_cell(table: pd.DataFrame) -> None:
+def test_two_encoders_for_one_cell(rows: list[Row], facts: Facts) -> None:
     """A layout has one cell for a method; two encoders of it must not shadow each other."""
-    other = table[table["experiment"] == "masking"].assign(encoder="another")
     with pytest.raises(RevisitError, match="two encoders"):
-        layouts.masking(pd.concat([table, other]))
+        lay_out(rows + [row for row in rows if row["experiment"] == "masking"], facts, "masking", "masking")
 
 
-def test_files(all_csv: Path, tmp_path: Path) -> None:
+def test_two_models_of_one_title(rows: list[Row], facts: Facts) -> None:
+    """A title that two methods share costs neither its row."""
+    runs = [run.model_copy(update={"title": "same"}) for run in facts.runs]
+    main = lay_out(rows, facts.model_copy(update={"runs": runs}), "masking", "masking").blocks[0]
+    assert [label for label, _ in main.rows].count(("same",)) == 5
+
+
+def test_files(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
     """The stage writes a .csv of plain numbers and its .md twin with the same cells."""
-    assert layouts.main(["--all", str(all_csv), "--out-folder", str(tmp_path)]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"{name}.{ending}"
-        for name in ("gains", "land_cover_fusion", "land_cover_sar", "masking")
-        for ending in ("csv", "md")
-    ]
+    out = {"csv": str(tmp_path / "masking.csv"), "markdown": str(tmp_path / "masking.md")}
+    given = settings(facts, "masking", "masking").content()
+    job = Job("revisit.report.table", input={"table": str(all_csv)}, output=out, settings=given)
+    job.write(tmp_path / "job.json")
+    assert run_file(tmp_path / "job.json") == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "masking.csv").read_text())))
     first = next(row for row in rows if row["model"] == "3DMAE-3DM")
     assert first["S1 published"] == "89.5" and first["protocol"] == "fine-tune"
@@ -133,8 +166,8 @@ def test_files(all_csv: Path, tmp_path: Path) -> None:
     assert f"| 3DMAE-3DM | this run | {printed} |" in (tmp_path / "masking.md").read_text()
 
 
-def test_missing_column(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_missing_column(all_csv: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
-    table.drop(columns="ci_low").to_csv(path, index=False)
+    path.write_text(all_csv.read_text().replace("ci_low", "low", 1))
     with pytest.raises(RevisitError, match="ci_low"):
-        layouts.read_all(path)
+        reading.read_table(path, table.COLUMNS)

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from revisit.errors import RevisitError
-from revisit.report import published, tables
+from revisit.job import Job
+from revisit.report import tables
+from revisit.report.facts import Facts
+from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,modality,protocol,label_fraction,class,metric,value,"
@@ -60,8 +63,8 @@ def test_columns_and_order(all_csv: Path) -> None:
     assert keys == sorted(keys) and len(set(keys)) == len(keys) > 300
 
 
-def test_order_of_files_does_not_matter(scores: list[Path]) -> None:
-    assert tables.merge(scores) == tables.merge(scores[::-1])
+def test_order_of_files_does_not_matter(scores: list[Path], facts: Facts) -> None:
+    assert tables.merge(scores, facts) == tables.merge(scores[::-1], facts)
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: "-".join(known[:-1]))
@@ -89,23 +92,18 @@ def test_published_only_for_all_labels_and_the_whole_network(all_csv: Path) -> N
         assert bool(row["published"]) == same
 
 
-def test_published_macro_is_the_mean_of_its_classes() -> None:
-    """A slip in the transcribed figures would break their own sums (they are rounded to 0.01)."""
-    groups: dict[tuple, dict[str, float]] = {}
-    for (table, method, modality, metric, class_), row in published._rows().items():
-        if table.startswith("STMIM") and class_ not in ("weighted avg", "all"):
-            groups.setdefault((table, method, modality, metric), {})[class_] = float(row["value"])
-    assert len(groups) == 32
-    for name, classes in groups.items():
-        macro = classes.pop("macro avg")
-        assert macro == pytest.approx(sum(classes.values()) / 4, abs=0.0151), name
+def test_score_of_no_run(scores: list[Path], facts: Facts) -> None:
+    """A score that an earlier config left behind is not merged unseen."""
+    fewer = facts.model_copy(update={"runs": facts.runs[1:]})
+    with pytest.raises(RevisitError, match="no run of this study"):
+        tables.merge(scores, fewer)
 
 
-def test_two_files_for_one_cell(scores: list[Path], tmp_path: Path) -> None:
+def test_two_files_for_one_cell(scores: list[Path], facts: Facts, tmp_path: Path) -> None:
     """A cell that two files give is an error that names both, not a silent choice."""
     copy = altered(scores[0], tmp_path, lambda content: None)
     with pytest.raises(RevisitError) as error:
-        tables.merge([*scores, copy])
+        tables.merge([*scores, copy], facts)
     assert str(copy) in str(error.value) and str(scores[0]) in str(error.value)
 
 
@@ -157,10 +155,19 @@ def test_wrong_score_file(scores: list[Path], tmp_path: Path, change, words: str
     assert str(copy) in str(error.value) and words in str(error.value)
 
 
-def test_command_line(scores: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def job(scores: list[Path], out: Path, facts: Facts) -> Path:
+    path = out.with_suffix(".json")
+    files = {"scores": [str(score) for score in scores]}
+    Job("revisit.report.tables", input=files, output={"table": str(out)}, settings=facts.content()).write(
+        path
+    )
+    return path
+
+
+def test_stage(scores: list[Path], facts: Facts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stage writes the table, and ends with one line and status 1 where a file is missing."""
     out = tmp_path / "all.csv"
-    assert tables.main(["--scores", *map(str, scores), "--out", str(out)]) == 0
+    assert run_file(job(scores, out, facts)) == 0
     assert out.read_text().startswith(HEADER)
-    assert tables.main(["--scores", str(tmp_path / "none.json"), "--out", str(out)]) == 1
+    assert run_file(job([tmp_path / "none.json"], out, facts)) == 1
     assert "none.json: no such file" in capsys.readouterr().err

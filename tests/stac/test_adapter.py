@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from revisit.errors import RevisitError
+from revisit.record import read
 from revisit.stac import adapter
-from revisit.stac.providers import BANDS, source
+from revisit.stac.providers import BANDS, Provider
+from revisit.stac.providers import source as source_of
 
 ALL = [*BANDS["sentinel-2"]]
 KEYS = {"asset", "source", "unit", "scale", "offset", "nodata"}
+
+
+def source(provider: str, sensor: str, own: dict[str, Any] | None = None) -> Any:
+    """A source, with own providers as a config has them."""
+    records = {name: read(Provider, content, f"providers.{name}") for name, content in (own or {}).items()}
+    return source_of(provider, sensor, records)
 
 
 def real(shared: Path, name: str) -> list[dict[str, Any]]:
@@ -171,8 +179,8 @@ def test_spellings_of_the_same_thing() -> None:
         ({"proj:code": "EPSG:32631"}, adapter.epsg, 32631),
         ({"proj:code": None}, adapter.epsg, None),
     ]
-    for properties, read, value in places:
-        assert read({**item, "properties": properties}) == value, properties
+    for properties, reader, value in places:
+        assert reader({**item, "properties": properties}) == value, properties
     named = {**item, "id": "S2A_MSIL2A_20200305T103021_N0214_R065_T32TMT_20200305T132101", "properties": {}}
     assert (adapter.tile(named), adapter.baseline(named), adapter.relative_orbit(named)) == (
         "32TMT",

@@ -1,6 +1,9 @@
 """The download stage: true numbers, resumption, and scenes that cannot be had."""
 
+import fcntl
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,32 @@ import rasterio
 
 from revisit.errors import RevisitError
 from revisit.files import sha256
+from revisit.job import Job
+from revisit.record import Record, read
 from revisit.stac import clip
 from revisit.stac import download as stage_download
+from revisit.stac import search as stage_search
 from revisit.stac.api.misbehaviour import Fault
 from revisit.stac.api.server import serve
-from revisit.stac.download import download, main
 from revisit.stac.providers import Source
-from revisit.stac.search import search
+from revisit.stac.slots import slot
+from revisit.stage import run_file
+
+
+def settings_of(kind: type[Record], settings: dict[str, Any]) -> Any:
+    """A stage's settings, of those that both stages have."""
+    return read(kind, {key: value for key, value in settings.items() if key in kind.model_fields}, "test")
+
+
+def search(region: str, sensor: str, settings: dict[str, Any], folder: Path | None = None) -> Any:
+    return stage_search.search(region, sensor, settings_of(stage_search.Settings, settings), folder)
+
+
+def download(
+    items: Any, region: str, sensor: str, year: int, out: Path, settings: Any, folder: Any = None
+) -> Any:
+    own = settings_of(stage_download.Settings, settings)
+    return stage_download.download(items, region, sensor, year, out, own, folder)
 
 
 @pytest.fixture(autouse=True)
@@ -297,19 +319,29 @@ def test_a_full_disk_is_no_quarantine(fetch, monkeypatch: pytest.MonkeyPatch) ->
         fetch()
 
 
-def test_the_command_line(archive, tmp_path: Path) -> None:
-    """The stage as the workflow calls it."""
-    items = tmp_path / "items.json"
-    found = search("north", "sentinel-1", {**archive.settings, "bands": ["vv", "vh"]}, archive.folder)
-    items.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
-    out = tmp_path / "scenes/2019/manifest.json"
-    arguments = ["--items", str(items), "--region", "north", "--sensor", "sentinel-1", "--year", "2019"]
-    arguments += ["--folder", str(archive.folder), "--out", str(out), "--log", str(tmp_path / "log.txt")]
+def test_the_job(archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stage as the workflow runs it; what is wrong with its settings is one line."""
+    items, out = tmp_path / "items.json", tmp_path / "scenes/2019/manifest.json"
     settings = {**archive.settings, "bands": ["vv", "vh"]}
-    assert main([*arguments, "--settings", json.dumps(settings)]) == 0
+    found = search("north", "sentinel-1", settings, archive.folder)
+    items.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
+    del settings["years"]
+    job = Job(
+        "revisit.stac.download",
+        {"region": "north", "sensor": "sentinel-1", "year": "2019"},
+        {"found": str(items), "folder": [str(archive.folder)]},
+        {"manifest": str(out)},
+        {**settings, "requests": 4, "slots": str(tmp_path / "slots")},
+        log=str(tmp_path / "log.txt"),
+    )
+    job.write(tmp_path / "job.json")
+    assert run_file(tmp_path / "job.json") == 0
     assert len(json.loads(out.read_text())["scenes"]) == 2
     assert "2 scenes, 4 clips" in (tmp_path / "log.txt").read_text()
-    assert main([*arguments, "--settings", '{"provider": "nobody", "bbox": [0, 0, 1, 1]}']) == 1
+    assert not (tmp_path / "slots").exists()  # a folder of our own is nobody else's to wait for
+    replace(job, settings={**settings, "worker": 4}).write(tmp_path / "job.json")
+    assert run_file(tmp_path / "job.json") == 1
+    assert "unknown key 'worker'; did you mean 'workers'?" in capsys.readouterr().err
 
 
 def test_the_real_archive(shared: Path, tmp_path: Path) -> None:
@@ -333,3 +365,51 @@ def test_the_real_archive(shared: Path, tmp_path: Path) -> None:
     data = opened(tmp_path / band["path"])[0].astype(float)
     decibel = 20 * np.log10(data[data != 65535]) + band["calibration_db"]
     assert -16 < np.median(decibel) < -5
+
+
+def test_a_job_alone_keeps_within_the_requests_too(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More workers than requests are as many as requests; nobody's locks are needed for that."""
+    cut, reading, most = stage_download.cut, [], []
+
+    def counted(*given: Any) -> Any:
+        reading.append(given)
+        most.append(len(reading))
+        time.sleep(0.02)
+        reading.pop()
+        return cut(*given)
+
+    monkeypatch.setattr(stage_download, "cut", counted)
+    assert len(fetch(workers=8, requests=2)["scenes"]) == 3
+    assert max(most) == 2
+
+
+def test_jobs_keep_within_the_requests_of_a_remote_provider(
+    archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers of one job wait for slots that others hold, and go on when they are free."""
+    found = search("north", "sentinel-2", archive.settings, archive.folder)
+    folder = tmp_path / "slots/remote"
+    cut, held = stage_download.cut, []
+
+    def counted(*given: Any) -> Any:
+        held.append(sum(_is_locked(path) for path in folder.iterdir()))
+        return cut(*given)
+
+    monkeypatch.setattr(stage_download, "cut", counted)
+    with serve([archive.folder]) as url:
+        own = {"remote": {"inherits": "embedded", "url": url}}
+        settings = {**archive.settings, "provider": "remote", "providers": own}
+        settings |= {"workers": 4, "requests": 3, "slots": str(tmp_path / "slots")}
+        with slot(folder, 3), slot(folder, 3):  # another job's
+            manifest = download(found, "north", "sentinel-2", 2020, tmp_path / "out/manifest.json", settings)
+    assert len(manifest["scenes"]) == 3
+    assert held == [3] * 9  # the other job's two and one of ours
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True

@@ -1,22 +1,34 @@
 """The search stage: what is asked, what is kept, what is frozen, and what a user is told."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from revisit.errors import RevisitError
+from revisit.job import Job
+from revisit.record import read
 from revisit.stac import search as stage_search
 from revisit.stac.api.misbehaviour import Fault
 from revisit.stac.api.server import serve
-from revisit.stac.search import main, search
+from revisit.stac.search import Search, Settings
+from revisit.stage import run_file
+
+Item = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries as short as can be."""
     monkeypatch.setattr(stage_search, "BACKOFF_S", 0.01)
+
+
+def search(region: str, sensor: str, settings: dict[str, Any], folder: Path | None = None) -> list[Item]:
+    """The stage's search with settings as a job has them."""
+    own = {key: value for key, value in settings.items() if key in Settings.model_fields}
+    return stage_search.search(region, sensor, read(Settings, own, "search"), folder)
 
 
 def names(items: list[dict[str, Any]]) -> list[str]:
@@ -109,7 +121,7 @@ def test_unreachable_catalogues_are_named(archive) -> None:
 
 def test_an_empty_search_says_what_was_asked(archive) -> None:
     """Region, collection, years, bbox and limits are in the one line, with what to change."""
-    settings = {**archive.settings, "bbox": [10, 40, 11, 41], "cloud_cover_max": 5}
+    settings = {**archive.settings, "bbox": [10.5, 40.5, 11.5, 41.5], "cloud_cover_max": 5}
     with pytest.raises(RevisitError) as caught:
         search("north", "sentinel-2", settings, archive.folder)
     for word in (
@@ -117,8 +129,8 @@ def test_an_empty_search_says_what_was_asked(archive) -> None:
         "sentinel-2-l2a",
         "embedded",
         "2019",
-        "[10, 40, 11, 41]",
-        "'cloud_cover_max': 5",
+        "[10.5, 40.5, 11.5, 41.5]",
+        "'cloud_cover_max': 5.0",
         "widen",
     ):
         assert word in str(caught.value)
@@ -162,16 +174,34 @@ def test_a_folder_must_be_given(archive) -> None:
         search("north", "sentinel-2", archive.settings)
 
 
-def test_the_command_line_writes_the_same_bytes_twice(archive, tmp_path: Path) -> None:
+def test_the_folder_of_the_source_itself_is_searched(archive, tmp_path: Path) -> None:
+    """A sensor taken from a provider with another folder than the job was given."""
+    own = {
+        "series": {"inherits": "embedded", "folder": str(archive.folder)},
+        "mixed": {"inherits": "cdse", "sensors": {"sentinel-1": {"from": "series"}}},
+    }
+    settings = {**archive.settings, "provider": "mixed", "providers": own, "bands": ["vv", "vh"]}
+    for folder in (None, tmp_path):
+        assert len(search("north", "sentinel-1", settings, folder)) == 4
+
+
+def test_the_job_writes_the_same_bytes_twice(archive, tmp_path: Path) -> None:
     """A rerun of the search gives the identical file, whatever port the server had."""
-    arguments = ["--region", "north", "--sensor", "sentinel-2", "--folder", str(archive.folder)]
-    arguments += ["--settings", json.dumps(archive.settings)]
+    settings = {key: archive.settings[key] for key in ("provider", "providers", "bbox", "years", "bands")}
     written = []
     for name in ("one.json", "two.json"):
-        assert main([*arguments, "--out", str(tmp_path / name)]) == 0
+        job = Job(
+            "revisit.stac.search",
+            {"region": "north", "sensor": "sentinel-2"},
+            {"folder": [str(archive.folder)]},
+            {"found": str(tmp_path / name)},
+            settings,
+        )
+        job.write(tmp_path / "job.json")
+        assert run_file(tmp_path / "job.json") == 0
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
-    assert json.loads(written[0])["type"] == "FeatureCollection"
+    assert len(json.loads(written[0])["features"]) == 6
 
 
 def test_the_real_archive(shared: Path) -> None:
@@ -194,3 +224,64 @@ def test_the_real_archive(shared: Path) -> None:
     optical = search("belgium", "sentinel-2", {**settings, "bands": ["red", "nir"]})
     radar = search("belgium", "sentinel-1", {**settings, "bands": ["vv", "vh"]})
     assert (len(optical), len(radar)) == (12, 10)
+
+
+def test_dates_per_year_thin_the_series(archive, caplog: pytest.LogCaptureFixture) -> None:
+    """The clearest dates of each year are frozen, and the log says how many were left out."""
+    with caplog.at_level("INFO", "revisit"):
+        found = search("north", "sentinel-2", {**archive.settings, "dates_per_year": 1}, archive.folder)
+    assert names(found) == ["S2A_31UFS_20190305", "S2A_31UFS_20200305"]
+    assert "2 items (2019: 1, 2020: 1)" in caplog.text and "4 by dates_per_year" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "search: names no sensor"),
+        ({"sentinel-3": {"years": [2020]}}, "search: unknown key 'sentinel-3'; did you mean 'sentinel-"),
+        ({"sentinel-2": {"years": []}}, r"search.sentinel-2.years: .*at least 1"),
+        ({"sentinel-2": {}}, "search.sentinel-2.years is missing"),
+        ({"sentinel-2": {"years": [2014, 2020]}}, "search.sentinel-2.years: there is no data of 2014"),
+        (
+            {"sentinel-1": {"years": [2013]}},
+            "search.sentinel-1.years: there is no data of 2013",
+        ),
+        ({"sentinel-1": {"years": [date.today().year + 1]}}, f"only of 2014 to {date.today().year}"),
+        ({"sentinel-1": {"years": [2020, 2020]}}, "search.sentinel-1.years: names one twice"),
+        ({"worldcover": {"years": [2019]}}, "search.worldcover.years: .* only of 2020 to 2021"),
+        ({"worldcover": {"years": [2022]}}, "search.worldcover.years: .* only of 2020 to 2021"),
+        ({"sentinel-2": {"years": [2020], "months": [0]}}, r"search.sentinel-2.months.0: .*1, not 0"),
+        ({"sentinel-2": {"years": [2020], "months": [4, 13]}}, r"search.sentinel-2.months.1: .*12, not 13"),
+        ({"sentinel-2": {"years": [2020], "months": []}}, r"search.sentinel-2.months: .*at least 1"),
+        ({"sentinel-2": {"years": [2020], "months": [4, 4]}}, "search.sentinel-2.months: names one twice"),
+        ({"sentinel-2": {"years": [2020], "cloud_cover_max": 101}}, "cloud_cover_max: .*100, not 101"),
+        ({"sentinel-2": {"years": [2020], "cloud_cover_max": -1}}, "cloud_cover_max: .*0, not -1"),
+        ({"sentinel-1": {"years": [2020], "cloud_cover_max": 9}}, "unknown key 'cloud_cover_max'"),
+        (
+            {"sentinel-1": {"years": [2020], "orbit_state": "up"}},
+            "orbit_state: .*'ascending' or",
+        ),
+        ({"sentinel-1": {"years": [2020], "dates_per_year": 0}}, "dates_per_year: .*1, not 0"),
+        ({"worldcover": {"years": [2020], "months": [6]}}, "search.worldcover: unknown key 'months'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_at_planning(section: dict[str, Any], message: str) -> None:
+    """One line that names the key, before a byte is fetched."""
+    with pytest.raises(RevisitError, match=message) as caught:
+        read(Search, section, "search")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_section_reads_back_as_the_settings_of_each_search() -> None:
+    """The plan merges a sensor's part of the section into a job: only sensors named, keys the stage knows."""
+    optical = {"years": [2020], "months": [5], "cloud_cover_max": 70}
+    section = {
+        "sentinel-2": optical,
+        "worldcover": {"years": [2021]},
+    }
+    content = json.loads(json.dumps(read(Search, section, "search").content()))
+    assert content.keys() == section.keys()
+    assert content["sentinel-2"] == {**optical, "dates_per_year": None}
+    for own in content.values():
+        settings = read(Settings, {**own, "provider": "embedded", "bbox": [1, 2, 3, 4]}, "search")
+        assert settings.years == own["years"]

@@ -1,16 +1,19 @@
-"""Small patch stores and a small method for the tests of training."""
+"""Small collections of patches and a small method for the tests of training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import zarr
 from torch import Tensor, nn
 
-from revisit.methods.base import DataDescription, Method
+from revisit.files import write_json
+from revisit.methods.base import DataDescription, Method, MethodSettings, Moment
+from revisit.patches.batch import Batch
+from revisit.patches.kind import Look
+from revisit.patches.writer import Place, StoreWriter
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 YEARS = {"sentinel-1": [2018, 2019, 2020, 2021], "sentinel-2": [2019, 2020, 2021]}
@@ -29,67 +32,91 @@ def _single_thread() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.fixture
+def collection() -> Callable[..., Path]:
+    """``write_collection``."""
+    return write_collection
+
+
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("patches") / "pairs.zarr", "pairs")
+    return write_collection(tmp_path_factory.mktemp("patches") / "pairs", "pairs")
 
 
 @pytest.fixture(scope="session")
 def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("patches") / "yearly.zarr", "yearly")
+    return write_collection(tmp_path_factory.mktemp("patches") / "yearly", "yearly")
 
 
-def write_store(path: Path, kind: str, **attrs: Any) -> Path:
-    """A store of 40 samples: 24 train, 8 val, 8 test. Pixels of time t and band b lie near 40 t + 10 b."""
+def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **changes: Any) -> Path:
+    """The index of a collection of one region of 40 samples: 24 train, 8 val, 8 test.
+
+    Pixels of time t and band b lie near 40 t + 10 b. ``without``: samples that lack Sentinel-1's first year.
+    """
     random = np.random.default_rng(0)
-    group = zarr.create_group(path)
-    years = YEARS if kind == "yearly" else {"sentinel-1": [2020], "sentinel-2": [2020]}
-    arrays = {
-        "split": np.repeat([0, 1, 2], [24, 8, 8]).astype("uint8"),
-        "land_cover": np.full((SAMPLES, SIDE, SIDE), 10, "uint8"),
-        "multi_label": np.ones((SAMPLES, 1), "uint8"),
-        "x": np.arange(SAMPLES, dtype="float64"),
-        "y": np.arange(SAMPLES, dtype="float64"),
-        "epsg": np.full(SAMPLES, 32632, "int32"),
-        "region": np.zeros(SAMPLES, "int16"),
-        "position": np.arange(SAMPLES, dtype="int32"),
-    }
-    for sensor, bands in BANDS.items():
-        times = len(years[sensor])
-        level = 40 * np.arange(times)[:, None] + 10 * np.arange(len(bands))
-        slope = random.integers(0, 40, (SAMPLES, times, len(bands), 1, 1))
-        noise = random.integers(0, 10, (SAMPLES, times, len(bands), SIDE, SIDE))
-        arrays[sensor] = (level[None, :, :, None, None] + slope + noise).astype("uint8")
-        arrays[f"{sensor}_valid"] = np.ones((SAMPLES, times, SIDE, SIDE), "uint8")
-        arrays[f"{sensor}_date"] = np.zeros((SAMPLES, times), "int64")
-    for name, array in arrays.items():
-        group.create_array(name, data=array, chunks=(1, *array.shape[1:]), compressors=None)
+    series = kind == "yearly"
+    years = YEARS if series else {"sentinel-1": [2020], "sentinel-2": [2020]}
+    writer = StoreWriter(folder / "here.zarr")
+    for sample, part in enumerate(np.repeat([0, 1, 2], [24, 8, 8])):
+        looks = {}
+        for sensor, bands in BANDS.items():
+            times = len(years[sensor])
+            level = 40 * np.arange(times)[:, None] + 10 * np.arange(len(bands))
+            slope = random.integers(0, 40, (times, len(bands), 1, 1))
+            noise = random.integers(0, 10, (times, len(bands), SIDE, SIDE))
+            dates = np.array([f"{year}-06-01" for year in years[sensor]], "datetime64[ns]")
+            if sensor == "sentinel-1" and sample in without:
+                dates[0] = np.datetime64("NaT")
+            values = (level[..., None, None] + slope + noise).astype("uint8")
+            looks[sensor] = Look(values, np.ones((times, SIDE, SIDE), bool), dates)
+        cover = np.full((SIDE, SIDE), 10, "uint8")
+        writer.append(looks, Place(500_000 + 80 * sample, 5e6, sample, int(part)), cover, np.ones(1, "uint8"))
+    writer.finish(32632, {"region": "here"})
     limits = {"lower": -1.0, "upper": 1.0, "mean": 0.0, "std": 0.3, "valid_pixels": 100}
-    scaling = {
-        sensor: {"clip_sigma": 3.0, "source_unit": "dB", "bands": dict.fromkeys(bands, limits)}
-        for sensor, bands in BANDS.items()
+    store = {"path": "here.zarr", "region": "here", "epsg": 32632, "samples": SAMPLES, "places": SAMPLES}
+    store |= {"parts": {"train": 24, "val": 8, "test": 8}, "years": years if series else {}}
+    index = {
+        "stage": "patches",
+        "collection": "some",
+        "kind": kind,
+        "regions": ["here"],
+        "classes": ["trees"],
+        "class_codes": [10],
+        "label_columns": [0],
+        "bands": BANDS,
+        "scaling": {
+            sensor: {"clip_sigma": 3.0, "source_unit": "dB", "bands": dict.fromkeys(bands, limits)}
+            for sensor, bands in BANDS.items()
+        },
+        "patch_pixels": SIDE,
+        "resolution_m": 10,
+        "time_axis": series,
+        "years": years if series else {},
+        "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
+        "stores": [store],
+        "config_hash": "0123456789ab",
+        "code_version": "0",
+        **changes,
     }
-    group.attrs.update(
-        {
-            "kind": kind,
-            "stage": "patches",
-            "regions": ["here"],
-            "classes": ["trees"],
-            "class_codes": [10],
-            "bands": BANDS,
-            "scaling": scaling,
-            "patch_pixels": SIDE,
-            "resolution_m": 10,
-            "years": years if kind == "yearly" else {},
-            "split": {"train": 0.6},
-            "split_distance_m": {"train-test": 80.0, "train-val": 80.0},
-            "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
-            "config_hash": "0123456789ab",
-            "code_version": "0",
-            **attrs,
-        }
+    write_json(folder / "index.json", index)
+    return folder / "index.json"
+
+
+@pytest.fixture
+def as_batch() -> Callable[[Tensor], Batch[Tensor]]:
+    """``batch_of``."""
+    return batch_of
+
+
+def batch_of(images: Tensor) -> Batch[Tensor]:
+    """A batch of these images, of which all times are there."""
+    samples = torch.arange(len(images))
+    present = torch.ones(*images.shape[:-3], 1, dtype=torch.bool)
+    coordinates = torch.zeros(len(images), 4, dtype=torch.float64)
+    bands = tuple(f"band{number}" for number in range(images.shape[-3]))
+    return Batch(
+        images, samples, samples, present.long(), present, coordinates, samples, bands, ("sentinel-1",)
     )
-    return path
 
 
 class Tiny(Method):
@@ -100,12 +127,14 @@ class Tiny(Method):
     rates: list[float]
 
     def __init__(self, bands: tuple[str, ...] = ("vv", "vh")) -> None:
-        super().__init__({"encoder": ENCODER}, DataDescription(bands, SIDE, 3.0, "pairs"))
+        super().__init__(
+            MethodSettings(name="tiny", encoder=ENCODER), DataDescription(bands, SIDE, 3.0, "pairs")
+        )
         self.leave = nn.Sequential(nn.Dropout(0.3), nn.Linear(self.encoder.feature_dim, len(bands)))
         self.register_buffer("average", torch.zeros(()))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        clean = self.standardised(images)
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        clean = self.standardised(batch.images)
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         return {"clean": clean, "noisy": clean + noise}
 
@@ -115,10 +144,10 @@ class Tiny(Method):
         size = found.square().mean()
         return {"loss": error + 0.1 * size, "error": error, "size": size}
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, moment: Moment) -> None:
         weight = self.leave[1].weight.detach()
         self.average.mul_(0.9).add_(weight.mean(), alpha=0.1)
-        if step == self.explode_at:
+        if moment.step == self.explode_at:
             self.leave[1].weight.data.fill_(float("nan"))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,12 @@ def test_faults_in_reading_reach_the_loop() -> None:
 def test_images_are_those_of_the_drawn_samples(yearly: Path, series: bool) -> None:
     store, indices = PatchStore(yearly), np.arange(24)
     draw = batches(store, ("vv", "red"), indices, 8, 0, steps=4, series=series, pin=False)
-    for images, (_, chosen) in zip(draw(1), draws(indices, 8, 0, 4, first=1), strict=True):
+    for drawn, (_, chosen) in zip(draw(1), draws(indices, 8, 0, 4, first=1), strict=True):
+        images = drawn.images
         assert images.dtype == torch.uint8
+        np.testing.assert_array_equal(drawn.samples, chosen)
+        np.testing.assert_array_equal(drawn.places, store.positions[chosen])
+        assert drawn.dates.shape == drawn.present.shape == ((8, 3, 2) if series else (8, 2))
         expected = store.images(chosen, ("vv", "red"))
         if series:
             np.testing.assert_array_equal(images, expected)
@@ -83,5 +88,17 @@ def test_images_are_those_of_the_drawn_samples(yearly: Path, series: bool) -> No
 def test_single_dates_of_a_yearly_store_come_from_all_years(yearly: Path) -> None:
     """A method of single images on a yearly store must not learn from its first year only."""
     draw = batches(PatchStore(yearly), ("vv",), np.arange(24), 8, 0, steps=30, series=False, pin=False)
-    levels = {int(images.min()) // 40 for images in draw(0)}
+    levels = {int(drawn.images.min()) // 40 for drawn in draw(0)}
     assert levels == {0, 1, 2, 3}
+
+
+def test_sample_without_the_drawn_year_shows_another(tmp_path: Path, collection: Callable[..., Path]) -> None:
+    """What a place lacks is a constant image, from which a method of single images would learn nonsense."""
+    store = PatchStore(collection(tmp_path, "yearly", without=(0, 1, 2, 3)))
+    assert not store.batch(np.arange(4), ("vv",), 0).present.any()
+    draw = batches(store, ("vv",), np.arange(4), 4, 0, steps=30, series=False, pin=False)
+    for drawn in draw(0):
+        assert drawn.present.all()
+        years = drawn.dates[:, 0].numpy().astype("datetime64[ns]").astype("datetime64[Y]").astype(int) + 1970
+        levels = drawn.images.amin((1, 2, 3)) // 40
+        np.testing.assert_array_equal(levels, years - 2018)

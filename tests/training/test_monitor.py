@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.channel_vit import ChannelViT
 from revisit.nets.encoder import build_encoder
+from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.training.monitor import encoder_spread, spread
+
+SETTINGS = ChannelViT.Settings(patch_pixels=4, dim=32, depth=1, heads=2)
 
 
 class Constant(ChannelViT):
@@ -20,7 +22,7 @@ class Constant(ChannelViT):
 def test_constant_encoder_has_collapsed() -> None:
     """The loss of a collapsed run falls like any other; only this shows it."""
     images = torch.randn(64, 2, 8, 8)
-    found = encoder_spread(Constant(("vv", "vh"), 8, 4, dim=32, depth=1, heads=2), images, ("vv", "vh"))
+    found = encoder_spread(Constant(SETTINGS, ("vv", "vh"), 8), images, ("vv", "vh"))
     assert found.collapsed and found.feature_std < 1e-6 and found.effective_rank == 0
 
 

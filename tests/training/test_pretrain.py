@@ -11,45 +11,70 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
+import torch
 
+from revisit.files import read_json, write_json
+from revisit.job import Job
 from revisit.methods.mae3d import MAE3D
 from revisit.nets.encoder import load_encoder
-from revisit.training.pretrain import main
+from revisit.stage import run_file
 
 ENCODER = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
-MASKED = {"encoder": ENCODER, "decoder": {"dim": 8, "depth": 1, "heads": 2}, "mask_ratio": 0.5}
-SETTINGS = {
+MASKED = {
+    "name": "mae3d",
+    "mask": "3dm",
+    "encoder": ENCODER,
+    "decoder": {"dim": 8, "depth": 1, "heads": 2},
+    "mask_ratio": 0.5,
+}
+TRAINING = {
     "epochs": 6,
     "batch_size": 8,
     "learning_rate": 0.05,
     "monitor_every": 4,
     "checkpoint_minutes": 1e-9,
-    "method": MASKED,
 }
 OUTPUTS = ("encoder.safetensors", "card.json", "log.csv", "reconstruction.npz")
 FAULTY = """
 import os, sys
 from revisit.methods.mae3d import MAE3D
-from revisit.training.pretrain import main
-MAE3D.after_step = lambda self, step: step == int(sys.argv[1]) and os.kill(os.getpid(), 9)
-raise SystemExit(main(sys.argv[2:]))
+from revisit.stage import run_file
+MAE3D.after_step = lambda self, moment: moment.step == int(sys.argv[1]) and os.kill(os.getpid(), 9)
+raise SystemExit(run_file(sys.argv[2]))
 """
 
 
-def command(
+def job(
     patches: Path,
     folder: Path,
-    method: str = "3dmae-3dm",
+    method: dict[str, Any] = MASKED,
+    training: dict[str, Any] = TRAINING,
     modality: str = "s1+rgb",
-    settings: dict[str, Any] = SETTINGS,
+    parents: tuple[Path, ...] = (),
     **changes: Any,
-) -> list[str]:
-    return [
-        *("--patches", str(patches), "--collection", "pairs", "--method", method, "--modality", modality),
-        *("--seed", "0", "--checkpoint", str(folder / "checkpoint"), "--log", str(folder / "log")),
-        *("--out", str(folder / "encoder.safetensors"), "--settings", json.dumps({**settings, **changes})),
-    ]
+) -> Path:
+    """The file of a job that pretrains into ``folder``; ``changes`` are of the loop's settings."""
+    output = dict(zip(("encoder", "card", "history", "reconstruction"), OUTPUTS, strict=True))
+    path = folder / "job.json"
+    Job(
+        "revisit.training.pretrain",
+        input={"patches": str(patches), "parents": [str(parent) for parent in parents]},
+        output={name: str(folder / file) for name, file in output.items()},
+        settings={
+            "study": "test",
+            "collection": "some",
+            "name": "entry",
+            "title": "Entry",
+            "modality": modality,
+            "seed": 0,
+            "parents": [f"parent{number}" for number in range(len(parents))],
+            "training": {**training, **changes},
+            "method": method,
+            "checkpoint": str(folder / "checkpoint"),
+        },
+        log=str(folder / "log"),
+    ).write(path)
+    return path
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -60,7 +85,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def whole(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outputs of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
-    assert main(command(pairs, folder)) == 0
+    assert run_file(job(pairs, folder)) == 0
     return folder
 
 
@@ -69,7 +94,9 @@ def test_outputs_are_complete(whole: Path) -> None:
     assert card["bands"] == ["vv", "vh", "red", "green", "blue"]
     assert (card["steps"], card["samples_seen"], card["collapsed"], card["seed"]) == (18, 144, False, 0)
     assert card["scaling"].keys() == {"sentinel-1", "sentinel-2"}
-    assert card["clip_sigma"] == 3.0 and card["method_settings"]["batch_size"] == 8
+    assert card["clip_sigma"] == 3.0 and card["training_settings"]["batch_size"] == 8
+    assert card["method_settings"] == MASKED and card["regions"] == ["here"] and card["parents"] == []
+    assert (card["study"], card["method"], card["title"]) == ("test", "entry", "Entry")
     assert card["parent_items"] and card["config_hash"] and card["code_version"]
     lines = (whole / "log.csv").read_text().splitlines()
     assert lines[0] == "step,epoch,loss,learning_rate,feature_std,effective_rank"
@@ -84,25 +111,25 @@ def test_outputs_are_complete(whole: Path) -> None:
 
 def test_rerun_gives_the_same_bytes(whole: Path, pairs: Path, tmp_path: Path) -> None:
     """On a CPU a table must be reproducible to the bit."""
-    assert main(command(pairs, tmp_path)) == 0
+    assert run_file(job(pairs, tmp_path)) == 0
     assert content(tmp_path) == content(whole)
 
 
 def test_killed_run_goes_on_to_the_same_bytes(whole: Path, pairs: Path, tmp_path: Path) -> None:
     """Nothing gets a last word at SIGKILL: what the timer saved must do."""
-    arguments = command(pairs, tmp_path)
-    killed = subprocess.run([sys.executable, "-c", FAULTY, "11", *arguments], check=False)
+    path = job(pairs, tmp_path)
+    killed = subprocess.run([sys.executable, "-c", FAULTY, "11", str(path)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not any((tmp_path / name).exists() for name in OUTPUTS)
     assert (tmp_path / "checkpoint" / "checkpoint.pt").exists()
-    assert main(arguments) == 0
+    assert run_file(path) == 0
     assert "going on after step 10" in (tmp_path / "log").read_text()
     assert content(tmp_path) == content(whole)
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.setattr(
-        MAE3D, "after_step", lambda self, step: step == at and os.kill(os.getpid(), signal.SIGTERM)
+        MAE3D, "after_step", lambda self, moment: moment.step == at and os.kill(os.getpid(), signal.SIGTERM)
     )
 
 
@@ -112,10 +139,10 @@ def test_sigterm_saves_and_fails(
     """At a time limit the job must exit non-zero, or the workflow takes half a run for a whole one."""
     with monkeypatch.context() as patch:
         interrupt(patch, at=7)
-        assert main(command(pairs, tmp_path)) == 1
+        assert run_file(job(pairs, tmp_path)) == 1
     assert "interrupted after step 7 of 18" in (tmp_path / "log").read_text()
     assert not (tmp_path / "encoder.safetensors").exists()
-    assert main(command(pairs, tmp_path)) == 0
+    assert run_file(job(pairs, tmp_path)) == 0
     assert "going on after step 7" in (tmp_path / "log").read_text()
     assert content(tmp_path) == content(whole)
 
@@ -124,44 +151,78 @@ def test_changed_settings_start_anew(pairs: Path, tmp_path: Path, monkeypatch: p
     """The result must be that of the settings asked for, not of a mixture."""
     with monkeypatch.context() as patch:
         interrupt(patch, at=7)
-        assert main(command(pairs, tmp_path / "a")) == 1
-    assert main(command(pairs, tmp_path / "a", learning_rate=0.1)) == 0
+        assert run_file(job(pairs, tmp_path / "a")) == 1
+    assert run_file(job(pairs, tmp_path / "a", learning_rate=0.1)) == 0
     assert "made with other settings; starting anew" in (tmp_path / "a" / "log").read_text()
-    assert main(command(pairs, tmp_path / "b", learning_rate=0.1)) == 0
+    assert run_file(job(pairs, tmp_path / "b", learning_rate=0.1)) == 0
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
 def test_changed_patches_start_anew(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "other.zarr"
-    shutil.copytree(pairs, other)
-    zarr.open_group(other).attrs["config_hash"] = "ba9876543210"
+    other = tmp_path / "other"
+    shutil.copytree(pairs.parent, other)
+    write_json(other / "index.json", {**read_json(pairs), "config_hash": "ba9876543210"})
     with monkeypatch.context() as patch:
         interrupt(patch, at=7)
-        assert main(command(pairs, tmp_path)) == 1
-    assert main(command(other, tmp_path)) == 0
+        assert run_file(job(pairs, tmp_path)) == 1
+    assert run_file(job(other / "index.json", tmp_path)) == 0
     assert "made with other data; starting anew" in (tmp_path / "log").read_text()
 
 
 def test_scratch_takes_the_same_path_without_a_step(pairs: Path, tmp_path: Path) -> None:
-    arguments = command(
-        pairs, tmp_path, method="scratch", modality="s1", settings={"method": {"encoder": ENCODER}}
-    )
-    assert main(arguments) == 0
+    path = job(pairs, tmp_path, {"name": "scratch", "encoder": ENCODER}, {}, modality="s1")
+    assert run_file(path) == 0
     card = json.loads((tmp_path / "card.json").read_text())
     assert (card["steps"], card["samples_seen"], card["collapsed"]) == (0, 0, False)
     assert (tmp_path / "log.csv").read_text() == "step,epoch,loss,learning_rate,feature_std,effective_rank\n"
-    assert list(np.load(tmp_path / "reconstruction.npz")["bands"]) == ["vv", "vh"]
+    assert not (tmp_path / "reconstruction.npz").exists() and not (tmp_path / "tensorboard").exists()
 
 
 def test_series_method(yearly: Path, tmp_path: Path) -> None:
     """All years of a place reach the method, and the report gets a series back."""
     encoder = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
-    own = {"encoder": encoder, "alpha": 0.1, "beta": 0.1, "years_per_step": 2}
-    settings = {"steps": 3, "batch_size": 8, "method": own}
-    assert main(command(yearly, tmp_path, method="stmim", settings=settings)) == 0
+    own = {"name": "stmim", "encoder": encoder, "alpha": 0.1, "beta": 0.1, "years_per_step": 2}
+    assert run_file(job(yearly, tmp_path, own, {"steps": 3, "batch_size": 8})) == 0
     arrays = np.load(tmp_path / "reconstruction.npz")
     assert list(arrays["times"]) == [2019, 2020, 2021]
     assert arrays["reconstruction"].shape == (8, 3, 5, 8, 8)
+
+
+HEIRS = """
+from torch import nn
+from revisit.methods.mae3d import MAE3D
+
+class Heir(MAE3D):
+    needs_parents = 1
+
+    def start_from(self, parents):
+        self.encoder.load_state_dict(parents[0].state_dict())
+        self.other = parents[0].requires_grad_(False)
+
+    def encoders(self):
+        return {"": self.encoder, "other": self.other}
+"""
+
+
+def test_heir_starts_from_its_parent_and_leaves_two(
+    whole: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method from outside takes over an encoder, trains on from it, and leaves both."""
+    (tmp_path / "heirs.py").write_text(HEIRS)
+    monkeypatch.syspath_prepend(tmp_path)
+    method = {**MASKED, "name": "heirs:Heir"}
+    path = job(
+        pairs, tmp_path, method, {"steps": 1, "batch_size": 8, "learning_rate": 1e-9}, parents=(whole,)
+    )
+    assert run_file(path) == 0, (tmp_path / "log").read_text()
+    parent, own, other = (load_encoder(folder) for folder in (whole, tmp_path, tmp_path / "other"))
+    for name, values in parent.state_dict().items():
+        torch.testing.assert_close(own.state_dict()[name], values, atol=1e-6, rtol=0)
+        assert torch.equal(other.state_dict()[name], values)
+    assert own.card is not None and own.card["parents"][0]["method"] == "parent0"
+    assert own.card["parents"][0]["config_hash"] == (parent.card or {})["config_hash"]
+    assert run_file(job(pairs, tmp_path, method, {"steps": 1, "batch_size": 8})) == 1
+    assert "starts from 1 other entries, parents names 0" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -169,12 +230,14 @@ def test_series_method(yearly: Path, tmp_path: Path) -> None:
     [
         ({"batch_size": 25}, "batch_size is 25, the training split has 24 samples"),
         ({"modality": "s3"}, "choose from"),
-        ({"method": "3dmea"}, "no method named '3dmea'"),
-        ({"settings": {"epochs": 1, "batch_size": 8, "method": {**MASKED, "mask_rate": 0.5}}}, "mask_rate"),
+        ({"method": {**MASKED, "name": "mae3"}}, "no method is called 'mae3'"),
+        ({"method": {**MASKED, "mask_rate": 0.5}}, "unknown key 'mask_rate'; did you mean 'mask_ratio'"),
+        ({"learning_rat": 1}, "unknown key 'learning_rat'; did you mean 'learning_rate'"),
+        ({"training": {"batch_size": 8}}, "add epochs or steps"),
     ],
 )
 def test_faults_are_one_line(pairs: Path, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
-    assert main(command(pairs, tmp_path, **changes)) == 1
+    assert run_file(job(pairs, tmp_path, **changes)) == 1
     log = (tmp_path / "log").read_text()
     assert line in log and len(log.splitlines()) == 1, log
     assert not (tmp_path / "encoder.safetensors").exists()

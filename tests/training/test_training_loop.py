@@ -12,36 +12,44 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.base import Method
+from revisit.methods.base import Method, Moment
+from revisit.patches.batch import Batch
+from revisit.record import read
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.loop import Progress, Trainer
 from revisit.training.monitor import Spread
-from revisit.training.settings import Settings, derived_seed
+from revisit.training.optimiser import Course
+from revisit.training.settings import Training, derived_seed
 
 STEPS, EPOCH = 20, 6
 SETTINGS = {"steps": STEPS, "batch_size": 4, "learning_rate": 0.5, "gradient_clip": 1.0, "monitor_every": 3}
 
 
-def images_from(first: int) -> Generator[Tensor, None, None]:
+def batches_from(first: int) -> Generator[Batch[Tensor], None, None]:
     for step in range(first, STEPS):
         generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
-        yield torch.randint(0, 256, (4, 2, 8, 8), dtype=torch.uint8, generator=generator)
+        images = torch.randint(0, 256, (4, 2, 8, 8), dtype=torch.uint8, generator=generator)
+        numbers, present = torch.arange(4), torch.ones(4, 1, dtype=torch.bool)
+        place = torch.zeros(4, 4, dtype=torch.float64)
+        sensors = ("sentinel-1",)
+        yield Batch(images, numbers, numbers, present.long(), present, place, numbers, ("vv", "vh"), sensors)
 
 
 def train(method: Method, folder: Path, seed: int = 0, **changes: Any) -> Progress:
-    settings = Settings.read({**SETTINGS, **changes})
-    trainer = Trainer(method, settings, seed, STEPS, EPOCH, torch.device("cpu"), lambda: Spread(1.0, 2.0))
-    with Checkpoint(folder, {"settings": "same"}, settings.checkpoint_minutes) as checkpoint:
-        return trainer.run(images_from, checkpoint)
+    training = read(Training, {**SETTINGS, **changes}, "training")
+    course = Course(STEPS, EPOCH, torch.device("cpu"))
+    trainer = Trainer(method, training, seed, course, lambda: Spread(1.0, 2.0))
+    with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
+        return trainer.run(batches_from, checkpoint)
 
 
 def hook(method: Method, also: Callable[[int], Any]) -> None:
     """Call ``also`` after each step, beside what the method does."""
     own = method.after_step
 
-    def both(step: int) -> None:
-        own(step)
-        also(step)
+    def both(moment: Moment) -> None:
+        own(moment)
+        also(moment.step)
 
     method.after_step = both  # type: ignore[method-assign]
 
@@ -81,8 +89,8 @@ def test_views_differ_by_step_and_seed(tiny: Any, tmp_path: Path) -> None:
     noise: list[float] = []
     views = tiny.views
 
-    def noting(images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        result = views(images, generator)
+    def noting(batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        result = views(batch, generator)
         noise.append(float((result["noisy"] - result["clean"])[0, 0, 0, 0]))
         return result
 
@@ -125,9 +133,83 @@ def test_loss_that_is_not_finite_stops_at_its_step(tiny: Any, tmp_path: Path) ->
 
 
 def test_hooks_are_called(tiny: Method, tmp_path: Path) -> None:
-    """Momentum encoders and cluster estimates hang on these."""
-    epochs: list[int] = []
-    tiny.after_epoch = epochs.append  # type: ignore[method-assign]
+    """Momentum encoders and cluster estimates hang on these; each is told where training stands."""
+    calls: list[tuple[str, int, int, int, int]] = []
+
+    def hook_into(name: str) -> None:
+        own = getattr(tiny, name)
+
+        def noting(moment: Moment) -> None:
+            own(moment)
+            calls.append((name, moment.step, moment.steps, moment.epoch, moment.epochs))
+            assert moment.descents[0].rate > 0
+
+        setattr(tiny, name, noting)
+
+    for name in ("before_step", "after_backward", "after_step", "after_epoch"):
+        hook_into(name)
     train(tiny, tmp_path)
-    assert epochs == [1, 2, 3]
+    assert calls[:3] == [
+        ("before_step", 0, 20, 0, 4),
+        ("after_backward", 0, 20, 0, 4),
+        ("after_step", 1, 20, 0, 4),
+    ]
+    assert [call[1:] for call in calls if call[0] == "after_epoch"] == [
+        (6, 20, 1, 4),
+        (12, 20, 2, 4),
+        (18, 20, 3, 4),
+    ]
     assert tiny.average != 0  # type: ignore[comparison-overlap]
+
+
+def test_parts_may_come_and_go(tiny: Any, tmp_path: Path) -> None:
+    """In a method with stages, a row is the mean over the steps that had the part."""
+    losses, stage = tiny.loss, [0]
+
+    def staged(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        stage[0] += 1
+        return losses(views) | ({"odd": torch.full((), float(stage[0]))} if stage[0] % 2 else {})
+
+    tiny.loss = staged
+    rows = train(tiny, tmp_path, monitor_every=2).rows
+    assert [row["odd"] for row in rows[:3]] == [1, 3, 5]
+
+
+def test_accumulated_parts_give_the_step_of_the_whole(tiny: Any, tmp_path: Path) -> None:
+    """A batch done in two halves moves the weights as the whole does, also where samples count unequally."""
+
+    def weighed(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        found = tiny_now.leave[1](tiny_now.encoder.pooled(views["noisy"]))
+        error = (found - views["clean"].mean((2, 3))).square().mean(1)
+        return {"loss": (error * views["weight"]).sum() / views["weight"].sum()}
+
+    ends = []
+    for parts in (1, 2):
+        tiny_now = copy.deepcopy(tiny)
+        views = tiny_now.views
+        tiny_now.views = lambda batch, generator, views=views: {
+            **views(batch, generator),
+            "weight": torch.tensor([1.0, 2.0, 5.0, 0.5]),
+        }
+        tiny_now.loss, tiny_now.shares = weighed, lambda views: views["weight"]
+        progress = train(tiny_now, tmp_path / str(parts), accumulate=parts)
+        ends.append((tiny_now.leave[1].weight.detach(), progress.rows[-1]["loss"]))
+    torch.testing.assert_close(ends[0][0], ends[1][0], rtol=1e-3, atol=1e-5)
+    assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-4)
+
+
+def test_too_large_a_batch_is_told_with_what_fits(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the line says how many samples would fit, instead of a traceback of the allocator."""
+    losses = tiny.loss
+
+    def greedy(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        if len(views["clean"]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(views)
+
+    tiny.loss = greedy
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a small one")
+    with pytest.raises(RevisitError, match="batch_size 4 does not fit in the memory of a small one, about 3"):
+        train(tiny, tmp_path)

@@ -6,22 +6,27 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-REPORT = {"tables", "layouts", "masking", "fractions", "page", "all"}
+REPORT = {"tables", "gains", "table", "figure", "page", "all"}
 
 
 def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
     restored.edit("src/revisit/methods/mae3d.py", "VARIANCE_FLOOR = 1e-6", "VARIANCE_FLOOR = 2e-6")
     planned = restored.planned()
-    assert planned.pop("pretrain") == 1
-    assert planned.pop("classify") == 2  # fine-tune and linear of that method
-    assert set(planned) <= REPORT | {"curves", "reconstruction"}
+    assert planned.pop("pretrain_reconstructing") == 1
+    assert planned.pop("evaluate") == 2  # fine-tune and linear of that method
+    assert set(planned) <= REPORT
 
 
 def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
     restored.append("src/revisit/evaluation/scores.py", "\nX = 1\n")
     planned = restored.planned()
-    assert planned["classify"] == 4 and planned["segment"] == 3
-    assert not {"pretrain", "tile", "stack"} & set(planned)
+    assert planned["evaluate"] == 7
+    assert not {"pretrain", "pretrain_reconstructing", "tile", "stack"} & set(planned)
+
+
+def test_an_edit_of_a_task_evaluates_that_task(restored):
+    restored.append("src/revisit/evaluation/tasks/segmentation.py", "\nX = 1\n")
+    assert restored.planned()["evaluate"] == 3
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,7 @@ def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
     [
         ("src/revisit/methods/mae3d.py", '"""3DMAE', '"""Another word. 3DMAE'),
         ("src/revisit/cube/stacking/stack.py", "def stack(", "# A comment.\ndef stack("),
+        ("src/revisit/training/settings.py", '"""Number of updates;', '"""How many updates;'),
         ("study.yaml", "seed: 1", "seed: 1   # a comment"),
         ("study.yaml", "train: 0.6, val: 0.2,", "val: 0.2, train: 0.6,"),
     ],
@@ -44,19 +50,32 @@ def test_touching_every_source_reruns_nothing(restored):
     assert restored.planned() == {}
 
 
-def test_a_region_added_builds_its_cubes_and_what_pools_all_regions(restored):
+def test_a_title_reruns_tables_and_figures_alone(restored):
+    restored.edit("study.yaml", "title: STMIM-UNet", "title: Another")
+    assert set(restored.planned()) <= REPORT
+
+
+def test_a_region_added_builds_its_own_products_and_what_trains_on_its_collections(restored):
     restored.edit(
         "study.yaml", "regions:\n", "regions:\n  north: {bbox: [9.1000, 60.4001, 9.1400, 60.4200]}\n"
     )
     planned = restored.planned()
-    assert planned["archive"] == 1 and planned["search"] == 3 and planned["download"] == 7
-    assert planned["stack"] == planned["coregister"] == planned["moments"] == 2
-    assert planned["labels"] == 1
-    assert planned["limits"] == 2 and planned["tile"] == 2  # these pool all regions
+    assert planned["archive"] == planned["labels"] == 1
+    assert planned["search"] == 3 and planned["download"] == 7
+    assert planned["stack"] == planned["coregister"] == planned["moments"] == planned["scale"] == 2
+    assert "limits" not in planned  # pinned to the regions that were there
+    assert planned["tile"] == planned["index"] == 2
 
 
 def test_a_setting_of_one_experiment_leaves_the_other_alone(restored):
     restored.edit("study.yaml", "train: {steps: 10,", "train: {steps: 11,")
     planned = restored.planned()
-    assert planned["segment"] == 3
-    assert "classify" not in planned and "pretrain" not in planned
+    assert planned["evaluate"] == 3
+    assert not {"pretrain", "pretrain_reconstructing"} & set(planned)
+
+
+def test_another_study_beside_it_shares_nothing(restored):
+    planned = restored.planned("--config", "study=other")
+    restored.edit("study.yaml", "seed: 1\n", "seed: 1\nstudy: other\n")
+    assert restored.planned() == planned
+    assert planned["archive"] == 2 and planned["tile"] == 4

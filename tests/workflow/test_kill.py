@@ -14,10 +14,11 @@ STAGES = [
     ("scenes/east/sentinel-2/2020/manifest.json", "Download sentinel-2"),
     ("cubes/east/sentinel-1/raw.zarr", "Stack sentinel-1"),
     ("cubes/east/sentinel-2/aligned.zarr", "Co-register"),
-    ("patches/yearly.zarr", "Tile the collection"),
+    ("patches/yearly/west.zarr", "Tile west"),
+    ("patches/yearly/index.json", "Index the collection"),
     ("encoders/yearly/stmim/s1/seed0/encoder.safetensors", "Pretrain stmim"),
-    ("scores/masking/scratch/s1+s2/fine-tune.json", "Classify with"),
-    ("scores/land-cover/unet/s1/supervised.json", "Map land cover"),
+    ("scores/masking/scratch/s1+s2/fine-tune.json", "Evaluate scratch"),
+    ("scores/land-cover/unet/s1/supervised.json", "Evaluate unet"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -31,11 +33,11 @@ def test_every_picture_and_page_is_there(study):
     for name in (
         "report.html",
         "tables/gains.md",
-        "tables/masking.md",
-        "tables/land_cover_sar.csv",
+        "tables/masking/masking.md",
+        "tables/land-cover/land-cover-sar.csv",
         "figures/curves.png",
-        "figures/reconstruction/pairs/3dmae-3dm/s1+s2/seed0.png",
-        "figures/similarity/yearly/stmim/s1/seed0.png",
+        "figures/reconstructions/pairs/3dmae-3dm/s1+s2/seed0.png",
+        "figures/similarities/yearly/stmim/s1/seed0.png",
         "figures/maps/land-cover.png",
         "cubes/east/sentinel-2/raw.png",
         "cubes/west/labels.png",
@@ -45,6 +47,23 @@ def test_every_picture_and_page_is_there(study):
 
 def test_a_second_run_has_nothing_to_do(study):
     assert study.planned() == {}
+
+
+def test_a_job_can_be_repeated_by_hand_from_its_file(study):
+    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised.json"
+    score = study.folder / "results/scores/land-cover/unet/s1/supervised.json"
+    before = score.read_bytes()
+    score.unlink()
+    command = [sys.executable, "-m", "revisit.cli", "run", str(job)]
+    subprocess.run(command, cwd=study.folder, env=study.environment, check=True, capture_output=True)
+    assert score.read_bytes() == before
+
+
+def test_no_command_grows_with_the_study(study):
+    output = study.snakemake("--dry-run", "--forceall", "--printshellcmds")
+    commands = [line.strip() for line in output.splitlines() if line.strip().startswith("revisit run ")]
+    assert len(commands) > 50
+    assert max(map(len, commands)) < 200
 
 
 def test_no_part_of_a_write_is_left_behind(study):

@@ -15,7 +15,7 @@ def test_from_a_folder_of_real_items_to_features(checkout, shared):
         preset.replace("../shared/real/archive", str(shared / "real/archive"))
     )
     checkout.snakemake("features")
-    results = checkout.folder / "results"
+    results = checkout.folder / "results/real-series"
 
     items = json.loads((results / "items/kempen/sentinel-2.json").read_text())["features"]
     assert len(items) == 12

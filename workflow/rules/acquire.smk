@@ -3,73 +3,64 @@
 
 rule archive:
     output:
-        directory("results/archive/{region}"),
+        archive=directory("<results>/archive/{region}"),
     log:
-        "results/logs/archive/{region}.log",
+        "<results>/logs/archive/{region}.log",
     benchmark:
-        "results/benchmarks/archive/{region}.jsonl"
+        "<results>/benchmarks/archive/{region}.jsonl"
     conda:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=1500,
         runtime=60,
     params:
-        **code("revisit.archive.make"),
-        settings=plan.archive,
+        **plan.job("archive", "revisit.archive.make", plan.archive),
     message:
         "Simulate the archive of {wildcards.region}"
     shell:
-        "python -m revisit.archive.make --region {wildcards.region}"
-        " --settings {params.settings:q} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
 rule search:
     input:
-        plan.folder,
+        folder=plan.folder,
     output:
-        "results/items/{region}/{sensor}.json",
+        found="<results>/items/{region}/{sensor}.json",
     log:
-        "results/logs/search/{region}/{sensor}.log",
+        "<results>/logs/search/{region}/{sensor}.log",
     benchmark:
-        "results/benchmarks/search/{region}/{sensor}.jsonl"
+        "<results>/benchmarks/search/{region}/{sensor}.jsonl"
     conda:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=1000,
         runtime=60,
     params:
-        **code("revisit.stac.search"),
-        settings=plan.search,
-        folder=plan.folder_option,
+        **plan.job("search", "revisit.stac.search", plan.search),
     message:
         "Search {wildcards.sensor} scenes of {wildcards.region}"
     shell:
-        "python -m revisit.stac.search --region {wildcards.region} --sensor {wildcards.sensor}"
-        " {params.folder} --settings {params.settings:q} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
 rule download:
     input:
-        plan.folder,
-        found=rules.search.output,
+        folder=plan.folder,
+        found=rules.search.output.found,
     output:
-        "results/scenes/{region}/{sensor}/{year}/manifest.json",
+        manifest="<results>/scenes/{region}/{sensor}/{year}/manifest.json",
     log:
-        "results/logs/download/{region}/{sensor}/{year}.log",
+        "<results>/logs/download/{region}/{sensor}/{year}.log",
     benchmark:
-        "results/benchmarks/download/{region}/{sensor}/{year}.jsonl"
+        "<results>/benchmarks/download/{region}/{sensor}/{year}.jsonl"
     conda:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=1500,
         runtime=240,
     params:
-        **code("revisit.stac.download"),
-        settings=plan.download,
-        folder=plan.folder_option,
+        **plan.job("download", "revisit.stac.download", plan.download, how=plan.fetching),
     message:
         "Download {wildcards.sensor} scenes of {wildcards.region}, {wildcards.year}"
     shell:
-        "python -m revisit.stac.download --items {input.found}"
-        " --region {wildcards.region} --sensor {wildcards.sensor} --year {wildcards.year}"
-        " {params.folder} --settings {params.settings:q} --out {output} --log {log}"
+        "revisit run {params.job}"

@@ -1,18 +1,17 @@
-# Downstream tasks: one score file a run.
+# Downstream tasks: one score file a run; and what encoders say of every patch.
 
 
-rule classify:
+rule evaluate:
     input:
-        patches=plan.patches,
+        patches=plan.collection,
         encoders=plan.score_encoders,
     output:
-        "results/scores/{experiment}/{method}/{modality}/{protocol}.json",
+        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}.json",
+        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}.npz",
     log:
-        "results/logs/classify/{experiment}/{method}/{modality}/{protocol}.log",
+        "<results>/logs/evaluate/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
-        "results/benchmarks/classify/{experiment}/{method}/{modality}/{protocol}.jsonl"
-    wildcard_constraints:
-        experiment=plan.experiments_of("multi-label"),
+        "<results>/benchmarks/evaluate/{experiment}/{method}/{modality}/{protocol}.jsonl"
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -20,81 +19,42 @@ rule classify:
         mem_mb=4000,
         runtime=720,
     params:
-        settings=plan.evaluate,
-        encoders=plan.encoders_option,
-        code=plan.evaluate_code,
+        **plan.job("evaluate", "revisit.evaluation.evaluate", plan.evaluate, modules=plan.run_modules),
     message:
-        "Classify with {wildcards.method} on {wildcards.modality}, {wildcards.protocol}"
+        "Evaluate {wildcards.method} on {wildcards.modality}, {wildcards.protocol}, for {wildcards.experiment}"
     shell:
-        "python -m revisit.evaluation.classify --patches {input.patches} {params.encoders}"
-        " --experiment {wildcards.experiment} --method {wildcards.method}"
-        " --modality {wildcards.modality} --protocol {wildcards.protocol}"
-        " --settings {params.settings:q} --out {output} --log {log}"
-
-
-rule segment:
-    input:
-        patches=plan.patches,
-        encoders=plan.score_encoders,
-    output:
-        score="results/scores/{experiment}/{method}/{modality}/{protocol}.json",
-        predictions="results/scores/{experiment}/{method}/{modality}/{protocol}.npz",
-    log:
-        "results/logs/segment/{experiment}/{method}/{modality}/{protocol}.log",
-    benchmark:
-        "results/benchmarks/segment/{experiment}/{method}/{modality}/{protocol}.jsonl"
-    wildcard_constraints:
-        experiment=plan.experiments_of("segmentation"),
-    conda:
-        "../../envs/revisit.yaml"
-    resources:
-        gpu=1,
-        mem_mb=4000,
-        runtime=720,
-    params:
-        settings=plan.evaluate,
-        encoders=plan.encoders_option,
-        code=plan.evaluate_code,
-    message:
-        "Map land cover with {wildcards.method} on {wildcards.modality}"
-    shell:
-        "python -m revisit.evaluation.segment --patches {input.patches} {params.encoders}"
-        " --experiment {wildcards.experiment} --method {wildcards.method}"
-        " --modality {wildcards.modality}"
-        " --settings {params.settings:q} --out {output.score}"
-        " --predictions {output.predictions} --log {log}"
+        "revisit run {params.job}"
 
 
 rule similarity:
     input:
-        patches="results/patches/{collection}.zarr",
-        encoder=rules.pretrain.output.encoder,
+        patches="<results>/patches/{collection}/index.json",
+        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
     output:
-        "results/similarity/{collection}/{method}/{modality}/seed{seed}.json",
+        similarity="<results>/similarity/{collection}/{method}/{modality}/seed{seed}.json",
     log:
-        "results/logs/similarity/{collection}/{method}/{modality}/seed{seed}.log",
+        "<results>/logs/similarity/{collection}/{method}/{modality}/{seed}.log",
     conda:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
     params:
-        **code("revisit.evaluation.similarity"),
+        **plan.job("similarity", "revisit.evaluation.similarity", modules=plan.encoder_modules),
     message:
         "Compare the years with {wildcards.method} on {wildcards.modality}"
     shell:
-        "python -m revisit.evaluation.similarity --patches {input.patches}"
-        " --encoder {input.encoder} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
 rule embed:
     input:
-        patches="results/patches/{collection}.zarr",
-        encoder=rules.pretrain.output.encoder,
+        patches="<results>/patches/{collection}/index.json",
+        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
     output:
-        "results/features/{collection}/{method}/{modality}/seed{seed}.npz",
+        features="<results>/features/{collection}/{method}/{modality}/seed{seed}.npz",
     log:
-        "results/logs/embed/{collection}/{method}/{modality}/seed{seed}.log",
+        "<results>/logs/embed/{collection}/{method}/{modality}/{seed}.log",
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -102,12 +62,11 @@ rule embed:
         mem_mb=4000,
         runtime=240,
     params:
-        **code("revisit.evaluation.embed"),
+        **plan.job("embed", "revisit.evaluation.embed", modules=plan.encoder_modules),
     message:
         "Embed {wildcards.collection} with {wildcards.method} on {wildcards.modality}"
     shell:
-        "python -m revisit.evaluation.embed --patches {input.patches}"
-        " --encoder {input.encoder} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
 rule features:

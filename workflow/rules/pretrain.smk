@@ -3,31 +3,38 @@
 
 rule pretrain:
     input:
-        "results/patches/{collection}.zarr",
+        patches="<results>/patches/{collection}/index.json",
+        parents=plan.parents,
+        files=plan.method_files,
     output:
-        encoder="results/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
-        card="results/encoders/{collection}/{method}/{modality}/seed{seed}/card.json",
-        history="results/encoders/{collection}/{method}/{modality}/seed{seed}/log.csv",
-        reconstruction="results/encoders/{collection}/{method}/{modality}/seed{seed}/reconstruction.npz",
+        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
+        card="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/card.json",
+        history="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/log.csv",
     log:
-        "results/logs/pretrain/{collection}/{method}/{modality}/seed{seed}.log",
+        "<results>/logs/pretrain/{collection}/{method}/{modality}/{seed}.log",
     benchmark:
-        "results/benchmarks/pretrain/{collection}/{method}/{modality}/seed{seed}.jsonl"
+        "<results>/benchmarks/pretrain/{collection}/{method}/{modality}/{seed}.jsonl"
+    wildcard_constraints:
+        method=plan.methods(reconstruct=False),
     conda:
         "../../envs/revisit.yaml"
     resources:
-        gpu=1,
+        gpu=plan.gpus,
         mem_mb=4000,
         runtime=1440,
     params:
-        settings=plan.pretrain,
-        code=plan.pretrain_code,
-        checkpoint="results/checkpoints/{collection}/{method}/{modality}/seed{seed}",
+        **plan.job("pretrain", "revisit.training.pretrain", plan.pretrain, modules=plan.method_modules, how=plan.training),
     message:
         "Pretrain {wildcards.method} on {wildcards.modality} of {wildcards.collection}, seed {wildcards.seed}"
     shell:
-        "python -m revisit.training.pretrain --patches {input}"
-        " --collection {wildcards.collection} --method {wildcards.method}"
-        " --modality {wildcards.modality} --seed {wildcards.seed}"
-        " --settings {params.settings:q} --checkpoint {params.checkpoint}"
-        " --out {output.encoder} --log {log}"
+        "revisit run {params.job}"
+
+
+use rule pretrain as pretrain_reconstructing with:
+    output:
+        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
+        card="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/card.json",
+        history="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/log.csv",
+        reconstruction="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/reconstruction.npz",
+    wildcard_constraints:
+        method=plan.methods(reconstruct=True),

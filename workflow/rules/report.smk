@@ -3,211 +3,93 @@
 
 rule tables:
     input:
-        plan.scores(),
+        scores=plan.scores(),
     output:
-        report(
-            "results/tables/all.csv",
-            caption="../report/all.rst",
-            category="Tables",
-        ),
+        table=report("<results>/tables/all.csv", caption="../report/all.rst", category="Tables"),
     log:
-        "results/logs/tables.log",
+        "<results>/logs/tables.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.tables"),
+        **plan.job("tables", "revisit.report.tables", plan.scored),
     message:
         "Merge the scores into one table"
     shell:
-        "python -m revisit.report.tables --scores {input} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
-rule layouts:
+rule gains:
     input:
-        rules.tables.output,
+        table=rules.tables.output.table,
     output:
-        report(
-            multiext("results/tables/gains", ".csv", ".md"),
-            caption="../report/gains.rst",
-            category="Tables",
-        ),
-        report(
-            multiext("results/tables/masking", ".csv", ".md"),
-            caption="../report/masking.rst",
-            category="Tables",
-        ),
-        report(
-            multiext("results/tables/land_cover_sar", ".csv", ".md"),
-            caption="../report/land_cover.rst",
-            category="Tables",
-        ),
-        report(
-            multiext("results/tables/land_cover_fusion", ".csv", ".md"),
-            caption="../report/land_cover.rst",
-            category="Tables",
-        ),
+        csv=report("<results>/tables/gains.csv", caption="../report/gains.rst", category="Tables"),
+        markdown="<results>/tables/gains.md",
     log:
-        "results/logs/layouts.log",
+        "<results>/logs/gains.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.layouts"),
-        folder=subpath(output[0], parent=True),
+        **plan.job("gains", "revisit.report.gains", plan.scored),
     message:
-        "Lay out the works' tables"
+        "Lay out what pretraining gained"
     shell:
-        "python -m revisit.report.layouts --all {input} --out-folder {params.folder} --log {log}"
+        "revisit run {params.job}"
 
 
-rule curves:
+rule table:
     input:
-        plan.beside_encoders("log.csv"),
+        table=rules.tables.output.table,
     output:
-        report("results/figures/curves.png", category="Figures"),
+        csv=report("<results>/tables/{experiment}/{layout}.csv", caption="../report/table.rst", category="Tables"),
+        markdown="<results>/tables/{experiment}/{layout}.md",
     log:
-        "results/logs/figures/curves.log",
+        "<results>/logs/table/{experiment}/{layout}.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.figures.curves"),
+        **plan.job("table", "revisit.report.table", plan.table, modules=plan.table_modules),
     message:
-        "Draw the training curves"
+        "Lay out {wildcards.layout} of {wildcards.experiment}"
     shell:
-        "python -m revisit.report.figures.curves --logs {input} --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
-rule shifts:
+rule figure:
     input:
-        plan.image_files("shifts.csv"),
+        source=plan.figure_sources,
     output:
-        report("results/figures/shifts.png", category="Figures"),
+        figure=report("<results>/figures/{figure}.png", category="Figures"),
     log:
-        "results/logs/figures/shifts.log",
+        "<results>/logs/figure/{figure}.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.figures.shifts"),
+        **plan.job("figure", "revisit.report.figure", plan.figure, modules=plan.figure_modules),
     message:
-        "Draw what each date was moved by"
+        "Draw {wildcards.figure}"
     shell:
-        "python -m revisit.report.figures.shifts --shifts {input} --out {output} --log {log}"
-
-
-rule reconstruction:
-    input:
-        rules.pretrain.output.reconstruction,
-    output:
-        report(
-            "results/figures/reconstruction/{collection}/{method}/{modality}/seed{seed}.png",
-            category="Figures",
-        ),
-    log:
-        "results/logs/figures/reconstruction/{collection}/{method}/{modality}/seed{seed}.log",
-    conda:
-        "../../envs/revisit.yaml"
-    params:
-        **code("revisit.report.figures.reconstructions"),
-    message:
-        "Draw what {wildcards.method} restores"
-    shell:
-        "python -m revisit.report.figures.reconstructions --arrays {input} --out {output} --log {log}"
-
-
-rule similarities:
-    input:
-        rules.similarity.output,
-    output:
-        report(
-            "results/figures/similarity/{collection}/{method}/{modality}/seed{seed}.png",
-            category="Figures",
-        ),
-    log:
-        "results/logs/figures/similarity/{collection}/{method}/{modality}/seed{seed}.log",
-    conda:
-        "../../envs/revisit.yaml"
-    params:
-        **code("revisit.report.figures.similarities"),
-    message:
-        "Draw how alike {wildcards.method} finds the years"
-    shell:
-        "python -m revisit.report.figures.similarities --matrices {input} --out {output} --log {log}"
-
-
-rule maps:
-    input:
-        plan.predictions,
-    output:
-        report("results/figures/maps/{experiment}.png", category="Figures"),
-    log:
-        "results/logs/figures/maps/{experiment}.log",
-    wildcard_constraints:
-        experiment=plan.experiments_of("segmentation"),
-    conda:
-        "../../envs/revisit.yaml"
-    params:
-        **code("revisit.report.figures.maps"),
-    message:
-        "Draw the land-cover maps of {wildcards.experiment}"
-    shell:
-        "python -m revisit.report.figures.maps --predictions {input} --out {output} --log {log}"
-
-
-rule masking:
-    input:
-        rules.tables.output,
-    output:
-        report("results/figures/masking.png", category="Figures"),
-    log:
-        "results/logs/figures/masking.log",
-    conda:
-        "../../envs/revisit.yaml"
-    params:
-        **code("revisit.report.figures.masking"),
-    message:
-        "Draw the masking table"
-    shell:
-        "python -m revisit.report.figures.masking --all {input} --out {output} --log {log}"
-
-
-rule fractions:
-    input:
-        rules.tables.output,
-    output:
-        report("results/figures/fractions.png", category="Figures"),
-    log:
-        "results/logs/figures/fractions.log",
-    conda:
-        "../../envs/revisit.yaml"
-    params:
-        **code("revisit.report.figures.fractions"),
-    message:
-        "Draw scores against the share of labels"
-    shell:
-        "python -m revisit.report.figures.fractions --all {input} --experiment masking"
-        " --out {output} --log {log}"
+        "revisit run {params.job}"
 
 
 rule page:
     input:
-        table=rules.tables.output,
-        layouts=rules.layouts.output,
+        table=rules.tables.output.table,
+        tables=collect("{table}.csv", table=plan.tables()),
         found=plan.items(),
-        shifts=plan.image_files("shifts.csv"),
-        cards=plan.beside_encoders("card.json", trained=False),
+        shifts=plan.beside_cubes("shifts.csv"),
+        cards=plan.beside_encoders("card.json"),
         quicklooks=plan.quicklooks(),
         figures=plan.figures(),
     output:
-        report("results/report.html", category="Page"),
+        page=report("<results>/report.html", category="Page"),
+        pictures=directory("<results>/report_files"),
     log:
-        "results/logs/page.log",
+        "<results>/logs/page.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **code("revisit.report.page"),
-        settings=plan.whole(),
+        **plan.job("page", "revisit.report.page", plan.page, modules=plan.page_modules),
     message:
         "Write the report page"
     shell:
-        "python -m revisit.report.page --all {input.table} --items {input.found}"
-        " --shifts {input.shifts} --cards {input.cards} --quicklooks {input.quicklooks}"
-        " --figures {input.figures} --settings {params.settings:q} --out {output} --log {log}"
+        "revisit run {params.job}"

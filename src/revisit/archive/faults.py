@@ -1,48 +1,50 @@
-"""Faults on demand: spoil files and items of a finished archive, as real archives have them spoilt.
-
-Kinds: ``truncated`` (file cut short), ``corrupt`` (opens, but its pixels do not decode), ``not-a-raster``
-(an error page in place of the file), ``missing-file`` (listed, not there), ``missing-asset`` (not listed,
-not there), ``duplicate`` (the item is listed twice).
-"""
+"""Faults on demand: spoil files and items of a finished archive, as real archives have them spoilt."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
+from revisit.record import Record
 
-KINDS = ("truncated", "corrupt", "not-a-raster", "missing-file", "missing-asset", "duplicate")
+
+class Fault(Record):
+    """One fault of one item."""
+
+    kind: Literal["truncated", "corrupt", "not-a-raster", "missing-file", "missing-asset", "duplicate"]
+    """truncated: file cut short. corrupt: it opens, but its pixels do not decode. not-a-raster: an error page
+    in place of the file. missing-file: listed, not there. missing-asset: not listed, not there.
+    duplicate: the item is listed twice."""
+    item: int | str
+    """The item's id, or its index in items.json."""
+    asset: str | None = None
+    """The asset to spoil; none of a duplicate."""
 
 
-def spoil(folder: str | Path, faults: list[dict[str, Any]]) -> None:
-    """Spoil an archive in place.
-
-    A fault has ``kind``, ``item`` (an id, or an index into items.json) and, but for ``duplicate``, ``asset``.
-    Raises RevisitError for a kind, item or asset that does not exist.
-    """
+def spoil(folder: str | Path, faults: Sequence[Fault]) -> None:
+    """Spoil an archive in place; raises RevisitError for an item or asset that does not exist."""
     folder = Path(folder)
     catalogue = read_json(folder / "items.json")
     items = catalogue["features"]
-    targets = [_find(items, fault.get("item")) for fault in faults]  # before duplicates move indices
+    targets = [_find(items, fault.item) for fault in faults]  # before duplicates move indices
     for fault, item in zip(faults, targets, strict=True):
-        kind, asset = fault.get("kind"), fault.get("asset")
-        if kind not in KINDS:
-            raise RevisitError(f"archive faults: no kind {kind!r}; the kinds are {', '.join(KINDS)}")
-        if kind == "duplicate":
+        if fault.kind == "duplicate":
             items.insert(items.index(item) + 1, copy.deepcopy(item))
             continue
-        if asset not in item["assets"]:
+        assets = item["assets"]
+        if fault.asset not in assets:
             raise RevisitError(
-                f"archive faults: item {item['id']} has no asset {asset!r}; it has {list(item['assets'])}"
+                f"archive faults: item {item['id']} has no asset {fault.asset!r}; it has {', '.join(assets)}"
             )
-        _spoil_file(folder / item["assets"][asset]["href"], kind)
-        if kind == "missing-asset":
-            del item["assets"][asset]
+        _spoil_file(folder / assets[fault.asset]["href"], fault.kind)
+        if fault.kind == "missing-asset":
+            del assets[fault.asset]
     write_json(folder / "items.json", catalogue)
 
 
-def _find(items: list[dict[str, Any]], which: Any) -> dict[str, Any]:
+def _find(items: list[dict[str, Any]], which: int | str) -> dict[str, Any]:
     for index, item in enumerate(items):
         if which in (index, item["id"]):
             return item

@@ -13,7 +13,7 @@ from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform as reproject
 
-from revisit.errors import RevisitError
+from revisit.cube.grid import utm_zones
 
 PIXEL = 10.0
 SNAP = 60.0  # every band's grid, 10, 20 or 60 m, starts on the same corner
@@ -51,23 +51,9 @@ class Grid:
         return slice(top, top + other.rows), slice(left, left + other.columns)
 
 
-def zone(longitude: float) -> int:
-    return min(int((longitude + 180) // 6) + 1, 60)
-
-
-def utm(longitude: float, latitude: float) -> int:
-    """EPSG code of the UTM zone of a place."""
-    return (32600 if latitude >= 0 else 32700) + zone(longitude)
-
-
 def scene_grid(bbox: Bounds, epsg: int | None) -> Grid:
     """Grid around a bbox (west, south, east, north in degrees), at least 16 pixels larger on every side."""
-    west, south, east, north = bbox
-    if not (-180 <= west < east <= 180 and -80 <= south < north <= 84):
-        raise RevisitError(
-            f"bbox {list(bbox)}: must be [west, south, east, north] in degrees, within UTM's reach"
-        )
-    code = epsg or utm((west + east) / 2, (south + north) / 2)
+    code = epsg or utm_zones(bbox)[0]
     bounds = Transformer.from_crs(4326, code, always_xy=True).transform_bounds(*bbox)
     return _snapped(code, bounds, MARGIN_PIXELS * PIXEL)
 
@@ -83,10 +69,10 @@ def tile_grids(scene: Grid, bbox: Bounds, count: int) -> list[Grid]:
     start = 6 * round(0.45 * scene.columns / 6)
     first = replace(scene, columns=left)
     second = replace(scene, west=scene.west + start * PIXEL, columns=scene.columns - start)
-    zones = {zone(bbox[0]), zone(bbox[2])} - {scene.epsg % 100}
-    if not zones:
+    others = [zone for zone in utm_zones(bbox) if zone != scene.epsg]
+    if not others:
         return [first, second]
-    next_door = scene.epsg // 100 * 100 + zones.pop()
+    next_door = others[0]
     bounds = Transformer.from_crs(scene.epsg, next_door, always_xy=True).transform_bounds(*second.bounds)
     return [first, _snapped(next_door, bounds, 0)]
 
@@ -132,7 +118,8 @@ def half_plane(grid: Grid, angle: float, share: float) -> Polygon:
 def covered(grid: Grid, footprint: BaseGeometry, resolution: float = PIXEL) -> NDArray[np.bool_]:
     """Whether pixel centres lie inside a footprint, (y, x)."""
     shape = (round(grid.rows * PIXEL / resolution), round(grid.columns * PIXEL / resolution))
-    return geometry_mask([footprint], shape, grid.affine(resolution), invert=True)
+    inside: NDArray[np.bool_] = geometry_mask([footprint], shape, grid.affine(resolution), invert=True)
+    return inside
 
 
 def sun(latitude: float, when: datetime) -> tuple[float, float]:

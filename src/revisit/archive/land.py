@@ -291,9 +291,9 @@ def _top(field: Field, share: float) -> Mask:
     """Where a field is among the highest ``share`` of all pixels."""
     if share <= 0:
         return np.zeros(field.shape, dtype=bool)
-    return (
-        field > np.partition(field, int((1 - share) * field.size), axis=None)[int((1 - share) * field.size)]
-    )
+    rank = int((1 - share) * field.size)
+    among: Mask = field > np.partition(field, rank, axis=None)[rank]
+    return among
 
 
 def _choose(shares: dict[str, float], ranks: NDArray[np.floating]) -> Kinds:

@@ -8,27 +8,27 @@ from shapely.geometry import box
 from revisit.archive import items as catalogue
 from revisit.archive.geometry import lonlat
 from revisit.archive.noise import fractal, stream
-from revisit.archive.scenes import Region, write_cog
+from revisit.archive.scenes import Place, write_cog
 
 STEPS_PER_DEGREE = 12_000  # of the grid of WorldCover
 JITTER_PIXELS = 0.5  # how far the borders of the map wander
 
 
-def write_truth(region: Region, year: int) -> catalogue.Item:
+def write_truth(place: Place, year: int) -> catalogue.Item:
     """The land cover of a year on the grid of the scenes."""
     name = f"truth_{year}"
-    footprint = lonlat(region.grid.epsg, region.grid.polygon())
-    shape, affine = list(region.grid.shape), list(region.grid.affine())
+    footprint = lonlat(place.grid.epsg, place.grid.polygon())
+    shape, affine = list(place.grid.shape), list(place.grid.affine())
     extra = {"proj:shape": shape, "proj:transform": affine}
-    item = catalogue.map_item(catalogue.TRUTH, name, year, region.grid.epsg, footprint, **extra)
-    path = region.folder / item["assets"]["map"]["href"]
-    write_cog(path, region.land.cover(year), region.grid.epsg, region.grid.affine(), 0)
+    item = catalogue.map_item(catalogue.TRUTH, name, year, place.grid.epsg, footprint, **extra)
+    path = place.folder / item["assets"]["map"]["href"]
+    write_cog(path, place.land.cover(year), place.grid.epsg, place.grid.affine(), 0)
     return item
 
 
-def write_worldcover(region: Region, year: int) -> catalogue.Item:
+def write_worldcover(place: Place, year: int) -> catalogue.Item:
     """The land cover of a year in longitude and latitude, a few per cent wrong near borders; 0 outside."""
-    grid = region.grid
+    grid = place.grid
     west, south, east, north = lonlat(grid.epsg, grid.polygon()).bounds
     left, top = np.floor(west * STEPS_PER_DEGREE), np.ceil(north * STEPS_PER_DEGREE)
     columns = int(np.ceil(east * STEPS_PER_DEGREE) - left)
@@ -36,13 +36,13 @@ def write_worldcover(region: Region, year: int) -> catalogue.Item:
     longitude = (left + np.arange(columns) + 0.5) / STEPS_PER_DEGREE
     latitude = (top - np.arange(rows) - 0.5) / STEPS_PER_DEGREE
     x, y = Transformer.from_crs(4326, grid.epsg, always_xy=True).transform(*np.meshgrid(longitude, latitude))
-    rng = stream(*region.key, "worldcover", year)
+    rng = stream(*place.key, "worldcover", year)
     column = (x - grid.west) / 10 + JITTER_PIXELS * fractal((rows, columns), rng, 8, 2)
     row = (grid.north - y) / 10 + JITTER_PIXELS * fractal((rows, columns), rng, 8, 2)
     column, row = np.floor(column).astype(int), np.floor(row).astype(int)
     inside = (column >= 0) & (column < grid.columns) & (row >= 0) & (row < grid.rows)
     values = np.zeros((rows, columns), dtype=np.uint8)
-    values[inside] = region.land.cover(year)[row[inside], column[inside]]
+    values[inside] = place.land.cover(year)[row[inside], column[inside]]
 
     affine = Affine(
         1 / STEPS_PER_DEGREE, 0, left / STEPS_PER_DEGREE, 0, -1 / STEPS_PER_DEGREE, top / STEPS_PER_DEGREE
@@ -57,7 +57,7 @@ def write_worldcover(region: Region, year: int) -> catalogue.Item:
     footprint = box(affine.c, affine.f + rows * affine.e, affine.c + columns * affine.a, affine.f)
     name = f"ESA_WorldCover_10m_{year}_{version}_{tile}"
     item = catalogue.map_item(catalogue.WORLDCOVER, name, year, 4326, footprint, **extra)
-    write_cog(region.folder / item["assets"]["map"]["href"], values, 4326, affine, 0)
+    write_cog(place.folder / item["assets"]["map"]["href"], values, 4326, affine, 0)
     return item
 
 

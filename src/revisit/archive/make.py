@@ -1,68 +1,142 @@
 """Make the embedded archive of one region: COGs, STAC items and collections, and the truth behind them.
 
-    python -m revisit.archive.make --region R --settings '{"bbox": [w, s, e, n], …}' --out FOLDER
-
 The folder holds ``items.json`` (FeatureCollection, addresses relative to the folder), ``collections.json``
 (list of STAC Collections) and ``truth.json``. Acquisitions are made and written one by one, so memory does
 not grow with the length of the series.
+
+Job: ``names`` region; output ``archive`` (a folder); settings: ``Settings``.
 """
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
 
 from revisit import stage
-from revisit.archive import faults, schedule
 from revisit.archive import items as catalogue
+from revisit.archive import schedule
 from revisit.archive.biomes import BIOMES
+from revisit.archive.faults import Fault, spoil
 from revisit.archive.geometry import scene_grid, tile_grids
 from revisit.archive.land import Land
 from revisit.archive.land_cover import write_truth, write_worldcover
-from revisit.archive.scenes import Region, write_sentinel1, write_sentinel2
+from revisit.archive.scenes import Place, write_sentinel1, write_sentinel2
 from revisit.archive.weather import Weather
+from revisit.cube.grid import Region
 from revisit.errors import RevisitError
 from revisit.files import atomic, write_json
+from revisit.job import Job
+from revisit.record import Record, read
 
-DEFAULTS: dict[str, Any] = {
-    "seed": 1,
-    "epsg": None,  # of the scenes; by default the zone of the bbox's centre
-    "biome": "temperate",
-    "years": {
-        "sentinel-1": list(range(2015, 2023)),
-        "sentinel-2": list(range(2017, 2023)),
-        "worldcover": [2020],
-    },
-    "dates_per_year": {"sentinel-1": 6, "sentinel-2": 6},
-    "displacement_pixels": 0.6,  # deviation of the acquisitions' displacement, along each axis
-    "tiles": 1,  # 2: Sentinel-2 comes in two overlapping tiles, in two zones where the bbox spans them
-    "reprocessed": 0.08,  # share of the products before baseline 04.00 that are there twice
-    "faults": [],  # see revisit.archive.faults
-}
+FIRST_YEAR, LAST_YEAR = 2015, 2025  # of the simulated Earth
 SIGN = (
     "[dx, dy] in pixels of 10 m: the content of the scene lies dx columns too far east and dy rows too far "
     "south; scene(row, column) shows the place (row - dy, column - dx) of the map"
 )
 
 
-def build(region: str, settings: dict[str, Any], out: str | Path) -> None:
-    """Make the archive of a region in the folder ``out``.
+def _known_biome(name: str) -> str:
+    if name not in BIOMES:
+        raise ValueError(f"no biome {name!r}; there is {', '.join(BIOMES)}")
+    return name
 
-    Settings: ``bbox`` ([west, south, east, north] in degrees) and any of ``DEFAULTS``. Raises RevisitError
-    where a setting is missing, unknown or out of range.
-    """
-    settings = _checked(settings)
-    years, per_year = settings["years"], settings["dates_per_year"]
-    bbox, key = tuple(settings["bbox"]), (settings["seed"], region)
-    biome = BIOMES[settings["biome"]]
-    grid = scene_grid(bbox, settings["epsg"])
-    place = ((bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2)
-    sigma = settings["displacement_pixels"]
+
+def _simulated(years: list[int]) -> list[int]:
+    if wrong := [year for year in years if not FIRST_YEAR <= year <= LAST_YEAR]:
+        raise ValueError(
+            f"{', '.join(map(str, wrong))}: the simulated Earth exists from {FIRST_YEAR} to {LAST_YEAR}"
+        )
+    return years
+
+
+Biome = Annotated[str, AfterValidator(_known_biome), Field(json_schema_extra={"enum": list(BIOMES)})]
+Tiles = Literal[1, 2]
+Years = Annotated[list[int], AfterValidator(_simulated)]
+
+
+class DatesPerYear(Record):
+    """Acquisitions per year of each sensor."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    sentinel_1: int = Field(default=6, alias="sentinel-1", ge=1)
+    """Passes of Sentinel-1."""
+    sentinel_2: int = Field(default=6, alias="sentinel-2", ge=1)
+    """Passes of Sentinel-2."""
+
+
+class YearsOf(Record):
+    """Years of each sensor; none where the study does not search for it."""
+
+    sentinel_1: Years = Field(default=[], alias="sentinel-1")
+    sentinel_2: Years = Field(default=[], alias="sentinel-2")
+    worldcover: Years = []
+
+
+class _Earth(Record):
+    """What holds for all regions."""
+
+    dates_per_year: DatesPerYear = DatesPerYear()
+    """Acquisitions per year of each sensor."""
+    displacement_pixels: float = Field(default=0.6, ge=0)
+    """Standard deviation of acquisitions' displacement along each axis, pixels of 10 m; at most 2 in all."""
+
+
+class Archive(_Earth):
+    """What the simulated Earth is like."""
+
+    biomes: dict[str, Biome] = {}
+    """Biome of each region; temperate where none is named."""
+    tiles: dict[str, Tiles] = {}
+    """2 for regions in two overlapping Sentinel-2 tiles (of two zones where they span them); else 1."""
+
+
+class Settings(_Earth, Region):
+    """Settings of one region's archive."""
+
+    seed: int = Field(ge=0)
+    """Seed of all that is random."""
+    biome: Biome = "temperate"
+    """Kinds of surface, seasons and skies."""
+    tiles: Tiles = 1
+    """Sentinel-2 tiles the region lies in."""
+    years: YearsOf
+    """Years of each sensor."""
+    reprocessed: float = Field(default=0.08, ge=0, le=1)
+    """Share of the products before baseline 04.00 that are there twice."""
+    faults: list[Fault] = []
+    """What to spoil in the end."""
+
+
+def run(job: Job) -> None:
+    """Make an archive as the job says."""
+    build(job.names["region"], read(Settings, job.settings, "archive"), job.target("archive"))
+
+
+def check_years(years: Mapping[str, Collection[int]]) -> None:
+    """Raise RevisitError where ``years`` (by sensor) has some that the simulated Earth has not."""
+    for sensor, wanted in years.items():
+        try:
+            _simulated(sorted(wanted))
+        except ValueError as error:
+            raise RevisitError(f"search.{sensor}.years: {error}; leave the others out") from error
+
+
+def build(region: str, settings: Settings, out: str | Path) -> None:
+    """Make the archive of a region in the folder ``out``."""
+    years, per_year = settings.years, settings.dates_per_year
+    west, south, east, north = settings.bbox
+    bbox, key = (west, south, east, north), (settings.seed, region)
+    biome = BIOMES[settings.biome]
+    grid = scene_grid(bbox, settings.epsg)
+    centre = ((west + east) / 2, (south + north) / 2)
+    sigma = settings.displacement_pixels
     optical = schedule.sentinel2(
-        years["sentinel-2"], per_year["sentinel-2"], biome, place, sigma, settings["reprocessed"], *key
+        years.sentinel_2, per_year.sentinel_2, biome, centre, sigma, settings.reprocessed, *key
     )
     radar = schedule.sentinel1(
-        years["sentinel-1"], per_year["sentinel-1"], per_year["sentinel-2"], place, sigma, *key
+        years.sentinel_1, per_year.sentinel_1, per_year.sentinel_2, centre, sigma, *key
     )
     items: list[catalogue.Item] = []
     truth: dict[str, Any] = {"sign": SIGN, "displacement_pixels": {}, "clear_fraction": {}}
@@ -74,69 +148,30 @@ def build(region: str, settings: dict[str, Any], out: str | Path) -> None:
 
     with atomic(out) as folder:
         folder.mkdir()
-        made = Region(
+        place = Place(
             key=key,
             folder=folder,
             grid=grid,
-            tiles=tile_grids(grid, bbox, settings["tiles"]),
-            latitude=place[1],
+            tiles=tile_grids(grid, bbox, settings.tiles),
+            latitude=centre[1],
             land=Land(grid.shape, biome, *key),
-            weather=Weather(biome, place[1] < 0, *key),
+            weather=Weather(biome, centre[1] < 0, *key),
         )
         for one in stage.progress(optical, f"{region} Sentinel-2"):
-            for item, clear in write_sentinel2(made, one):
+            for item, clear in write_sentinel2(place, one):
                 note(one, item, clear)
         for one in stage.progress(radar, f"{region} Sentinel-1"):
-            note(one, *write_sentinel1(made, one))
-        seen = sorted({*years["sentinel-1"], *years["sentinel-2"], *years["worldcover"]})
-        items += [write_truth(made, year) for year in seen]
-        items += [write_worldcover(made, year) for year in years["worldcover"]]
+            note(one, *write_sentinel1(place, one))
+        seen = sorted({*years.sentinel_1, *years.sentinel_2, *years.worldcover})
+        items += [write_truth(place, year) for year in seen]
+        items += [write_worldcover(place, year) for year in years.worldcover]
         items.sort(key=lambda item: (item["collection"], *_when(item), item["id"]))
         write_json(folder / "items.json", {"type": "FeatureCollection", "features": items})
         write_json(folder / "collections.json", catalogue.collections(items))
         write_json(folder / "truth.json", truth)
-        faults.spoil(folder, settings["faults"])
-    stage.log.info("%s: %d items of %s, EPSG:%d", region, len(items), settings["biome"], grid.epsg)
+        spoil(folder, settings.faults)
+    stage.log.info("%s: %d items of %s, EPSG:%d", region, len(items), settings.biome, grid.epsg)
 
 
 def _when(item: catalogue.Item) -> tuple[str]:
     return (item["properties"]["datetime"] or item["properties"]["start_datetime"],)
-
-
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with the defaults filled in, keys and ranges checked."""
-    stage.setting(settings, "bbox")
-    for given, known, where in (
-        (settings, {*DEFAULTS, "bbox"}, "archive"),
-        (settings.get("years", {}), DEFAULTS["years"], "archive: years"),
-        (settings.get("dates_per_year", {}), DEFAULTS["dates_per_year"], "archive: dates_per_year"),
-    ):
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise RevisitError(f"{where}: unknown keys {unknown}; known are {sorted(known)}")
-    full = {**DEFAULTS, **settings}
-    for key in ("years", "dates_per_year"):
-        full[key] = {**DEFAULTS[key], **settings.get(key, {})}
-    if full["biome"] not in BIOMES:
-        raise RevisitError(f"archive: no biome {full['biome']!r}; there are {sorted(BIOMES)}")
-    if full["tiles"] not in (1, 2):
-        raise RevisitError(f"archive: tiles must be 1 or 2, not {full['tiles']!r}")
-    wrong = [year for years in full["years"].values() for year in years if not 2015 <= year <= 2025]
-    if wrong:
-        raise RevisitError(f"archive: years {wrong}: the simulated Earth exists from 2015 to 2025")
-    return full
-
-
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    build(arguments.region, arguments.settings, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--region", required=True, help="the region's name")
-    parser.add_argument("--out", required=True, type=Path, help="the archive's folder")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -25,7 +25,8 @@ def fractal(shape: Shape, rng: np.random.Generator, scale: float, slope: float =
     """
     white = rng.standard_normal(shape, dtype=np.float32)
     field = fft.irfft2(fft.rfft2(white) * _amplitude(shape, scale, slope), s=shape)
-    return (field / field.std()).astype(np.float32)
+    scaled: Field = (field / field.std()).astype(np.float32)
+    return scaled
 
 
 @lru_cache(maxsize=32)
@@ -33,7 +34,8 @@ def _amplitude(shape: Shape, scale: float, slope: float) -> Field:
     frequency = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None, :])
     amplitude = (frequency**2 + scale**-2.0) ** (-slope / 2)
     amplitude[0, 0] = 0  # no mean
-    return amplitude.astype(np.float32)
+    single: Field = amplitude.astype(np.float32)
+    return single
 
 
 def spread(field: Field, sigma: float, right: float = 0.0, down: float = 0.0) -> Field:

@@ -26,7 +26,7 @@ from revisit.archive.weather import Weather
 
 
 @dataclass(frozen=True)
-class Region:
+class Place:
     """What all acquisitions of a region share. ``grid`` is larger than the region by a margin."""
 
     key: tuple[int, str]
@@ -38,54 +38,54 @@ class Region:
     weather: Weather
 
 
-def write_sentinel2(region: Region, one: Pass) -> list[tuple[catalogue.Item, float]]:
+def write_sentinel2(place: Place, one: Pass) -> list[tuple[catalogue.Item, float]]:
     """Write a pass, an item a tile; returns items with the share of the region's tile that is truly clear."""
-    rng = stream(*region.key, *one.seed)  # the sky is the same in both products of a pass, the noise is not
-    light = _light(region, one)
-    land = state(region.land, region.weather, one.when.date())
-    above = optics.sky(region.grid.shape, one.cloud_cover, light, rng)
+    rng = stream(*place.key, *one.seed)  # the sky is the same in both products of a pass, the noise is not
+    light = _light(place, one)
+    land = state(place.land, place.weather, one.when.date())
+    above = optics.sky(place.grid.shape, one.cloud_cover, light, rng)
     bands = optics.seen(optics.ground(land, light, rng), above, one.displacement)
-    rng = stream(*region.key, *one.seed, one.sequence)
+    rng = stream(*place.key, *one.seed, one.sequence)
     scl = optics.scene_classes(bands, above, land.snow, rng)
     clear = (above.cloud < 0.1) & (above.veil < 0.1) & (above.shadow < 0.2)
-    swath = _swath(region, one)
-    names = _tile_names(region)
+    swath = _swath(place, one)
+    names = _tile_names(place)
     result = []
-    for tile, name in zip(region.tiles, names, strict=True):
-        footprint = _on(tile, region.grid.epsg, swath)
+    for tile, name in zip(place.tiles, names, strict=True):
+        footprint = _on(tile, place.grid.epsg, swath)
         inside = {metres: geometry.covered(tile, footprint, metres) for metres in (10, 20, 60)}
-        classes = np.where(inside[20], _delivered(scl, region.grid, tile, 20), 0).astype(np.uint8)
+        classes = np.where(inside[20], _delivered(scl, place.grid, tile, 20), 0).astype(np.uint8)
         codes = np.bincount(classes.ravel(), minlength=12)
         shares = {code: 100 * float(count) / max(int(codes[1:].sum()), 1) for code, count in enumerate(codes)}
         shares[0] = 100 * float(codes[0]) / classes.size
         item = catalogue.sentinel2_item(one, tile, name, footprint, light, shares)
-        write_cog(region.folder / item["assets"]["scl"]["href"], classes, tile.epsg, tile.affine(20), 0)
+        write_cog(place.folder / item["assets"]["scl"]["href"], classes, tile.epsg, tile.affine(20), 0)
         for band, (_, _, _, resolution) in BANDS.items():
             numbers = optics.digital_numbers(
-                _delivered(bands[band], region.grid, tile, resolution),
+                _delivered(bands[band], place.grid, tile, resolution),
                 catalogue.offset(one.baseline),
                 one.quality,
                 rng,
                 inside[resolution],
             )
-            path = region.folder / item["assets"][band]["href"]
+            path = place.folder / item["assets"][band]["href"]
             write_cog(path, numbers, tile.epsg, tile.affine(resolution), 0)
-        usable = _delivered(clear.astype(np.uint8), region.grid, tile, 20).astype(bool)
+        usable = _delivered(clear.astype(np.uint8), place.grid, tile, 20).astype(bool)
         result.append((item, float(np.mean(usable & inside[20]))))
     return result
 
 
-def write_sentinel1(region: Region, one: Pass) -> tuple[catalogue.Item, float]:
+def write_sentinel1(place: Place, one: Pass) -> tuple[catalogue.Item, float]:
     """Write a pass; returns its item with the share of the scene inside the swath."""
-    rng = stream(*region.key, *one.seed)
-    footprint = _swath(region, one)
-    inside = geometry.covered(region.grid, footprint)
-    item = catalogue.sentinel1_item(one, region.grid, footprint)
-    mean = radar.power(state(region.land, region.weather, one.when.date()), one.ascending, one.displacement)
+    rng = stream(*place.key, *one.seed)
+    footprint = _swath(place, one)
+    inside = geometry.covered(place.grid, footprint)
+    item = catalogue.sentinel1_item(one, place.grid, footprint)
+    mean = radar.power(state(place.land, place.weather, one.when.date()), one.ascending, one.displacement)
     for band, power in mean.items():
         values = radar.speckled(power, catalogue.RADAR_NODATA, rng, inside)
-        path = region.folder / item["assets"][band]["href"]
-        write_cog(path, values, region.grid.epsg, region.grid.affine(), catalogue.RADAR_NODATA)
+        path = place.folder / item["assets"][band]["href"]
+        write_cog(path, values, place.grid.epsg, place.grid.affine(), catalogue.RADAR_NODATA)
     return item, float(inside.mean())
 
 
@@ -107,23 +107,23 @@ def write_cog(path: Path, values: NDArray[Any], epsg: int, affine: Affine, nodat
         file.write(values, 1)
 
 
-def _light(region: Region, one: Pass) -> Light:
-    elevation, azimuth = geometry.sun(region.latitude, one.when)
+def _light(place: Place, one: Pass) -> Light:
+    elevation, azimuth = geometry.sun(place.latitude, one.when)
     far = one.relative_orbit % 2  # of the two orbits one sees the place from the east, one from the west
     return Light(elevation, azimuth, 8.5 if far else 3.5, 105.0 if far else 285.0)
 
 
-def _swath(region: Region, one: Pass) -> BaseGeometry:
+def _swath(place: Place, one: Pass) -> BaseGeometry:
     angle = 0.2 if one.ascending else -0.2  # orbits lean from the meridian
-    return geometry.half_plane(region.grid, angle, one.swath_edge)
+    return geometry.half_plane(place.grid, angle, one.swath_edge)
 
 
-def _tile_names(region: Region) -> list[str]:
-    first = geometry.tile_name(region.tiles[0])
-    if len(region.tiles) == 1:
+def _tile_names(place: Place) -> list[str]:
+    first = geometry.tile_name(place.tiles[0])
+    if len(place.tiles) == 1:
         return [first]
-    second = region.tiles[1]
-    return [first, geometry.tile_name(second, 1 if second.epsg == region.grid.epsg else 0)]
+    second = place.tiles[1]
+    return [first, geometry.tile_name(second, 1 if second.epsg == place.grid.epsg else 0)]
 
 
 def _on(tile: Grid, epsg: int, footprint: BaseGeometry) -> BaseGeometry:

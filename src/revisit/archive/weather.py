@@ -34,7 +34,8 @@ class Weather:
 
     def calendar_day(self, day: date) -> int:
         """The day of the year that plants behave like: shifted by biome, hemisphere and the year's spring."""
-        return round(day_of_year(day) - self._shift - self._lateness[day.year - START.year])
+        behaves: float = day_of_year(day) - self._shift - self._lateness[day.year - START.year]
+        return round(behaves)
 
     def index(self, day: date) -> int:
         return (day - START).days

@@ -6,6 +6,7 @@ from pathlib import Path
 from revisit.cube.contract import open_cube
 from revisit.cube.item import Link, item_id, item_path, write_item
 from revisit.cube.quicklook import contact_sheet, median_image
+from revisit.files import read_json
 
 
 def write_beside(path: str | Path, sheet: str | Path, sources: Sequence[Link]) -> None:
@@ -18,4 +19,5 @@ def write_beside(path: str | Path, sheet: str | Path, sources: Sequence[Link]) -
 
 def cube_link(path: str | Path) -> Link:
     """The cube at ``path`` as the source of another."""
-    return Link(item_id(open_cube(path)), item_path(path))
+    attributes = read_json(Path(path) / "zarr.json")["attributes"]  # opening it all takes a tenth of a second
+    return Link(item_id(attributes), item_path(path))

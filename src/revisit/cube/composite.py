@@ -22,6 +22,18 @@ def median_of_valid(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.where(count[0] > 0, middle, np.float32(np.nan))
 
 
+def mean_of_valid(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Per-pixel mean over dates: float32 (band, y, x), NaN where no date is valid.
+
+    ``values`` (time, band, y, x), ``valid`` (time, y, x) bool. For dB: speckle is alike in dark and bright
+    places there.
+    """
+    count = valid.sum(axis=0, dtype=np.float32)
+    total = np.where(valid[:, None], values, 0).sum(axis=0)
+    mean: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean
+
+
 def mean_of_power(decibels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Per-pixel mean over dates in linear power, as dB: float32 (band, y, x), NaN where no date is valid.
 

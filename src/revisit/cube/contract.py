@@ -8,7 +8,7 @@ A cube is a Zarr v3 group with plain chunks and dimensions (time, band, y, x). C
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -36,6 +36,9 @@ DATE_COORDINATES: dict[str, tuple[str | int | float, str]] = {
 }
 
 
+Chunks = dict[str, int] | Literal["auto"]
+
+
 def codecs() -> Any:
     """A context in which arrays are opened with the rust codecs, where those are installed."""
     found = find_spec("zarrs") is not None
@@ -48,8 +51,15 @@ def open_cube(
     unit: str | None = None,
     bands: Sequence[str] | None = None,
     sensor: str | None = None,
+    chunks: Chunks | None = None,
 ) -> xr.Dataset:
-    """Open a cube lazily, without dask; slices of its variables are read when ``.values`` is asked for.
+    """Open a cube lazily: slices of its variables are read when ``.values`` is asked for.
+
+    With ``chunks`` the variables are dask arrays, for reductions over more than fits in memory: ``{}`` takes
+    the cube's chunks (a date of 256 x 256 pixels, all bands), ``"auto"`` multiples of them that suit dask,
+    a mapping sizes by dimension. ``values_of(open_cube(path, chunks="auto")).mean("time").compute()`` then
+    runs on all cores. It takes the extra ``revisit[dask]``, which is none of the line's own needs: where dask
+    is installed xarray imports it with the first slice, half a second of every job.
 
     Reflectance and backscatter come as float32 with NaN where nothing was seen, ``scaled`` as
     uint8. ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
@@ -62,6 +72,8 @@ def open_cube(
             raw = xr.open_zarr(
                 path, chunks=None, consolidated=False, mask_and_scale=False, decode_coords="all"
             )
+            if chunks is not None:
+                raw = raw.assign(_in_chunks(path, raw, chunks))
         except (OSError, KeyError, ValueError, zarr.errors.BaseZarrError) as error:
             reason = "no such folder" if not path.exists() else f"not a Zarr group that can be read ({error})"
             raise RevisitError(f"{path}: {reason}; run the stage that makes it") from error
@@ -87,9 +99,31 @@ def open_cube(
     return cube
 
 
+def _in_chunks(path: Path, raw: xr.Dataset, chunks: Chunks) -> dict[str, xr.DataArray]:
+    """The variables of a cube as dask arrays; its coordinates are left out, text has no size to chunk by."""
+    if find_spec("dask") is None:
+        raise RevisitError(f"{path}: to open a cube in chunks takes dask; pip install 'revisit[dask]'")
+    coordinates = [str(name) for name in raw.coords]
+    lazy = xr.open_zarr(
+        path, chunks=chunks, consolidated=False, mask_and_scale=False, drop_variables=coordinates
+    )
+    return {str(name): raw[name].copy(data=lazy[name].data) for name in raw.data_vars}
+
+
 def values_of(cube: xr.Dataset) -> xr.DataArray:
     """The variable with the values of a cube, (time, band, y, x)."""
     return cube[VARIABLES[cube.attrs["unit"]]]
+
+
+def clearest(cube: xr.Dataset, most: int) -> np.ndarray:
+    """Numbers of at most so many dates, those with most valid pixels, in the order of time."""
+    return np.sort(np.argsort(-cube["valid_fraction"].values, kind="stable")[:most])
+
+
+def about_date(cube: xr.Dataset, date: int) -> dict[str, Any]:
+    """What a cube says of a date, for the cube made of it; not the valid fraction, which is its own."""
+    at = cube.isel(time=date)
+    return {name: at[name].values.item() for name in DATE_COORDINATES if name != "valid_fraction"}
 
 
 def grid_of(cube: xr.Dataset) -> Grid:

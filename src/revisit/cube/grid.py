@@ -1,4 +1,4 @@
-"""The pixel grid of a region: UTM, snapped so that bands of 10, 20 and 60 m fall on each other."""
+"""Where a region is, and its pixel grid: UTM, snapped so that bands of 10, 20 and 60 m fall on each other."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,14 +6,57 @@ from dataclasses import dataclass
 
 import numpy as np
 from affine import Affine
-from rasterio.warp import transform_bounds
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
 
-from revisit.errors import RevisitError
+from revisit.record import Record
 
 # Sentinel-2 tiles begin at multiples of 60 m in their UTM zone, and so do our regions.
 SNAP_M = 60
+# Kilometres a side of a region, at most: about one tile of Sentinel-2, and what one job can stack.
+MOST_KM = 100
+KM_PER_DEGREE = 111.2
+# UTM is defined between these latitudes.
+SOUTHMOST, NORTHMOST = -80, 84
 
 Block = tuple[slice, slice]
+
+
+class Region(Record):
+    """One place to build cubes of."""
+
+    bbox: list[FiniteFloat]
+    """West, south, east, north in degrees; at most 100 km a side."""
+
+    epsg: int | None = Field(default=None, validate_default=True)
+    """UTM zone of the cubes as EPSG code (326xx north, 327xx south); null takes the zone the box lies in.
+    A box over two zones needs it, and a neighbouring zone may be chosen."""
+
+    @field_validator("bbox")
+    @classmethod
+    def _box(cls, bbox: list[float]) -> list[float]:
+        if fault := _fault(bbox):
+            raise ValueError(fault)
+        return bbox
+
+    @field_validator("epsg")
+    @classmethod
+    def _zone(cls, epsg: int | None, info: ValidationInfo) -> int | None:
+        if "bbox" not in info.data:  # refused already
+            return epsg
+        zones = utm_zones(info.data["bbox"])
+        if epsg is None and len(zones) > 1:
+            names = " and ".join(f"EPSG:{zone}" for zone in zones)
+            raise ValueError(
+                f"bbox {info.data['bbox']} lies in the UTM zones {names}; "
+                f"say which to use with the region's key `epsg`, for example `epsg: {zones[0]}`"
+            )
+        near = {code // 100 * 100 + (code % 100 - 1 + step) % 60 + 1 for code in zones for step in (-1, 0, 1)}
+        if epsg is not None and epsg not in near:
+            raise ValueError(
+                f"EPSG:{epsg} is no UTM zone of bbox {info.data['bbox']} nor next to one; "
+                f"take {zones[0]}, or leave the key `epsg` out"
+            )
+        return epsg
 
 
 @dataclass(frozen=True)
@@ -75,24 +118,15 @@ class Grid:
         )
 
 
-def region_grid(bbox: Sequence[float], resolution_m: int = 10, epsg: int | None = None) -> Grid:
-    """The grid that covers ``bbox`` (west, south, east, north; degrees) in its UTM zone.
+def region_grid(region: Region, resolution_m: int = 10) -> Grid:
+    """The grid that covers a region's box in its UTM zone.
 
-    The box is projected with its edges densified and grown to multiples of 60 m. ``epsg`` names
-    the zone for a box that touches two. Raises RevisitError where the box is no box, or spans
-    zones and no ``epsg`` settles which.
+    The box is projected with its edges densified and grown to multiples of 60 m.
     """
-    west, south, east, north = _checked(bbox)
-    if epsg is None:
-        zones = _utm_zones(west, south, east, north)
-        if len(zones) > 1:
-            names = " and ".join(f"EPSG:{zone}" for zone in zones)
-            raise RevisitError(
-                f"bbox {list(bbox)} lies in the UTM zones {names}; "
-                f"say which to use with the region's key `epsg`, for example `epsg: {zones[0]}`"
-            )
-        epsg = zones[0]
-    left, bottom, right, top = transform_bounds("EPSG:4326", f"EPSG:{epsg}", west, south, east, north, 21)
+    from rasterio.warp import transform_bounds  # whoever only reads cubes does not project
+
+    epsg = region.epsg or utm_zones(region.bbox)[0]
+    left, bottom, right, top = transform_bounds("EPSG:4326", f"EPSG:{epsg}", *region.bbox, 21)
     step = math.lcm(SNAP_M, resolution_m)
     left, bottom = _floor(left, step), _floor(bottom, step)
     right, top = -_floor(-right, step), -_floor(-top, step)
@@ -104,25 +138,50 @@ def region_grid(bbox: Sequence[float], resolution_m: int = 10, epsg: int | None 
     )
 
 
-def _checked(bbox: Sequence[float]) -> tuple[float, float, float, float]:
-    if len(bbox) != 4:
-        raise RevisitError(f"bbox {list(bbox)}: give [west, south, east, north] in degrees")
-    west, south, east, north = bbox
-    if not (-180 <= west < east <= 180 and -80 <= south < north <= 84):
-        raise RevisitError(
-            f"bbox {list(bbox)}: needs -180 <= west < east <= 180 and -80 <= south < north <= 84 degrees"
-        )
-    return west, south, east, north
-
-
-def _utm_zones(west: float, south: float, east: float, north: float) -> list[int]:
+def utm_zones(bbox: Sequence[float]) -> list[int]:
     """EPSG codes of the WGS 84 / UTM zones a box lies in, without the wider zones of Norway and Svalbard.
 
-    A box that ends on the edge of a zone, or on the equator, does not lie in the next one.
+    ``bbox`` is west, south, east, north in degrees. A box that ends on the edge of a zone, or on the
+    equator, does not lie in the next one.
     """
-    numbers = sorted({math.floor((west + 180) / 6) + 1, math.ceil((east + 180) / 6)})
+    west, south, east, north = bbox
+    numbers = range(math.floor((west + 180) / 6) + 1, math.ceil((east + 180) / 6) + 1)
     hemispheres = [code for code, inside in ((32600, north > 0), (32700, south < 0)) if inside]
     return [code + number for code in hemispheres for number in numbers]
+
+
+def _fault(bbox: Sequence[float]) -> str | None:
+    """What is wrong with a box, and what to do; None where nothing is."""
+    if len(bbox) != 4:
+        return f"{list(bbox)} has {len(bbox)} numbers; give west, south, east, north in degrees"
+    west, south, east, north = bbox
+    fault = _fault_of(west, south, east, north)
+    if fault and _fault_of(south, west, north, east) is None:
+        fault = (
+            f"{fault}; longitude and latitude look exchanged: "
+            f"give west, south, east, north, here {[south, west, north, east]}"
+        )
+    return f"{list(bbox)}: {fault}" if fault else None
+
+
+def _fault_of(west: float, south: float, east: float, north: float) -> str | None:
+    if not all(SOUTHMOST <= latitude <= NORTHMOST for latitude in (south, north)):
+        return f"south {south:g} and north {north:g} must be latitudes between {SOUTHMOST} and {NORTHMOST}"
+    if not all(-180 <= longitude <= 180 for longitude in (west, east)):
+        return f"west {west:g} and east {east:g} must be longitudes between -180 and 180"
+    if not (west < east and south < north):
+        return (
+            "must rise from west to east and from south to north; give west, south, east, north "
+            "(what crosses the 180th meridian as two regions)"
+        )
+    wide = (east - west) * KM_PER_DEGREE * math.cos(math.radians(min(abs(south), abs(north))))
+    high = (north - south) * KM_PER_DEGREE
+    if max(wide, high) > MOST_KM:
+        return (
+            f"is {wide:.0f} x {high:.0f} km, more than {MOST_KM} km a side; "
+            "divide it into several regions, each is built by jobs of its own"
+        )
+    return None
 
 
 def _floor(value: float, step: int) -> int:

@@ -1,7 +1,7 @@
 """A STAC Item for each cube: where and when it is, what is in it, and what it was made from."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,8 +38,9 @@ def item_path(cube: str | Path) -> Path:
     return Path(cube).with_suffix(".json")
 
 
-def item_id(cube: xr.Dataset) -> str:
-    return "-".join(cube.attrs[key] for key in ("region", "sensor", "stage"))
+def item_id(attributes: Mapping[str, Any]) -> str:
+    """Id of the Item of a cube with these attributes."""
+    return "-".join(attributes[key] for key in ("region", "sensor", "stage"))
 
 
 def scene_links(manifests: Iterable[str | Path]) -> list[Link]:
@@ -65,7 +66,7 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": EXTENSIONS,
-        "id": item_id(cube),
+        "id": item_id(cube.attrs),
         "geometry": geometry,
         "bbox": [round(degree, 7) for degree in transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)],
         "properties": {

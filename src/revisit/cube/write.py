@@ -12,6 +12,7 @@ import zarr
 from pyproj import CRS
 from zarr.codecs import BloscCodec
 
+from revisit.cube.bands import about_bands
 from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
 from revisit.cube.grid import Block, Grid
 from revisit.files import atomic
@@ -51,21 +52,6 @@ _SCENE_CLASSIFICATION = {
     "flag_values": list(range(12)),
     "flag_meanings": "no_data saturated_or_defective dark_area cloud_shadow vegetation not_vegetated water "
     "unclassified cloud_medium_probability cloud_high_probability thin_cirrus snow_or_ice",
-}
-# Centres of Sentinel-2A's bands, nm (ESA, Sentinel-2 spectral response functions).
-_WAVELENGTH_NM = {
-    "coastal": 442.7,
-    "blue": 492.4,
-    "green": 559.8,
-    "red": 664.6,
-    "rededge1": 704.1,
-    "rededge2": 740.5,
-    "rededge3": 782.8,
-    "nir": 832.8,
-    "nir08": 864.7,
-    "nir09": 945.1,
-    "swir16": 1613.7,
-    "swir22": 2202.4,
 }
 _CONVENTIONS = [
     {
@@ -193,7 +179,7 @@ def create_cube(
                 "config_hash": config_hash(settings),
                 "code_version": code_version(),
             },
-            {**_about_bands(bands), **(band_coordinates or {})},
+            {**about_bands(bands), **(band_coordinates or {})},
         )
 
 
@@ -213,7 +199,7 @@ def create_array(
     dtype: str,
     fill: float,
     attributes: Mapping[str, Any],
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     """A compressed array of a cube; a chunk is 256 x 256 pixels of all bands of one date."""
     sizes = {"time": 1, "y": CHUNK, "x": CHUNK}
     return zarr.create_array(
@@ -279,9 +265,3 @@ def write_coordinates(
 def _column(values: Sequence[Any]) -> np.ndarray:
     """Text as objects: xarray writes numpy's fixed-length text in a type Zarr v3 does not specify."""
     return np.array(values, dtype=object if isinstance(values[0], str) else None)
-
-
-def _about_bands(bands: Sequence[str]) -> dict[str, list[Any]]:
-    if all(band in _WAVELENGTH_NM for band in bands):
-        return {"wavelength_nm": [_WAVELENGTH_NM[band] for band in bands]}
-    return {"polarisation": [band.upper() for band in bands]}

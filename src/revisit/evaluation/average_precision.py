@@ -4,10 +4,10 @@ Never averaged over batches, as several published codes do: such a mean depends 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class MeanAveragePrecision:
     classes: list[float | None]
 
 
-def mean_average_precision(targets: NDArray, scores: NDArray) -> MeanAveragePrecision:
+def mean_average_precision(targets: NDArray[Any], scores: NDArray[Any]) -> MeanAveragePrecision:
     """Average precision of ``scores`` against 0/1 ``targets``, both (sample, class).
 
     Micro pools all decisions; macro is the mean over the classes that have a positive sample, as
     the average precision of the others is undefined. Raises ValueError when there is none at all.
     """
+    from sklearn.metrics import average_precision_score  # takes a second to import; few jobs need it
+
     targets = np.asarray(targets).astype(bool)
     present = targets.any(axis=0)
     if not present.any():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,27 +14,25 @@ from revisit.nets.encoder import Encoder
 from revisit.patches.standardise import standardise
 from revisit.patches.store import PatchStore
 from revisit.training.batches import ahead
+from revisit.training.device import mixed_precision
 
 # Standardised images (sample, band, y, x) float32 of the given sample indices, on the device.
-Images = Callable[[NDArray], Tensor]
+Images = Callable[[NDArray[Any]], Tensor]
 
 BATCH = 256
 
 
 class Reader:
-    """Standardised images: the pairs of a store, or of a yearly store the composites of ``year``.
+    """Standardised images of a collection: the one of a sample, or that at index ``time`` of several.
 
-    Raises RevisitError for bands or a year the store lacks, and for sensors scaled differently.
+    Raises RevisitError for bands the collection lacks, and for sensors scaled differently.
     """
 
     def __init__(
-        self, store: PatchStore, bands: Sequence[str], device: torch.device, year: int | None = None
+        self, store: PatchStore, bands: Sequence[str], device: torch.device, time: int | None = None
     ) -> None:
         self.store, self.bands, self.device = store, tuple(bands), device
-        years = store.years(bands)
-        if year is not None and year not in years:
-            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
-        self.time = years.index(year) if year is not None else None
+        self.time = time
         clips = {scaling["clip_sigma"] for scaling in store.scaling.values()}
         if len(clips) != 1:
             raise RevisitError(
@@ -41,27 +40,21 @@ class Reader:
             )
         self.clip_sigma = float(clips.pop())
 
-    def scaled(self, indices: NDArray) -> NDArray[np.uint8]:
+    def scaled(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
         """As stored: uint8 (sample, band, y, x)."""
         return self.store.images(indices, self.bands, self.time)
 
-    def __call__(self, indices: NDArray) -> Tensor:
+    def __call__(self, indices: NDArray[Any]) -> Tensor:
         return standardise(torch.from_numpy(self.scaled(indices)).to(self.device), self.clip_sigma)
 
 
-def batches(indices: NDArray, size: int = BATCH) -> Iterator[NDArray]:
+def batches(indices: NDArray[Any], size: int = BATCH) -> Iterator[NDArray[Any]]:
     for start in range(0, len(indices), size):
         yield indices[start : start + size]
 
 
-def mixed_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where the GPU has it, nothing elsewhere."""
-    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
-
-
 @torch.inference_mode()
-def predict(network: nn.Module, images: Images, indices: NDArray) -> Tensor:
+def predict(network: nn.Module, images: Images, indices: NDArray[Any]) -> Tensor:
     """Outputs of a network, in evaluation mode, on the given samples; on the CPU, in float32."""
     network.eval()
     device = next(network.parameters()).device
@@ -80,15 +73,15 @@ class Pooled(nn.Module):
         return self.encoder.pooled(images, self.bands)
 
 
-def yearly_features(encoder: Encoder, store: PatchStore, indices: NDArray) -> NDArray[np.float32]:
-    """Frozen pooled features (sample, year, feature_dim) of a yearly store's composites."""
+def features_over_time(encoder: Encoder, store: PatchStore, indices: NDArray[Any]) -> NDArray[np.float32]:
+    """Frozen pooled features (sample, time, feature_dim) of all images of a sample, by year or slot."""
     device = next(encoder.parameters()).device
-    readers = [Reader(store, encoder.bands, device, year) for year in store.years(encoder.bands)]
+    readers = [Reader(store, encoder.bands, device, time) for time in range(store.times(encoder.bands))]
     return np.stack([pooled_features(encoder, reader, encoder.bands, indices) for reader in readers], axis=1)
 
 
 def pooled_features(
-    encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray
+    encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray[Any]
 ) -> NDArray[np.float32]:
     """Frozen pooled features (sample, feature_dim); the encoder stays as it is."""
     return predict(Pooled(encoder, bands), images, indices).numpy()

@@ -1,5 +1,7 @@
 """Scores of class maps, from one confusion matrix of the whole test set: never averaged over tiles."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ class ConfusionMatrix:
     def __init__(self, classes: int) -> None:
         self.counts = np.zeros((classes, classes), np.int64)
 
-    def update(self, labels: NDArray, predictions: NDArray) -> None:
+    def update(self, labels: NDArray[Any], predictions: NDArray[Any]) -> None:
         """Add integer class maps of equal shape."""
         classes = len(self.counts)
         valid = labels != IGNORE

@@ -1,97 +1,97 @@
-"""The land-cover networks of the STMIM tables, with and without pretrained encoders."""
+"""Networks of the runs of a job: pretrained encoders read and checked, one after the other put to use."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from revisit.errors import RevisitError
-from revisit.evaluation.scores import architecture_name, encoder_columns
-from revisit.nets.encoder import build_encoder, load_encoder
-from revisit.nets.swin import SwinEncoder
-from revisit.nets.swin_unet import DualSwinUNet, SwinUNet
-from revisit.nets.unet import UNet
+from revisit.nets.encoder import Encoder, architecture_name, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 
-# Method to the number of pretrained encoders it takes, one a sensor.
-ENCODERS = {"unet": 0, "swin-unet": 0, "stmim-unet": 1, "dual-stmim-unet": 2}
 
+class Networks(ABC):
+    """Makes the networks of a job.
 
-@dataclass(frozen=True)
-class Shape:
-    """``width`` of a U-Net; ``swin``: architecture of a Swin-Unet without pretraining (see
-    ``revisit.nets.swin``); ``drop_path`` of all Swin-Unets."""
-
-    width: int = 64
-    swin: dict[str, Any] = field(default_factory=dict)
-    drop_path: float = 0.2
-
-
-class Builder:
-    """Makes networks of one method for images of one modality.
-
-    ``encoders``: files of the pretrained ones, of all sensors and pretraining seeds. Raises
-    RevisitError where they are not those the method needs, or do not fit the scaling of the ``store``.
+    ``groups``: for each encoder of a network those of all pretraining seeds, in order; empty for a network
+    that takes none.
     """
 
-    def __init__(
-        self,
-        method: str,
-        modality: str,
-        encoders: Sequence[Path],
-        store: PatchStore,
-        classes: int,
-        shape: Shape,
-    ) -> None:
-        self.method, self.bands, self.shape = method, bands_of(modality, store.bands), shape
-        self.image_pixels, self.classes = store.patch_pixels, classes
-        parts = {0: [], 1: [modality], 2: modality.split("+")}[ENCODERS[method]]
-        if len(parts) != ENCODERS[method]:
-            raise RevisitError(f"{method}: needs a modality of two sensors such as s1+rgb, got {modality!r}")
-        found: dict[str, list[SwinEncoder]] = {part: [] for part in parts}
-        for path in encoders:
-            encoder = load_encoder(path, scaling=store.scaling)
-            own = encoder.card["modality"] if encoder.card else None
-            if own not in found or not isinstance(encoder, SwinEncoder):
-                kind = encoder.architecture()["name"]
-                wants = " and ".join(parts) or "nothing"
-                raise RevisitError(
-                    f"{path}: a {kind} encoder of {own}; {method} takes swin encoders of {wants}"
-                )
-            found[own].append(encoder)
-        if absent := [part for part, group in found.items() if not group]:
-            raise RevisitError(f"{method} on {modality}: give pretrained encoders of {', '.join(absent)}")
-        self.groups = list(found.values())
+    def __init__(self, groups: Sequence[Sequence[Encoder]]) -> None:
+        self.groups = groups
 
+    def chosen(self, order: int) -> list[Encoder]:
+        """Copies of the encoders of evaluation seed number ``order``: that number mod n of each group."""
+        return [copy.deepcopy(group[order % len(group)]) for group in self.groups]
+
+    @abstractmethod
     def build(self, order: int) -> nn.Module:
-        """The network of evaluation seed number ``order``, which takes encoder ``order`` mod n; new weights
-        come from torch's global generator."""
-        if self.method == "unet":
-            return UNet(len(self.bands), self.classes, self.shape.width)
-        chosen = [copy.deepcopy(group[order % len(group)]) for group in self.groups]
-        drop_path = self.shape.drop_path
-        if len(chosen) == 2:
-            return DualSwinUNet(chosen[0], chosen[1], self.classes, drop_path)
-        encoder = chosen[0] if chosen else build_encoder(self._swin())
-        assert isinstance(encoder, SwinEncoder)
-        return SwinUNet(encoder, self.classes, drop_path)
+        """The network of evaluation seed number ``order``; new weights come from torch's global generator."""
 
     def columns(self) -> dict[str, Any]:
-        """The table's columns on the encoder: from its cards, or the architecture of an untrained network."""
-        cards = [[encoder.card or {} for encoder in group] for group in self.groups]
-        if cards:
-            return encoder_columns(cards)
-        name = f"unet width {self.shape.width}" if self.method == "unet" else architecture_name(self._swin())
-        return {"encoder": name, "pretrain_data": "none", "collapsed": False, "gpu_hours": 0.0}
+        """The table's columns on the encoders, from their cards."""
+        return encoder_columns([[encoder.card or {} for encoder in group] for group in self.groups])
 
-    def _swin(self) -> dict[str, Any]:
-        return {
-            **self.shape.swin,
-            "name": "swin",
-            "bands": list(self.bands),
-            "image_pixels": self.image_pixels,
-        }
+
+def load_groups(
+    paths: Sequence[Path], modalities: Sequence[str], store: PatchStore, network: str
+) -> list[list[Encoder]]:
+    """Encoders of one network on these modalities, one each, on the CPU.
+
+    ``paths``: for each pretraining seed the encoder of each modality. Raises RevisitError where they are
+    not pretrained on these modalities, or on images of other bands or scaling than the store's.
+    """
+    count = len(modalities)
+    if (count == 0 and paths) or (count and (not paths or len(paths) % count)):
+        wanted = f"one of {' and one of '.join(modalities)} a pretraining seed" if count else "none"
+        raise RevisitError(f"{network}: takes pretrained encoders, {wanted}; got {len(paths)}")
+    groups: list[list[Encoder]] = []
+    for number, modality in enumerate(modalities):
+        group = []
+        for path in paths[number::count]:
+            encoder = load_encoder(path, scaling=store.scaling)
+            if (own := (encoder.card or {}).get("modality")) != modality:
+                raise RevisitError(f"{path}: an encoder of {own}; {network} takes one of {modality} here")
+            encoder.channels(bands_of(modality, store.bands))
+            group.append(encoder)
+        groups.append(group)
+    return groups
+
+
+def load_scene_encoders(
+    paths: Sequence[Path], bands: Sequence[str], store: PatchStore, device: torch.device
+) -> list[Encoder]:
+    """Encoders that can take images of ``bands``, whatever else they were pretrained on."""
+    if not paths:
+        raise RevisitError("evaluate: the job has no encoders; give one a pretraining seed")
+    return [load_encoder(path, bands=bands, scaling=store.scaling, device=device) for path in paths]
+
+
+def encoder_columns(groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """The columns that come from encoder cards.
+
+    ``groups``: for each encoder of a network (one; two for a dual network) its cards, one a
+    pretraining seed. Costs are means over the seeds, summed over the encoders of the network.
+    """
+    cards = [card for group in groups for card in group]
+    trained = sorted({f"{card['collection']} {card['modality']}" for card in cards if card["steps"]})
+
+    def cost(key: str) -> float | None:
+        if any(card.get(key) is None for card in cards):
+            return None
+        return float(sum(np.mean([card[key] for card in group]) for group in groups))
+
+    return {
+        "encoder": " + ".join(architecture_name(group[0]["architecture"]) for group in groups),
+        "pretrain_data": " + ".join(trained) or "none",
+        "collapsed": any(card["collapsed"] for card in cards),
+        "gpu_hours": cost("gpu_hours"),
+        "samples_per_second": cost("samples_per_second"),
+        "peak_memory_gb": cost("peak_memory_gb"),
+    }

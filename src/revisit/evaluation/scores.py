@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from revisit.evaluation.statistics import mean_interval
 from revisit.files import write_json
 from revisit.provenance import code_version, config_hash
@@ -73,38 +71,6 @@ def rows(values: Sequence[Value], common: Mapping[str, Any]) -> list[dict[str, A
     return result
 
 
-def encoder_columns(groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """The columns that come from encoder cards.
-
-    ``groups``: for each encoder of a network (one; two for a dual network) its cards, one a
-    pretraining seed. Costs are means over the seeds, summed over the encoders of the network.
-    """
-    cards = [card for group in groups for card in group]
-    trained = sorted({f"{card['collection']} {card['modality']}" for card in cards if card["steps"]})
-
-    def cost(key: str) -> float | None:
-        if any(card.get(key) is None for card in cards):
-            return None
-        return float(sum(np.mean([card[key] for card in group]) for group in groups))
-
-    return {
-        "encoder": " + ".join(architecture_name(group[0]["architecture"]) for group in groups),
-        "pretrain_data": " + ".join(trained) or "none",
-        "collapsed": any(card["collapsed"] for card in cards),
-        "gpu_hours": cost("gpu_hours"),
-        "samples_per_second": cost("samples_per_second"),
-        "peak_memory_gb": cost("peak_memory_gb"),
-    }
-
-
-def architecture_name(architecture: Mapping[str, Any]) -> str:
-    """A short name with the size, such as ``channel-vit dim 768 depth 12 patch 8``."""
-    depth = architecture.get("depth") or "/".join(map(str, architecture["depths"]))
-    return (
-        f"{architecture['name']} dim {architecture['dim']} depth {depth} patch {architecture['patch_pixels']}"
-    )
-
-
 def sources(patches: Path, attrs: Mapping[str, Any], encoders: Sequence[Path]) -> dict[str, Any]:
     """Where a cell of the table comes from: the files to follow back, from the score to the cubes."""
     return {
@@ -120,13 +86,14 @@ def write(
     values: Sequence[Value],
     columns: Mapping[str, Any],
     settings: Mapping[str, Any],
-    patches: Path,
     **beside: Any,
 ) -> None:
-    """Write the score file: rows of ``columns``, each value, settings, and what else is given ``beside``."""
+    """Write the score file: rows of ``columns``, each value, settings, and what else is given ``beside``.
+
+    ``settings``: those that decide the numbers; their digest is in the rows.
+    """
     common = {
         **columns,
-        "dataset": patches.stem,
         "config_hash": config_hash(settings),
         "code_version": code_version(),
         "run": path.as_posix(),

@@ -1,12 +1,11 @@
 """How alike an encoder finds the years of a place, and different places: cosine matrices.
 
-Reads a yearly patch store and one encoder; writes a JSON with, for a few test places, the
+Reads a yearly collection and one encoder; writes a JSON with, for a few test places, the
 year × year similarity of the pooled features, and the place × place similarity of their means.
 """
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from revisit import stage
 from revisit.errors import RevisitError
 from revisit.evaluation import scores
-from revisit.evaluation.features import yearly_features
+from revisit.evaluation.features import features_over_time
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
+from revisit.job import Job
 from revisit.nets.encoder import load_encoder
 from revisit.patches.store import PatchStore
 from revisit.training.device import choose_device, prepare
@@ -24,17 +24,22 @@ from revisit.training.device import choose_device, prepare
 PLACES = 4  # test places to compare
 
 
+def run(job: Job) -> None:
+    """The stage: ``patches`` and ``encoder`` to ``similarity``."""
+    similarity(job.source("patches"), job.source("encoder"), job.target("similarity"))
+
+
 def similarity(patches: Path, encoder: Path, out: Path) -> None:
     """Write ``places`` (region, position, sample, years and their ``matrix``), ``between_places`` (their
     matrix), and the means of both kinds without their diagonals.
 
-    Raises RevisitError for a store that is not yearly or too small, and an encoder of other scaling.
+    Raises RevisitError for a collection that is not yearly or too small, and an encoder of other scaling.
     """
     device = choose_device()
     prepare(device)
     store = PatchStore(patches)
     if store.kind != "yearly":
-        raise RevisitError(f"{patches}: similarity needs a yearly store, this holds {store.kind!r}")
+        raise RevisitError(f"{patches}: similarity needs a yearly collection, this is {store.kind!r}")
     network = load_encoder(encoder, scaling=store.scaling, device=device)
     chosen = evenly(store.indices("test"), PLACES)
     years = store.years(network.bands)
@@ -43,7 +48,7 @@ def similarity(patches: Path, encoder: Path, out: Path) -> None:
             f"{patches}: similarity needs two years and two test places, "
             f"there are {len(years)} and {len(chosen)}"
         )
-    features = yearly_features(network, store, chosen)
+    features = features_over_time(network, store, chosen)
     matrices = [cosine(of_place) for of_place in features]
     between = cosine(features.mean(1))
     places = [
@@ -71,29 +76,13 @@ def similarity(patches: Path, encoder: Path, out: Path) -> None:
     )
 
 
-def cosine(features: NDArray) -> NDArray[np.float64]:
+def cosine(features: NDArray[Any]) -> NDArray[np.float64]:
     """Cosine similarity (n, n) of the rows of ``features`` (n, dimension)."""
     features = features.astype(np.float64)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
-    return unit @ unit.T
+    return np.asarray(unit @ unit.T)
 
 
-def off_diagonal(matrix: NDArray) -> float:
+def off_diagonal(matrix: NDArray[Any]) -> float:
     """Mean of a square matrix without its diagonal."""
     return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
-
-
-def _work(arguments: argparse.Namespace) -> None:
-    similarity(arguments.patches, arguments.encoder, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--patches", required=True, type=Path, help="yearly patch store")
-    parser.add_argument("--encoder", required=True, type=Path, help="encoder.safetensors")
-    parser.add_argument("--out", required=True, type=Path, help="matrices (JSON)")
-    return stage.main(_work, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

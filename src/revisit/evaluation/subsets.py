@@ -1,6 +1,7 @@
 """Subsets of samples: which keep their labels at a label fraction, which are shown."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from revisit.errors import RevisitError
 
 
-def labelled_subset(positions: NDArray, fraction: float, seed: int) -> NDArray[np.int64]:
+def labelled_subset(positions: NDArray[Any], fraction: float, seed: int) -> NDArray[np.int64]:
     """Sorted indices into ``positions`` (sample,) of the samples that keep their labels.
 
     Drawn without replacement by place, so that two dates of one place are both in or both out, and
@@ -24,6 +25,7 @@ def labelled_subset(positions: NDArray, fraction: float, seed: int) -> NDArray[n
     return np.flatnonzero(np.isin(positions, kept))
 
 
-def evenly(indices: NDArray, count: int) -> NDArray:
+def evenly(indices: NDArray[Any], count: int) -> NDArray[Any]:
     """Up to ``count`` of the indices, evenly from all."""
-    return indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
+    chosen: NDArray[Any] = indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
+    return chosen

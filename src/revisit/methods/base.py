@@ -1,110 +1,212 @@
-"""What a pretraining method is: views of images, a loss on them, and an encoder to keep.
+"""What a pretraining method is: views of a batch, a loss on them, and the encoder or encoders to keep.
 
-A method's module defines ``METHODS`` (config name to constructor), ``SOURCE`` (paper and section) and
-``CHOICES`` (what the source leaves open and how it is settled here), and is listed in the registry.
+A method is one file with one class, which it offers as ``METHOD``. The class declares what it learns from,
+has a record of its settings, and says its source and what the source leaves open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from revisit import parts
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder, build_encoder
+from revisit.patches.batch import Batch
+from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
+from revisit.record import Record, read
+from revisit.training.optimiser import Course, Descent, adamw, decay_groups, main_schedule
+from revisit.training.settings import Training
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What a method must know of the images before it sees one.
+    """What a method must know of the images before it sees one; a config says it all but ``samples``.
 
     ``bands``: of the modality, in order. ``image_pixels``: side of a stored image.
-    ``clip_sigma``: half range of the 8-bit scale in standard deviations.
-    ``times``: years of a yearly store, () for pairs.
+    ``clip_sigma``: half range of the 8-bit scale in standard deviations. ``kind``: the collection's.
+    ``times``: years of a series of years, () where there are none. ``samples``: to train on, None where
+    unknown.
     """
 
     bands: tuple[str, ...]
     image_pixels: int
     clip_sigma: float
-    kind: Literal["pairs", "yearly"]
+    kind: str
     times: tuple[int, ...] = ()
+    samples: int | None = None
+
+
+class Store(Protocol):
+    """What a hook may read of the data: a ``revisit.patches.store.PatchStore``."""
+
+    def indices(self, split: str) -> Any: ...
+
+    def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands when a hook is called.
+
+    ``step``: updates done, of ``steps``; an epoch has ``epoch_steps``. ``store``: the data that is trained
+    on. ``descents``: the optimisers with their schedules.
+    """
+
+    step: int
+    steps: int
+    epoch_steps: int
+    store: Store | None
+    descents: Sequence[Descent]
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return self.step // self.epoch_steps
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all, a last incomplete one too."""
+        return -(-self.steps // self.epoch_steps)
+
+
+class MethodSettings(Record):
+    """What every method's entry may say; each adds its own keys."""
+
+    name: str
+    """The method: a file of revisit/methods, or `package.module:Name` of one's own."""
+    encoder: dict[str, Any]
+    """The architecture to pretrain: its name and its own keys."""
+    crop_pixels: int | None = Field(None, gt=0)
+    """Side of the images the encoder is shown; the whole stored image when left out."""
 
 
 class Method(nn.Module):
-    """A pretraining method.
+    """A pretraining method; what must outlive a step is a parameter or a buffer of it.
 
-    ``keys``: the settings it understands beside those of the training loop.
-    ``needs_series``: whether images come as [B, T, C, H, W] (all years of a place) or [B, C, H, W].
-    ``trains``: False for a method that takes no step at all.
+    ``source``: the paper. ``choices``: what it leaves open and how that is settled here.
+    ``kinds``: of the collections it learns from, None for any. ``sensors``: that the modality must have.
+    ``needs_series``: whether images come as [B, T, C, H, W] (all times of a place) or [B, C, H, W].
+    ``reconstructs``: whether ``reconstruct`` shows something. ``baseline``: it takes no step at all.
+    ``batch_wide``: its loss couples the samples of a batch, so that a batch cannot be done in parts.
+    ``needs_parents``: of how many other entries it starts from the encoder.
     """
 
-    keys: ClassVar[frozenset[str]] = frozenset({"encoder", "crop_pixels"})
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    source: ClassVar[str]
+    choices: ClassVar[str]
+    kinds: ClassVar[frozenset[str] | None] = None
+    sensors: ClassVar[frozenset[str]] = frozenset()
     needs_series: ClassVar[bool] = False
-    trains: ClassVar[bool] = True
+    reconstructs: ClassVar[bool] = False
+    baseline: ClassVar[bool] = False
+    batch_wide: ClassVar[bool] = False
+    needs_parents: ClassVar[int] = 0
     encoder: Encoder
 
-    def __init__(self, settings: Mapping[str, Any], data: DataDescription) -> None:
-        """``settings``: the method's config entry. Raises RevisitError where settings or data do not fit."""
+    def __init__(self, settings: MethodSettings, data: DataDescription) -> None:
+        """Raises RevisitError where settings and data do not fit; works on the meta device too."""
         super().__init__()
-        self.data = data
-        self.crop_pixels = int(settings.get("crop_pixels", data.image_pixels))
-        if not 0 < self.crop_pixels <= data.image_pixels:
+        self.data, self.name = data, settings.name
+        if self.kinds is not None and data.kind not in self.kinds:
             raise RevisitError(
-                f"pretraining: crop_pixels is {self.crop_pixels}, images have {data.image_pixels} pixels"
+                f"{self.name}: learns from collections of kind {' or '.join(sorted(self.kinds))}, "
+                f"not {data.kind}; choose another collection"
             )
-        self.encoder = build_encoder(
-            {**required(settings, "encoder"), "bands": list(data.bands), "image_pixels": self.crop_pixels}
+        if absent := sorted(self.sensors - {sensor_of(band) for band in data.bands}):
+            raise RevisitError(f"{self.name}: needs bands of {', '.join(absent)}; choose another modality")
+        self.crop_pixels = settings.crop_pixels or data.image_pixels
+        if self.crop_pixels > data.image_pixels:
+            raise RevisitError(
+                f"{self.name}: crop_pixels is {self.crop_pixels}, images have {data.image_pixels} pixels; "
+                f"lower crop_pixels"
+            )
+        self.encoder = self.build_encoder(settings)
+
+    def build_encoder(self, settings: MethodSettings) -> Encoder:
+        """An encoder of the entry's architecture with new weights, for the bands and size of the images."""
+        return build_encoder(
+            {**settings.encoder, "bands": list(self.data.bands), "image_pixels": self.crop_pixels}
         )
 
-    def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Augmented, standardised images and their masks, on the device of ``images`` (uint8)."""
+    def start_from(self, parents: Sequence[Encoder]) -> None:
+        """Take over what other entries learnt, in the order of the config; called before the first step."""
+
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """Augmented, standardised images and their masks, on the batch's device; samples come first in all.
+
+        ``batch.images`` are uint8, see ``needs_series``.
+        """
         raise NotImplementedError
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` to descend on, and its named parts; scalars."""
+        """``loss`` to descend on, and its named parts, to be logged; scalars. Parts may come and go."""
         raise NotImplementedError
 
-    def after_step(self, step: int) -> None:
-        """Called after every optimiser step (momentum encoders, queues)."""
+    def shares(self, views: dict[str, Tensor]) -> Tensor | None:
+        """How much each sample counts in the mean that ``loss`` is, [B]; None where all count alike.
 
-    def after_epoch(self, epoch: int) -> None:
-        """Called after every epoch (estimates over the whole data)."""
-
-    def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor] | None:
-        """``input``, ``masked`` and ``reconstruction``, standardised, shaped like ``images`` (uint8).
-
-        ``masked`` is 0 where the encoder saw nothing; ``reconstruction`` has the input where it saw it.
-        None for a method that reconstructs nothing.
+        A batch that is computed in parts, on several GPUs or one after the other, is put together by it.
         """
         return None
 
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Optimiser groups: no decay on biases, norms, learned tokens and position tables."""
-        groups: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                last = name.rpartition(".")[2]
-                groups[parameter.ndim < 2 or "bias" in last or "token" in last].append(parameter)
-        return [
-            {"params": groups[0], "weight_decay": weight_decay},
-            {"params": groups[1], "weight_decay": 0.0},
-        ]
+    def before_step(self, moment: Moment) -> None:
+        """Called before the views of a step are drawn."""
+
+    def after_backward(self, moment: Moment) -> None:
+        """Called when gradients are there and before they are used (to freeze, to scale)."""
+
+    def after_step(self, moment: Moment) -> None:
+        """Called after every update (momentum encoders, queues)."""
+
+    def after_epoch(self, moment: Moment) -> None:
+        """Called after every epoch (estimates over the whole data)."""
+
+    def optimisers(self, training: Training, course: Course) -> list[Descent]:
+        """What trains it: AdamW on all weights, linear warm-up and half a cosine, unless overridden."""
+        groups = decay_groups(self.named_parameters(), training.weight_decay)
+        schedule = {"lr": main_schedule(training, course)}
+        return [Descent(adamw(groups, training, course.device), [schedule, schedule])]
+
+    def check_training(self, training: Training) -> None:
+        """Raise RevisitError where the settings of the training loop do not fit the method."""
+        if self.batch_wide and training.accumulate > 1:
+            raise RevisitError(
+                f"{self.name}: its loss is over the whole batch, so accumulate must be 1, "
+                f"not {training.accumulate}; use more gpus or a smaller batch_size"
+            )
+
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders it leaves, by name; the one of a method that leaves one has the name ""."""
+        return {"": self.encoder}
+
+    def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """``input``, ``masked`` and ``reconstruction``, standardised, shaped like ``images`` (uint8).
+
+        ``masked`` is 0 where the encoder saw nothing; ``reconstruction`` has the input where it saw it.
+        """
+        raise NotImplementedError
 
     def standardised(self, images: Tensor) -> Tensor:
         """Stored uint8 values as standard deviations from the mean, float32."""
         return standardise(images, self.data.clip_sigma)
 
 
-def required(settings: Mapping[str, Any], key: str) -> Any:
-    """A setting without a default; raises RevisitError when it is absent."""
-    if key not in settings:
-        raise RevisitError(f"pretraining: setting {key!r} is missing; given are {sorted(settings)}")
-    return settings[key]
+def method_type(entry: Mapping[str, Any]) -> type[Method]:
+    """The class of a ``method`` entry; raises RevisitError where it names none."""
+    if not isinstance(name := entry.get("name"), str):
+        raise RevisitError(f"method.name is {name!r}; give one of {', '.join(parts.names('method'))}")
+    found = parts.find("method", name)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise RevisitError(f"method {name!r}: is no subclass of revisit.methods.base.Method; name one")
+    return found
 
 
-def check_keys(settings: Mapping[str, Any], known: frozenset[str] | set[str], where: str) -> None:
-    """Raise RevisitError for settings nobody reads (a misspelt option must not be ignored)."""
-    if unknown := sorted(set(settings) - set(known)):
-        raise RevisitError(f"{where}: unknown settings {unknown}; known are {sorted(known)}")
+def build_method(entry: Mapping[str, Any], data: DataDescription) -> Method:
+    """The method of a ``method`` entry for data so described; raises RevisitError where they do not fit."""
+    kind = method_type(entry)
+    return kind(read(kind.Settings, entry, "method"), data)

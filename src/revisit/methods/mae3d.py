@@ -4,27 +4,21 @@ The encoder sees a quarter of the positions, and of each only the channels the v
 decoder reconstructs every hidden (position, channel) cell.
 """
 
-import inspect
 import math
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, get_args
 
 import torch
-from timm.models.vision_transformer import Block
+from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, required
-from revisit.methods.draws import crop_and_flip, random_subset
-from revisit.methods.vertical_mask import Variant, VerticalMask
-from revisit.nets.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify
+from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.parts.draws import crop_and_flip, random_subset
+from revisit.methods.parts.vertical_mask import Variant, VerticalMask
+from revisit.nets.encoders.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify
+from revisit.nets.transformer import Block
+from revisit.patches.batch import Batch
+from revisit.record import Record
 
-SOURCE = "3DMAE: joint SAR and optical representation learning with vertical masking (IEEE GRSL 2023)"
-CHOICES = (
-    "channels dropped with probability 1/2; spatial mask 0.75; one linear map a channel, summed over visible "
-    "channels; targets normalised per (position, channel); squared error on all hidden cells; flips and crops"
-)
 VARIANCE_FLOOR = 1e-6  # MAE's, inside the root
 
 
@@ -34,11 +28,13 @@ class Decoder(nn.Module):
     def __init__(self, encoder: ChannelViT, dim: int, depth: int, heads: int) -> None:
         super().__init__()
         if dim % heads or dim % 4:
-            raise RevisitError(f"3dmae decoder: dim {dim} must be a multiple of heads {heads} and of 4")
+            raise RevisitError(
+                f"method.decoder: dim {dim} must be a multiple of heads {heads} and of 4; change one of them"
+            )
         self.dim, self.channels = dim, len(encoder.bands)
         self.enter = nn.Linear(encoder.feature_dim, dim)
         self.mask_token = nn.Parameter(torch.zeros(dim))
-        self.blocks = nn.ModuleList(Block(dim, heads, qkv_bias=True) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.leave = nn.Linear(dim, self.channels * encoder.patch_pixels**2)
         self.apply(initialise)
@@ -52,42 +48,70 @@ class Decoder(nn.Module):
         full = full + position_code(rows, rows, self.dim, tokens.device)
         for block in self.blocks:
             full = block(full)
-        return self.leave(self.norm(full)).unflatten(2, (self.channels, -1))
+        cells: Tensor = self.leave(self.norm(full))
+        return cells.view(*cells.shape[:2], self.channels, -1)
+
+
+class DecoderSettings(Record):
+    """The decoder, which is thrown away after pretraining."""
+
+    dim: int = Field(gt=0)
+    """Width of its tokens."""
+    depth: int = Field(ge=0)
+    """Number of transformer blocks."""
+    heads: int = Field(gt=0)
+    """Attention heads of a block."""
 
 
 class MAE3D(Method):
     """3DMAE with one of the four vertical masks.
 
-    Settings: ``encoder`` (a channel-vit), ``decoder`` {dim, depth, heads}, ``mask_ratio`` of positions
-    (0.75), ``crop_pixels`` (the whole stored image), ``normalise_targets`` (true: each hidden cell by its
-    own mean and deviation, as MAE; false: standardised values, which keeps a cell's level in the task).
+    Without normalised targets a cell's level stays in the task.
     """
 
-    keys = frozenset({"encoder", "decoder", "mask_ratio", "crop_pixels", "normalise_targets"})
+    class Settings(MethodSettings):
+        """3DMAE's own keys."""
+
+        mask: Variant
+        """What is hidden at a position: a modality (rm), channels (rc), both in turn (rm+rc), a mix (3dm)."""
+        decoder: DecoderSettings
+        """The decoder that reconstructs hidden cells."""
+        mask_ratio: float = Field(0.75, gt=0, lt=1)
+        """Share of the positions of which the encoder sees nothing."""
+        normalise_targets: bool = True
+        """Whether hidden cells are compared by their own mean and deviation, as in MAE, or as they are."""
+
+    source = "3DMAE: joint SAR and optical representation learning with vertical masking (IEEE GRSL 2023)"
+    choices = (
+        "channels dropped with probability 1/2; spatial mask 0.75; one linear map a channel, summed over "
+        "visible channels; targets normalised per (position, channel); squared error on all hidden cells; "
+        "flips and crops"
+    )
+    reconstructs = True
     encoder: ChannelViT
 
-    def __init__(self, settings: Mapping[str, Any], data: DataDescription, variant: Variant) -> None:
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         if not isinstance(self.encoder, ChannelViT):
-            raise RevisitError("3dmae: encoder name must be channel-vit, which takes any set of channels")
-        self.vertical_mask = VerticalMask(variant, data.bands)
-        self.mask_ratio = float(settings.get("mask_ratio", 0.75))
-        self.normalise_targets = bool(settings.get("normalise_targets", True))
+            raise RevisitError(
+                f"{self.name}: encoder.name must be channel-vit, which takes any set of channels, "
+                f"not {settings.encoder.get('name')}"
+            )
+        self.vertical_mask = VerticalMask(settings.mask, data.bands)
+        self.mask_ratio = settings.mask_ratio
+        self.normalise_targets = settings.normalise_targets
         positions = (self.crop_pixels // self.encoder.patch_pixels) ** 2
         if not 0 < self._keep(positions) < positions:
             raise RevisitError(
-                f"3dmae: mask_ratio {self.mask_ratio} keeps {self._keep(positions)} of {positions} positions"
+                f"{self.name}: mask_ratio {self.mask_ratio} keeps {self._keep(positions)} of {positions} "
+                f"positions; change it, or encoder.patch_pixels"
             )
-        decoder = required(settings, "decoder")
-        try:
-            inspect.signature(Decoder).bind(self.encoder, **decoder)
-        except TypeError as error:
-            raise RevisitError(f"3dmae decoder: {error}; settings given: {sorted(decoder)}") from error
-        self.decoder = Decoder(self.encoder, **decoder)
+        decoder = settings.decoder
+        self.decoder = Decoder(self.encoder, decoder.dim, decoder.depth, decoder.heads)
 
-    def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``patches`` [B, N, C, p*p] float32, ``visible`` [B, N, C] bool, ``kept`` [B, K] positions."""
-        return self._masked(crop_and_flip(images, self.crop_pixels, generator), generator)
+        return self._masked(crop_and_flip(batch.images, self.crop_pixels, generator), generator)
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean squared error over all hidden cells."""
@@ -99,6 +123,10 @@ class MAE3D(Method):
         error = (self.predict(views).float() - target).square().mean(-1)
         return {"loss": (error * hidden).sum() / hidden.sum()}
 
+    def shares(self, views: dict[str, Tensor]) -> Tensor:
+        """Hidden cells of each sample."""
+        return (~views["visible"]).sum((1, 2))
+
     def predict(self, views: dict[str, Tensor]) -> Tensor:
         """Pixels of all cells as the targets are, [B, N, C, p*p]; only visible cells reach the encoder."""
         patches, visible, kept = views["patches"], views["visible"], views["kept"]
@@ -107,7 +135,8 @@ class MAE3D(Method):
         code = position_code(rows, rows, self.encoder.feature_dim, kept.device)[kept]
         tokens = self.encoder.embed(patches[sample, kept], visible=visible[sample, kept]) + code
         tokens = self.encoder.norm(self.encoder.transform(tokens))
-        return self.decoder(tokens, kept, rows)
+        cells: Tensor = self.decoder(tokens, kept, rows)
+        return cells
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
@@ -147,4 +176,4 @@ def cell_moments(patches: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + VARIANCE_FLOOR).sqrt()
 
 
-METHODS = {f"3dmae-{variant}": partial(MAE3D, variant=variant) for variant in get_args(Variant)}
+METHOD = MAE3D

@@ -2,14 +2,13 @@
 
 from revisit.methods.base import Method
 
-SOURCE = "the usual reference: the same network with random weights"
-CHOICES = "the encoder is a setting, to be that of the method it is compared with"
-
 
 class Scratch(Method):
-    """Settings: ``encoder`` (any architecture). Takes no step, so it has neither views nor a loss."""
+    """Takes no step, so it has neither views nor a loss."""
 
-    trains = False
+    source = "the usual reference: the same network with random weights"
+    choices = "the encoder is a setting, to be that of the method it is compared with"
+    baseline = True
 
 
-METHODS = {"scratch": Scratch}
+METHOD = Scratch

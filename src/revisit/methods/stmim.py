@@ -7,68 +7,74 @@ is reconstructed by one convolution; pooled features of two years are drawn toge
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, required
-from revisit.methods.draws import crop_and_flip, random_mask, random_subset
-from revisit.nets.swin import SwinEncoder
-
-SOURCE = "STMIM: spatio-temporal masked image modelling (talk; no paper found), on SimMIM (CVPR 2022)"
-CHOICES = (
-    "u, v: mean of the last stage's tokens of the masked images; all pairs of the drawn years; alpha, beta "
-    "are settings (no values published); flips and crops the same for all years of a place"
-)
+from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.parts.draws import crop_and_flip, random_mask, random_subset
+from revisit.nets.encoders.swin import SwinEncoder
+from revisit.patches.batch import Batch
 
 
 class STMIM(Method):
-    """Settings: ``encoder`` (a swin), ``alpha``, ``beta`` (a year), ``years_per_step`` drawn of each place,
-    ``mask_ratio`` (0.8), ``crop_pixels`` (the whole stored image).
+    """Swin encoder, one convolution as decoder, similarity over time of the pooled features."""
 
-    Raises RevisitError when beta makes the weight of the farthest years negative.
-    """
+    class Settings(MethodSettings):
+        """STMIM's own keys."""
 
-    keys = frozenset({"encoder", "alpha", "beta", "years_per_step", "mask_ratio", "crop_pixels"})
+        alpha: float = Field(ge=0)
+        """Weight of the similarity over time against the reconstruction."""
+        beta: float = Field(ge=0)
+        """By how much a pair of years weighs less, per year between them."""
+        years_per_step: int = Field(ge=2)
+        """Years drawn of each place."""
+        mask_ratio: float = Field(0.8, gt=0, lt=1)
+        """Share of the tokens that are masked."""
+
+    source = "STMIM: spatio-temporal masked image modelling (talk; no paper found), on SimMIM (CVPR 2022)"
+    choices = (
+        "u, v: mean of the last stage's tokens of the masked images; all pairs of the drawn years; alpha, "
+        "beta are settings (no values published); flips and crops the same for all years of a place; years "
+        "that a place lacks are drawn only where too few are left"
+    )
+    kinds = frozenset({"yearly"})
     needs_series = True
+    reconstructs = True
     encoder: SwinEncoder
     years: Tensor
 
-    def __init__(self, settings: Mapping[str, Any], data: DataDescription) -> None:
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         if not isinstance(self.encoder, SwinEncoder):
-            raise RevisitError("stmim: encoder name must be swin")
-        if data.kind != "yearly":
-            raise RevisitError("stmim: needs a collection of kind yearly, whose samples are series of years")
-        self.alpha = float(required(settings, "alpha"))
-        self.beta = float(required(settings, "beta"))
-        self.years_per_step = int(required(settings, "years_per_step"))
-        self.mask_ratio = float(settings.get("mask_ratio", 0.8))
-        if not 2 <= self.years_per_step <= len(data.times):
+            raise RevisitError(f"{self.name}: encoder.name must be swin, not {settings.encoder.get('name')}")
+        self.alpha, self.beta = settings.alpha, settings.beta
+        self.years_per_step, self.mask_ratio = settings.years_per_step, settings.mask_ratio
+        if self.years_per_step > len(data.times):
             raise RevisitError(
-                f"stmim: years_per_step is {self.years_per_step}; must be 2 to the {len(data.times)} years "
-                f"of the collection"
+                f"{self.name}: years_per_step is {self.years_per_step}; must be 2 to the {len(data.times)} "
+                f"years of the collection"
             )
         span = max(data.times) - min(data.times)
-        if not 0 <= self.beta * span <= 1:
+        if self.beta * span > 1:
             raise RevisitError(
-                f"stmim: beta {self.beta} over {span} years makes a weight negative; use 0 to {1 / span:.4g}"
+                f"{self.name}: beta {self.beta} over {span} years makes a weight negative; "
+                f"use 0 to {1 / span:.4g}"
             )
-        if not 0 < self.mask_ratio < 1:
-            raise RevisitError(f"stmim: mask_ratio {self.mask_ratio} must lie between 0 and 1")
         self.register_buffer("years", torch.tensor(data.times), persistent=False)
         stride, channels = self.encoder.stride, len(data.bands)
         self.decoder = nn.Sequential(
             nn.Conv2d(self.encoder.feature_dim, channels * stride**2, 1), nn.PixelShuffle(stride)
         )
 
-    def views(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``images`` [B, S, C, H, W] float32, ``masked`` [B, S, N] tokens, ``years`` [B, S]."""
-        chosen = random_subset(images.shape[:2], self.years_per_step, generator)
+        images = batch.images
+        present = batch.present.all(2)
+        chosen = random_subset(images.shape[:2], self.years_per_step, generator, present)
         sample = torch.arange(len(images), device=images.device)[:, None]
         cut = crop_and_flip(images[sample, chosen], self.crop_pixels, generator)
         return {**self._masked(cut, generator), "years": self.years[chosen]}
@@ -90,13 +96,14 @@ class STMIM(Method):
         images = views["images"]
         last = self.encoder.maps(images.flatten(0, 1), masked=views["masked"].flatten(0, 1))[-1]
         pixels = self.decoder(last.permute(0, 3, 1, 2))
-        return pixels.view_as(images), last.mean((1, 2)).unflatten(0, images.shape[:2])
+        return pixels.view_as(images), last.mean((1, 2)).view(*images.shape[:2], -1)
 
     def masked_pixels(self, views: dict[str, Tensor]) -> Tensor:
         """Bool [B, S, 1, H, W], true where a pixel's token was masked."""
         patch = self.encoder.patch_pixels
         height, width = views["images"].shape[-2:]
-        tokens = views["masked"].unflatten(2, (height // patch, width // patch))
+        masked = views["masked"]
+        tokens = masked.view(*masked.shape[:2], height // patch, width // patch)
         return tokens.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[:, :, None]
 
     @torch.no_grad()
@@ -130,4 +137,4 @@ def similarity_loss(features: Tensor, years: Tensor, beta: float) -> Tensor:
     return (weight * (1 - cosine))[:, first, second].mean()
 
 
-METHODS = {"stmim": STMIM}
+METHOD = STMIM

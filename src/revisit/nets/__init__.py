@@ -1,1 +1,1 @@
-"""Encoders, decoders and U-Nets."""
+"""Encoders and segmentation networks: their contracts, their building blocks, their weights on disk."""

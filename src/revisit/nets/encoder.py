@@ -1,115 +1,100 @@
-"""Encoders: what all architectures share, and how weights are written and read back.
+"""Encoders by name: building, writing and reading them back.
 
 A saved encoder is a folder with ``encoder.safetensors`` and ``card.json``. Reading is strict: every
 weight must be there, bands and scaling must be those asked for, and the output on a fixed image must be
 the one written on the card. Only safetensors are read; pickles are never unpickled.
 """
 
-import inspect
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from revisit import parts
 from revisit.errors import RevisitError
 from revisit.files import atomic, read_json, write_json
+from revisit.nets.base import Encoder, EncoderSettings
+from revisit.nets.rescale import check_scaling, rescaling
+from revisit.record import read
+
+__all__ = [
+    "Encoder",
+    "EncoderSettings",
+    "architecture_modules",
+    "architecture_name",
+    "build_encoder",
+    "check_architecture",
+    "fingerprint",
+    "load_encoder",
+    "save_encoder",
+]
 
 WEIGHTS, CARD, FORMAT = "encoder.safetensors", "card.json", 1
 FINGERPRINT_TOLERANCE = 1e-4  # relative; float32 sums differ by about 1e-6 between machines
-SCALING_TOLERANCE = 1e-6  # relative
+OF_THE_DATA = ("bands", "image_pixels")  # keys of an architecture that a config's entry has not
 
 
-class Encoder(nn.Module, ABC):
-    """Images to features.
+def check_architecture(architecture: Mapping[str, Any], where: str = "encoder") -> EncoderSettings:
+    """Settings of an ``encoder:`` entry (``name`` and the architecture's own keys).
 
-    ``bands``: channel names in order. ``patch_pixels``: side of the finest token.
-    ``image_pixels``: side of the images it was made for; other sizes work too.
-    ``feature_dim``: D below. ``card``: what is known of its training, None when untrained.
+    Where ``bands`` and ``image_pixels`` are given too, they are held against the settings.
+    Raises RevisitError, below ``where``, for an unknown name and for settings missing, unknown or impossible.
     """
+    own = {key: value for key, value in architecture.items() if key not in ("name", *OF_THE_DATA)}
+    kind: type[EncoderSettings] = _class_of(architecture, where).Settings
+    settings = read(kind, own, where)
+    if architecture.keys() >= set(OF_THE_DATA):
+        try:
+            settings.check(architecture["image_pixels"], architecture["bands"])
+        except RevisitError as error:
+            raise RevisitError(f"{where}: {error}") from None
+    return settings
 
-    def __init__(self, bands: Sequence[str], image_pixels: int, patch_pixels: int, feature_dim: int) -> None:
-        super().__init__()
-        if not bands or len(set(bands)) != len(bands):
-            raise RevisitError(f"encoder: bands must be given, each once; got {list(bands)}")
-        self.bands = tuple(bands)
-        self.image_pixels = image_pixels
-        self.patch_pixels = patch_pixels
-        self.feature_dim = feature_dim
-        self.card: dict[str, Any] | None = None
 
-    @abstractmethod
-    def architecture(self) -> dict[str, Any]:
-        """What ``build_encoder`` needs to make this encoder again (JSON-able)."""
+def architecture_name(architecture: Mapping[str, Any]) -> str:
+    """A short name with every size, such as ``channel-vit dim 768 depth 12 patch 8``."""
+    return f"{architecture['name']} {check_architecture(architecture).size()}"
 
-    @abstractmethod
-    def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
-        """Normalised tokens [B, N, D] of standardised float images [B, C, H, W]."""
 
-    def pooled(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
-        """One feature vector an image, [B, D]: the mean of its tokens."""
-        return self.forward_features(images, bands).mean(1)
-
-    @abstractmethod
-    def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
-        """Feature maps [B, C_l, H_l, W_l], fine to coarse."""
-
-    def forward(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
-        """The same as ``pooled``."""
-        return self.pooled(images, bands)
-
-    def channels(self, bands: Sequence[str] | None = None) -> list[int]:
-        """Positions of ``bands`` among the encoder's own; raises RevisitError unless they are all of them."""
-        if bands is not None and tuple(bands) != self.bands:
-            raise RevisitError(f"encoder: needs bands {list(self.bands)} in this order; got {list(bands)}")
-        return list(range(len(self.bands)))
-
-    def check_images(self, images: Tensor, channels: Sequence[int]) -> None:
-        """Raise RevisitError unless the images have these channels and a size the encoder can take."""
-        if images.ndim != 4 or images.shape[1] != len(channels):
-            raise RevisitError(
-                f"encoder: expected images [B, {len(channels)}, H, W] for bands "
-                f"{[self.bands[c] for c in channels]}; got shape {list(images.shape)}"
-            )
-        if images.shape[2] % self.patch_pixels or images.shape[3] % self.patch_pixels:
-            raise RevisitError(
-                f"encoder: image sides must be multiples of {self.patch_pixels} pixels; "
-                f"got {list(images.shape[2:])}"
-            )
+def architecture_modules(architecture: Mapping[str, Any]) -> list[str]:
+    """Dotted modules whose code makes this encoder, those of encoders inside it too."""
+    found = [parts.module_of("encoder", architecture["name"])]
+    for inner in check_architecture(architecture).inner():
+        found += [module for module in architecture_modules(inner) if module not in found]
+    return found
 
 
 def build_encoder(architecture: Mapping[str, Any]) -> Encoder:
     """An encoder with new weights from ``{"name": ..., "bands": ..., "image_pixels": ..., <its settings>}``.
 
-    Raises RevisitError for an unknown name and for a missing or unknown setting.
+    Raises RevisitError for an unknown name and for settings missing, unknown or impossible.
     """
-    settings = dict(architecture)
-    name = settings.pop("name", None)
-    known: dict[str, str] = import_module("revisit.nets.registry").ARCHITECTURES
-    if name not in known:
-        raise RevisitError(f"encoder: no architecture named {name!r}; choose name from {sorted(known)}")
-    make = import_module(known[name]).ENCODER
-    try:
-        inspect.signature(make).bind(**settings)
-    except TypeError as error:
-        raise RevisitError(f"encoder {name}: {error}; settings given: {sorted(settings)}") from error
-    return make(**settings)
+    where = f"encoder {architecture.get('name', '')}".strip()
+    if missing := [key for key in OF_THE_DATA if key not in architecture]:
+        raise RevisitError(f"{where}.{missing[0]} is missing; add it")
+    settings = check_architecture(architecture, where)
+    encoder: Encoder = _class_of(architecture, where)(
+        settings, architecture["bands"], architecture["image_pixels"]
+    )
+    return encoder
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) -> None:
     """Write weights and card.
 
     ``card`` holds what the encoder cannot know (``scaling`` of its bands, method, seed, …); its
-    architecture, bands, token and image size, format and fingerprint are added here.
+    architecture, bands, token and image size, pooling, format and fingerprint are added here, and the origin
+    of weights from elsewhere.
     Raises RevisitError when the features are not finite.
     """
     folder = Path(folder)
+    if encoder.rescaled:
+        raise RevisitError(f"{folder}: the encoder takes rescaled images; save it as it was loaded without")
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
     # Rebuilding before writing proves that the card describes this encoder, and measures on the CPU.
     twin = build_encoder(encoder.architecture())
@@ -125,6 +110,8 @@ def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) 
             "bands": list(encoder.bands),
             "patch_pixels": encoder.patch_pixels,
             "image_pixels": encoder.image_pixels,
+            "pooling": encoder.pooling,
+            **({"weights": encoder.origin} if encoder.origin else {}),
             "format": FORMAT,
             "fingerprint": marks,
         },
@@ -138,13 +125,15 @@ def load_encoder(
     *,
     bands: Sequence[str] | None = None,
     scaling: Mapping[str, Any] | None = None,
+    rescale: bool = False,
     device: str | torch.device = "cpu",
 ) -> Encoder:
     """Read an encoder from its folder (or its ``encoder.safetensors``), in evaluation mode.
 
     ``bands``: those the images will have; refused when the encoder cannot take them.
     ``scaling``: ``scaling`` of the patch store the images come from; refused when a used band has other
-    limits, another unit or another clip than the encoder was trained with.
+    limits, another unit or another clip than the encoder was trained with. With ``rescale`` other limits and
+    clips are taken: standardised values are mapped to those the encoder knows, before everything else.
     Raises RevisitError for all of these, and for missing, surplus, misshapen or altered weights.
     """
     path = Path(path)
@@ -159,14 +148,19 @@ def load_encoder(
         raise RevisitError(f"{folder / CARD}: {missing} missing; pretrain again")
     encoder = build_encoder(card["architecture"])
     used = [encoder.bands[channel] for channel in encoder.channels(bands)]
-    if scaling is not None:
-        _check_scaling(folder, card["scaling"], scaling, used)
-    _load_weights(encoder, file)
+    if scaling is not None and not rescale:
+        check_scaling(folder, card["scaling"], scaling, used)
+    check_weights(encoder.state_dict(), weights := read_safetensors(file), file)
+    encoder.load_state_dict(weights, strict=True)
     expected, found = torch.tensor(card["fingerprint"]), torch.tensor(fingerprint(encoder))
     same = expected.shape == found.shape
     if not same or not (expected - found).norm() <= FINGERPRINT_TOLERANCE * expected.norm():
         raise RevisitError(f"{file}: its output on the test image is not the one on {CARD}; pretrain again")
-    encoder.card = card
+    if rescale:
+        if scaling is None:
+            raise RevisitError(f"{folder}: rescale needs the scaling of the images; give it")
+        encoder.rescale(rescaling(folder, card["scaling"], scaling, used))
+    encoder.card, encoder.origin = card, card.get("weights")
     return encoder.eval().to(device)
 
 
@@ -179,58 +173,37 @@ def fingerprint(encoder: Encoder) -> list[float]:
     features = encoder.eval().pooled(image)[0].double()
     encoder.train(training)
     angles = torch.outer(torch.arange(1, 9), torch.arange(len(features))).double()
-    return (torch.cos(angles) @ features).tolist()
+    marks: list[float] = (torch.cos(angles) @ features).tolist()
+    return marks
 
 
-def _load_weights(encoder: Encoder, file: Path) -> None:
+def read_safetensors(file: Path) -> dict[str, Tensor]:
+    """The weights of a file; raises RevisitError where there is none, or something else."""
     try:
-        weights = load_file(file)
+        return load_file(file)
     except FileNotFoundError as error:
         raise RevisitError(f"{file}: no such file; pretrain this encoder first") from error
     except SafetensorError as error:
         raise RevisitError(f"{file}: not a safetensors file ({error}); pretrain again") from error
-    own = encoder.state_dict()
+
+
+def check_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
+    """Raise RevisitError unless the names and shapes of ``given`` are exactly those of ``own``."""
     wrong = {
-        "missing": own.keys() - weights.keys(),
-        "unknown": weights.keys() - own.keys(),
-        "of another shape": {n for n in own.keys() & weights.keys() if own[n].shape != weights[n].shape},
+        "missing": own.keys() - given.keys(),
+        "unknown": given.keys() - own.keys(),
+        "of another shape": {n for n in own.keys() & given.keys() if own[n].shape != given[n].shape},
     }
     for what, names in wrong.items():
         if names:
             raise RevisitError(
-                f"{file}: {len(names)} weights {what} ({', '.join(sorted(names)[:3])}, …); pretrain again"
+                f"{file}: {len(names)} weights {what} ({', '.join(sorted(names)[:3])}, …); "
+                f"they are not those of this architecture"
             )
-    encoder.load_state_dict(weights, strict=True)
 
 
-def _check_scaling(
-    folder: Path, own: Mapping[str, Any], given: Mapping[str, Any], bands: Sequence[str]
-) -> None:
-    ours, theirs = _limits(own), _limits(given)
-    for band in bands:
-        if band not in theirs:
-            raise RevisitError(f"{folder}: the images' scaling has no band {band!r}; it has {sorted(theirs)}")
-        for key, value in ours[band].items():
-            other = theirs[band][key]
-            same = value == other
-            if not same and isinstance(value, int | float) and isinstance(other, int | float):
-                same = abs(value - other) <= SCALING_TOLERANCE * max(abs(value), abs(other))
-            if not same:
-                raise RevisitError(
-                    f"{folder}: trained with {key} {value} of band {band!r}, the images have {other}; "
-                    f"use the patch store it was pretrained on, or one scaled alike"
-                )
-
-
-def _limits(scaling: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Per band what fixes the meaning of a scaled value."""
-    return {
-        band: {
-            "unit": sensor["source_unit"],
-            "clip sigma": sensor["clip_sigma"],
-            "lower": limits["lower"],
-            "upper": limits["upper"],
-        }
-        for sensor in scaling.values()
-        for band, limits in sensor["bands"].items()
-    }
+def _class_of(architecture: Mapping[str, Any], where: str) -> Any:
+    name = architecture.get("name")
+    if not isinstance(name, str):
+        raise RevisitError(f"{where}.name is missing; choose from {', '.join(parts.names('encoder'))}")
+    return parts.find("encoder", name)

@@ -1,6 +1,5 @@
-"""The scaled cubes of a study, region by region, and the patches of ground they are cut into."""
+"""The scaled cubes of a region, and the patches of ground they are cut into."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Grid
-from revisit.cube.split import UNUSED, split_map
+from revisit.cube.split import UNUSED, Split, split_map
 from revisit.errors import RevisitError
-from revisit.patches.writer import Look
+from revisit.patches.kind import Ground, Look, Sensed, years_of
 
 READ_PIXELS = 256  # read at least this much of a side at a time, a chunk of the cubes
 _LIMITS = ("lower", "upper", "mean", "std", "valid_pixels")
@@ -30,79 +29,53 @@ class Region:
     parts: np.ndarray
 
 
-@dataclass(frozen=True)
-class Ground:
-    """A patch of ground: centre in metres, part of the split, all looks at it, WorldCover codes (y, x)."""
+def open_region(
+    name: str, cube_paths: Sequence[Path], label_paths: Sequence[Path], split: Split, seed: int
+) -> Region:
+    """Open the scaled cubes of a region, one a sensor, and its label cube, if there is one.
 
-    x: float
-    y: float
-    part: int
-    looks: dict[str, Look]
-    land_cover: np.ndarray
-
-
-def open_regions(
-    cube_paths: Sequence[str | Path], label_paths: Sequence[str | Path], split: dict[str, Any], seed: int
-) -> list[Region]:
-    """Open the scaled cubes and label cubes of all regions, in the order of the paths.
-
-    Raises RevisitError where regions differ in sensors, bands or limits, or cubes of one region in
-    grid, and where labels are given for some regions only.
+    Raises RevisitError where they are not of this region, or lie on different grids.
     """
-    cubes: dict[str, dict[str, xr.Dataset]] = defaultdict(dict)
-    first: dict[str, tuple[str | Path, Any]] = {}
+    cubes: dict[str, xr.Dataset] = {}
     for path in cube_paths:
-        cube = open_cube(path, stage="scaled")
-        sensor = cube.attrs["sensor"]
-        cubes[cube.attrs["region"]][sensor] = cube
-        other, limits = first.setdefault(sensor, (path, scaling_of(cube)))
-        if scaling_of(cube) != limits:
-            raise RevisitError(
-                f"{path}: bands or limits are not those of {other}; scale both with one limits.json"
-            )
-    labels = {
-        cube.attrs["region"]: cube for cube in (open_cube(path, stage="labels") for path in label_paths)
-    }
-    regions = []
-    for name, own in cubes.items():
-        if set(own) != set(first):
-            raise RevisitError(
-                f"region {name}: has cubes of {sorted(own)}, others of {sorted(first)}; give all"
-            )
-        if labels and name not in labels:
-            raise RevisitError(f"region {name}: no labels given, but for {sorted(labels)}; give all or none")
-        grids = {grid_of(cube) for cube in (*own.values(), *([labels[name]] if labels else []))}
-        if len(grids) > 1:
-            raise RevisitError(f"region {name}: its cubes lie on different grids; make all with one bbox")
-        grid = grids.pop()
-        parts = split_map(grid, name, split, seed)
-        regions.append(Region(name, grid, {key: own[key] for key in sorted(own)}, labels.get(name), parts))
-    return regions
+        cube = _of_region(open_cube(path, stage="scaled"), path, name)
+        if cubes.setdefault(cube.attrs["sensor"], cube) is not cube:
+            raise RevisitError(f"{path}: a second cube of {cube.attrs['sensor']}; give one a sensor")
+    if not cubes or len(label_paths) > 1:
+        raise RevisitError(
+            f"region {name}: got {len(cubes)} cubes and {len(label_paths)} label cubes; "
+            "give one cube a sensor and at most one of labels"
+        )
+    labels = [_of_region(open_cube(path, stage="labels"), path, name) for path in label_paths]
+    grids = {grid_of(cube) for cube in (*cubes.values(), *labels)}
+    if len(grids) > 1:
+        raise RevisitError(f"region {name}: its cubes lie on different grids; make all with one bbox")
+    (grid,) = grids
+    parts = split_map(grid, name, split, seed)
+    return Region(
+        name, grid, {sensor: cubes[sensor] for sensor in sorted(cubes)}, labels[0] if labels else None, parts
+    )
 
 
-def scaling_of(cube: xr.Dataset) -> dict[str, Any]:
-    """How a scaled cube was scaled: clip_sigma, source_unit, and the limits of each band."""
+def _of_region(cube: xr.Dataset, path: Path, name: str) -> xr.Dataset:
+    if cube.attrs["region"] != name:
+        raise RevisitError(f"{path}: of region {cube.attrs['region']}, not {name}; tile each region alone")
+    return cube
+
+
+def sensed(cube: xr.Dataset) -> Sensed:
+    """How a scaled cube was scaled (clip_sigma, source_unit, the limits of each band), and its years."""
     columns = {name: cube[name].values.tolist() for name in _LIMITS}
     bands = {
         band: {name: column[index] for name, column in columns.items()}
         for index, band in enumerate(cube["band"].values.tolist())
     }
-    return {"clip_sigma": cube.attrs["clip_sigma"], "source_unit": cube.attrs["source_unit"], "bands": bands}
-
-
-def years_of(times: np.ndarray) -> np.ndarray:
-    """Calendar year of each time."""
-    return times.astype("datetime64[Y]").astype(int) + 1970
-
-
-def years_seen(regions: Sequence[Region]) -> dict[str, list[int]]:
-    """The years in which any region has a date, by sensor."""
-    return {
-        sensor: sorted(
-            {int(year) for region in regions for year in years_of(region.cubes[sensor]["time"].values)}
-        )
-        for sensor in regions[0].cubes
+    scaling: dict[str, Any] = {
+        "clip_sigma": cube.attrs["clip_sigma"],
+        "source_unit": cube.attrs["source_unit"],
+        "bands": bands,
     }
+    return Sensed(scaling, np.unique(years_of(cube["time"].values)).tolist())
 
 
 def grounds(region: Region, pixels: int, block_pixels: int) -> Iterator[Ground]:

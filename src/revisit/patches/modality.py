@@ -14,7 +14,7 @@ def bands_of(modality: str, stored: Mapping[str, Sequence[str]]) -> tuple[str, .
     """Bands of a modality, in order, for a store with these bands of each sensor.
 
     ``s1`` and ``s2`` are all bands stored of the sensor, ``rgb`` red, green and blue; a plus joins two.
-    Raises RevisitError for an unknown modality and for a sensor that is not stored.
+    Raises RevisitError for an unknown modality and for a sensor or band that is not stored.
     """
     if modality not in MODALITIES:
         raise RevisitError(f"modality {modality!r}: not known; choose from {', '.join(MODALITIES)}")
@@ -24,7 +24,13 @@ def bands_of(modality: str, stored: Mapping[str, Sequence[str]]) -> tuple[str, .
             raise RevisitError(
                 f"modality {modality!r}: no {SENSORS[part]} is stored, only {', '.join(stored)}"
             )
-        bands += RGB if part == "rgb" else stored[SENSORS[part]]
+        own = RGB if part == "rgb" else stored[SENSORS[part]]
+        if missing := [band for band in own if band not in stored[SENSORS[part]]]:
+            raise RevisitError(
+                f"modality {modality!r}: needs {', '.join(missing)}, which {SENSORS[part]} has not; "
+                f"add it to cube.bands or choose another modality"
+            )
+        bands += own
     return tuple(bands)
 
 

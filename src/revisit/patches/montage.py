@@ -1,33 +1,30 @@
-"""A picture of a patch store: a few samples of each part of the split, by each sensor and by the labels."""
+"""A picture of a collection: a few samples of each part of the split, by each sensor and by the labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import zarr
 from matplotlib.figure import Figure
 
 from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.cube.quicklook import save
-from revisit.cube.split import PARTS
+from revisit.patches.store import PARTS, PatchStore
 
 SAMPLES = 5  # of each part
 PANEL_INCHES = 0.9
 
 
 def montage(patches_path: str | Path, picture: str | Path) -> None:
-    """Draw samples of a patch store, evenly from each part, as a PNG; of yearly ones the label's year."""
-    group = zarr.open_group(patches_path, mode="r")
-    attrs: dict[str, Any] = dict(group.attrs)
-    split = _read(group, "split", slice(None))
-    chosen = [_evenly(np.flatnonzero(split == part)) for part in range(len(PARTS))]
-    samples = np.concatenate(chosen)
+    """Draw samples of a collection, evenly from each part, as a PNG; of yearly ones the label's year."""
+    store = PatchStore(patches_path, memory_mb=0)
+    of_part = [store.indices(part) for part in PARTS]
+    samples = np.concatenate([_evenly(indices) for indices in of_part])
+    titles = [part for part, indices in zip(PARTS, of_part, strict=True) for _ in _evenly(indices)]
     rows = [
-        *(_images(group, attrs, sensor, samples) for sensor in attrs["bands"]),
-        _land_cover(group, samples),
+        *(_images(store, sensor, samples) for sensor in store.bands),
+        _land_cover(store, samples),
     ]
-    names = [*attrs["bands"], "land cover"]
+    names = [*store.bands, "land cover"]
     figure = Figure(
         figsize=(PANEL_INCHES * len(samples) + 1, PANEL_INCHES * len(rows) + 0.7), layout="constrained"
     )
@@ -37,30 +34,26 @@ def montage(patches_path: str | Path, picture: str | Path) -> None:
         for axes, image in zip(row, images, strict=True):
             axes.imshow(image, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
-    for axes, sample in zip(panels[0], samples, strict=True):
-        axes.set_title(PARTS[split[sample]], fontsize=7)
-    counts = ", ".join(f"{(split == part).sum()} {name}" for part, name in enumerate(PARTS))
-    size = attrs["patch_pixels"] * attrs["resolution_m"]
-    figure.suptitle(f"{attrs['collection']}: {counts} samples of {size:g} m", fontsize=8)
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, fontsize=7)
+    counts = ", ".join(f"{len(indices)} {part}" for part, indices in zip(PARTS, of_part, strict=True))
+    size = store.patch_pixels * store.attrs["resolution_m"]
+    figure.suptitle(f"{store.attrs['collection']}: {counts} samples of {size:g} m", fontsize=8)
     save(figure, picture)
 
 
 def _evenly(indices: np.ndarray) -> np.ndarray:
-    return indices[
-        np.unique(np.linspace(0, len(indices) - 1, min(SAMPLES, len(indices))).round().astype(int))
-    ]
+    chosen = np.unique(np.linspace(0, len(indices) - 1, min(SAMPLES, len(indices))).round().astype(int))
+    evenly: np.ndarray = indices[chosen]
+    return evenly
 
 
-def _read(group: zarr.Group, name: str, chosen: Any) -> np.ndarray:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return np.asarray(array.oindex[chosen])
-
-
-def _images(group: zarr.Group, attrs: dict[str, Any], sensor: str, samples: np.ndarray) -> np.ndarray:
+def _images(store: PatchStore, sensor: str, samples: np.ndarray) -> np.ndarray:
     """Colours (sample, y, x, 3): red, green, blue where the sensor has them; VV, VH and their difference."""
-    years, bands = attrs["years"].get(sensor), attrs["bands"][sensor]
-    values = _read(group, sensor, samples)[:, years.index(attrs["label_year"]) if years else 0]
+    bands, years = store.bands[sensor], store.attrs["years"].get(sensor, ())
+    labelled = store.attrs["label_year"]
+    time = years.index(labelled) if labelled in years else 0
+    values = store.images(samples, bands, time)
     if {"red", "green", "blue"} <= set(bands):
         return _colours(values, [bands.index(name) for name in ("red", "green", "blue")])
     if {"vv", "vh"} <= set(bands):
@@ -73,8 +66,9 @@ def _colours(values: np.ndarray, bands: Sequence[int]) -> np.ndarray:
     return np.moveaxis(values[:, bands], 1, -1)
 
 
-def _land_cover(group: zarr.Group, samples: np.ndarray) -> np.ndarray:
+def _land_cover(store: PatchStore, samples: np.ndarray) -> np.ndarray:
     palette = np.full((256, 3), 255, np.uint8)
     for code, land_cover in WORLDCOVER.items():
         palette[code] = list(bytes.fromhex(land_cover.colour[1:]))
-    return palette[_read(group, "land_cover", samples)]
+    colours: np.ndarray = palette[store.land_cover(samples)]
+    return colours

@@ -1,108 +1,165 @@
-"""Reads a patch store: what training and evaluation see, whatever it was made from.
+"""Reads a collection of patches: what training and evaluation see, whatever it was made from.
 
-A store is a Zarr v3 group without compression in which one chunk is one sample, so drawing a sample reads one
-file. What fits the memory budget is read once and kept; the rest is read as it is drawn. Threads may
-share a store; a process opens its own.
+A collection is a folder of patch stores, one a region, and an index of them, ``index.json``. What fits the
+memory budget is read once and kept; the rest is copied from memory maps as it is drawn. Threads may share
+a ``PatchStore``; a process opens its own.
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
+from revisit.files import read_json
+from revisit.patches.arrays import Files, Joined, RegionArray
+from revisit.patches.batch import COORDINATES, MISSING, NO_DATE, Batch
 
-SPLITS = ("train", "val", "test")
-_KEYS = ("kind", "bands", "scaling", "patch_pixels", "years", "classes")
+__all__ = ["PARTS", "PatchStore"]
+
+INDEX = "index.json"
+_KEYS = ("kind", "bands", "scaling", "patch_pixels", "years", "classes", "stores")
 
 
 class PatchStore:
-    """The samples of a patch store.
+    """The samples of a collection, region after region.
 
-    ``attrs`` are the group's; ``kind`` is ``pairs`` (one image of each sensor a sample) or ``yearly`` (one a
-    year); ``bands`` names each sensor's, ``scaling`` gives their limits; ``positions`` (sample,) numbers
-    the places on the ground. Raises RevisitError where ``path`` is no finished patch store.
+    ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
+    ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground. ``path`` is the
+    collection's folder or its index. Raises RevisitError where there is no finished collection.
     """
 
     def __init__(self, path: str | Path, memory_mb: float = 512) -> None:
         self.path = Path(path)
-        # The rust codecs are several times faster; they are chosen when an array is opened.
-        found = find_spec("zarrs") is not None
-        try:
-            with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"} if found else {}):
-                group = zarr.open_group(self.path, mode="r")
-                self._arrays: dict[str, zarr.Array | NDArray] = dict(group.arrays())
-        except (OSError, ValueError) as error:
-            raise RevisitError(f"{path}: no patch store can be read here; run the stage tile") from error
-        self.attrs: dict[str, Any] = dict(group.attrs)
+        index = self.path / INDEX if self.path.is_dir() else self.path
+        if not index.is_file():
+            raise RevisitError(f"{path}: no collection of patches can be read here; run the stage index")
+        self.attrs: dict[str, Any] = read_json(index)
         if self.attrs.get("stage") != "patches" or (missing := [k for k in _KEYS if k not in self.attrs]):
             lacking = "" if self.attrs.get("stage") != "patches" else f" without {', '.join(missing)}"
-            raise RevisitError(
-                f"{path}: not a finished patch store{lacking}; remove it and run the stage tile"
-            )
+            raise RevisitError(f"{path}: not an index of patches{lacking}; remove it and run the stage index")
         self.kind: str = self.attrs["kind"]
         self.bands: dict[str, list[str]] = self.attrs["bands"]
         self.scaling: dict[str, Any] = self.attrs["scaling"]
         self.patch_pixels: int = self.attrs["patch_pixels"]
-        for sensor in self.bands:
-            if self._arrays[sensor].dtype != np.uint8:
-                raise RevisitError(f"{path}: {sensor} is {self._arrays[sensor].dtype}, not scaled to uint8")
+        self._stores: list[dict[str, Any]] = self.attrs["stores"]
+        self._folders = [index.parent / store["path"] for store in self._stores]
+        self._counts = [int(store["samples"]) for store in self._stores]
+        self._firsts = [0, *accumulate(self._counts)]
+        self.samples = self._firsts[-1]
         self._left = memory_mb * 1e6
         self._lock = Lock()
-        self._split = np.asarray(self._arrays["split"][:])
-        self.positions: NDArray[np.int32] = np.asarray(self._arrays["position"][:])
-        self.samples = len(self.positions)
+        self._files = Files()
+        self._arrays: dict[str, Joined] = {}
+        self._split: NDArray[np.uint8] = self._open("split").whole()
+        places = np.array([store["places"] for store in self._stores])
+        self.positions: NDArray[np.int32] = self._open("position").whole()
+        self.positions += np.repeat(np.cumsum(places) - places, self._counts).astype(np.int32)
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Indices of the samples of ``train``, ``val`` or ``test``."""
-        if split not in SPLITS:
-            raise RevisitError(f"{self.path}: no split {split!r}; there are {', '.join(SPLITS)}")
-        return np.flatnonzero(self._split == SPLITS.index(split))
+        if split not in PARTS:
+            raise RevisitError(f"{self.path}: no split {split!r}; there are {', '.join(PARTS)}")
+        return np.flatnonzero(self._split == PARTS.index(split))
 
     def years(self, bands: Sequence[str]) -> tuple[int, ...]:
-        """Years that all sensors of these bands have, in order; () for pairs."""
-        if self.kind == "pairs":
+        """Years that all sensors of these bands have, in order; () where times are no years."""
+        if not self.attrs["years"]:
             return ()
         years = [set(self.attrs["years"][sensor]) for sensor, _ in self._groups(bands)]
         return tuple(sorted(set.intersection(*years)))
 
-    def images(self, indices: NDArray, bands: Sequence[str], time: int | None = None) -> NDArray[np.uint8]:
+    def times(self, bands: Sequence[str]) -> int:
+        """Length of the time axis of ``images(indices, bands)``; 0 where there is none."""
+        return len(self._times(bands)[0]) if self.attrs["time_axis"] else 0
+
+    def images(
+        self, indices: NDArray[Any], bands: Sequence[str], time: int | None = None
+    ) -> NDArray[np.uint8]:
         """Images of these samples: uint8 (sample, band, y, x), the bands in the order asked for.
 
-        A yearly store gives (sample, time, band, y, x), the times being ``years(bands)``, or without that
-        axis the one year at index ``time``. Raises RevisitError for a band the store lacks.
+        Where samples have several times, (sample, time, band, y, x), the times being ``years(bands)`` or the
+        slots of a series; or without that axis the one at index ``time``. Raises RevisitError for a band
+        the collection lacks.
         """
-        years, parts = self.years(bands), []
-        for sensor, columns in self._groups(bands):
-            times = [self.attrs["years"][sensor].index(year) for year in years] if years else [0]
-            if time is not None:
-                times = [times[time]]
-            parts.append(self._take(sensor, indices, times, columns))
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-        return joined if years and time is None else joined[:, 0]
+        times, side = self._times(bands, time), self.patch_pixels
+        out = np.empty((len(indices), len(times[0]), len(bands), side, side), np.uint8)
+        first = 0
+        for (sensor, columns), chosen in zip(self._groups(bands), times, strict=True):
+            until = first + len(columns)
+            self._array(sensor).read(np.asarray(indices), out[:, :, first:until], chosen, columns)
+            first = until
+        return out if self.attrs["time_axis"] and time is None else out[:, 0]
 
-    def land_cover(self, indices: NDArray) -> NDArray[np.uint8]:
+    def batch(
+        self, indices: NDArray[Any], bands: Sequence[str], time: int | None = None
+    ) -> Batch[NDArray[Any]]:
+        """``images`` of these samples with their numbers, places, dates and coordinates."""
+        indices = np.asarray(indices)
+        chosen = {
+            sensor: times
+            for (sensor, _), times in zip(self._groups(bands), self._times(bands, time), strict=True)
+        }
+        dates = np.stack(
+            [self._array(f"{sensor}_date").take(indices, times) for sensor, times in chosen.items()], axis=2
+        )
+        if time is not None or not self.attrs["time_axis"]:
+            dates = dates[:, 0]
+        stores = np.searchsorted(self._firsts, indices, side="right") - 1
+        return Batch(
+            images=self.images(indices, bands, time),
+            samples=indices.astype(np.int64),
+            places=self.positions[indices].astype(np.int64),
+            dates=dates,
+            present=dates != NO_DATE,
+            coordinates=self._array("coordinates").take(indices),
+            epsg=np.array([store["epsg"] for store in self._stores])[stores],
+            bands=tuple(bands),
+            sensors=tuple(chosen),
+        )
+
+    def land_cover(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
         """WorldCover codes (sample, y, x), 0 where there is none."""
-        return self._take("land_cover", indices)
+        if self.attrs["label_columns"] is None:
+            return np.zeros((len(indices), self.patch_pixels, self.patch_pixels), np.uint8)
+        return self._array("land_cover").take(np.asarray(indices))
 
-    def multi_label(self, indices: NDArray) -> NDArray[np.uint8]:
+    def multi_label(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
         """1 for each class of ``attrs["classes"]`` that a sample shows, else 0: (sample, class)."""
-        if "multi_label" not in self._arrays:
+        columns = self.attrs["label_columns"]
+        if columns is None:
             raise RevisitError(f"{self.path}: made without land cover; add worldcover to the search")
-        return self._take("multi_label", indices)
+        return self._array("multi_label").take(np.asarray(indices), columns)
 
-    def where(self) -> dict[str, NDArray]:
-        """Of each sample ``x``, ``y`` (centre, metres) in ``epsg``, ``region``, ``split``, ``position``."""
-        columns = {name: np.asarray(self._arrays[name][:]) for name in ("x", "y", "epsg", "position")}
-        columns["region"] = np.asarray(self.attrs["regions"])[np.asarray(self._arrays["region"][:])]
-        columns["split"] = np.asarray(SPLITS)[self._split]
-        return columns
+    def where(self) -> dict[str, NDArray[Any]]:
+        """Where each sample lies, by column: (sample,) each.
+
+        ``x``, ``y`` (centre, metres) in ``epsg``, ``longitude``, ``latitude`` (degrees), ``region``,
+        ``split``, ``position``.
+        """
+        coordinates = self._open("coordinates").whole()
+        return {
+            **{name: coordinates[:, column] for column, name in enumerate(COORDINATES)},
+            "epsg": np.repeat([store["epsg"] for store in self._stores], self._counts),
+            "position": self.positions,
+            "region": np.repeat([store["region"] for store in self._stores], self._counts),
+            "split": np.asarray(PARTS)[self._split],
+        }
+
+    def _times(self, bands: Sequence[str], time: int | None = None) -> list[Sequence[int]]:
+        """For each group of bands, which times of its sensor: those that all sensors have, or one of them."""
+        years = self.years(bands)
+        times: list[Sequence[int]] = []
+        for sensor, _ in self._groups(bands):
+            own = [self.attrs["years"][sensor].index(year) for year in years]
+            own = own if self.attrs["years"] else list(range(self._array(sensor).shape[1]))
+            times.append(own if time is None else [own[time]])
+        return times
 
     def _groups(self, bands: Sequence[str]) -> list[tuple[str, list[int]]]:
         """Runs of bands of one sensor, with their indices in its array."""
@@ -114,13 +171,27 @@ class PatchStore:
             for sensor, run in groupby(bands, key=owner.__getitem__)
         ]
 
-    def _take(self, name: str, indices: NDArray, *axes: Sequence[int]) -> NDArray:
-        """Samples of an array, of its further axes only the given indices: from memory where it fits."""
+    def _array(self, name: str) -> Joined:
+        """An array of the collection, in memory where it fits."""
         with self._lock:
-            array = self._arrays[name]
-            if isinstance(array, zarr.Array) and array.nbytes <= self._left:
-                self._left -= array.nbytes
-                array = self._arrays[name] = np.asarray(array[:])
-        if isinstance(array, zarr.Array):
-            array, indices = np.asarray(array.oindex[indices]), np.arange(len(indices))
-        return array[np.ix_(indices, *axes)]
+            if name not in self._arrays:
+                array = self._open(name)
+                if array.nbytes <= self._left:
+                    self._left -= array.nbytes
+                    array.keep()
+                self._arrays[name] = array
+            return self._arrays[name]
+
+    def _open(self, name: str) -> Joined:
+        arrays = [RegionArray(folder / name, self._files) for folder in self._folders]
+        sensor = name.removesuffix("_date")
+        if name in self.bands and arrays[0].dtype != np.uint8:
+            raise RevisitError(f"{self.path}: {name} is {arrays[0].dtype}, not scaled to uint8")
+        if sensor not in self.attrs["years"]:
+            return Joined(arrays, self._firsts)
+        own = [store["years"][sensor] for store in self._stores]
+        times = [
+            [years.index(year) if year in years else -1 for year in self.attrs["years"][sensor]]
+            for years in own
+        ]
+        return Joined(arrays, self._firsts, times, MISSING if name == sensor else NO_DATE)

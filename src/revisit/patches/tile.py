@@ -1,206 +1,188 @@
-"""Cuts the scaled cubes of all regions into a patch store with labels and a geographic split.
+"""Cuts the scaled cubes of a region into its store of a collection, with labels and a geographic split.
 
-Patches lie on the grid of the split's blocks, so none crosses from one part into another. Regions are
-read block by block: memory does not grow with them.
+Patches lie on the grid of the split's blocks, so none crosses from one part into another. The region is
+read block by block, so memory does not grow with it; and no other region is touched. What depends on all
+regions of a collection is in its index (``revisit.patches.index``).
 """
 
-import argparse
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from revisit import stage
-from revisit.cube.contract import codecs
+from revisit import parts, stage
 from revisit.cube.labels.worldcover import WORLDCOVER
-from revisit.cube.split import PARTS, TRAIN, distance
+from revisit.cube.split import PARTS, TRAIN, Split, distance
 from revisit.errors import RevisitError
 from revisit.files import atomic
-from revisit.patches.ground import Ground, Region, grounds, open_regions, scaling_of, years_seen
-from revisit.patches.kinds.pairs import SENSORS, pairs
-from revisit.patches.kinds.yearly import yearly
-from revisit.patches.montage import montage
-from revisit.patches.writer import Look, PatchWriter, Place
+from revisit.job import Job
+from revisit.patches.ground import Region, grounds, open_region, sensed
+from revisit.patches.kind import LAND_COVER, Entry, Kind
+from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
+from revisit.record import Record, read
 
-CLASS_FRACTION = 0.1  # share of a patch from which a class is its label, where the collection does not say
+
+class Settings(Record):
+    """What a region's patches are cut by."""
+
+    seed: int
+    """The study's."""
+    split: Split
+    """The geographic split."""
+    collection: dict[str, Any]
+    """The collection's entry of the config."""
+    years: dict[str, list[int]]
+    """The years searched, by sensor."""
 
 
-class Collection:
-    """What is cut from the cubes of some regions: the config's entry, with what the cubes add to it."""
-
-    def __init__(self, name: str, regions: Sequence[Region], settings: dict[str, Any]) -> None:
-        self.name, self.regions = name, regions
-        self.entry: dict[str, Any] = stage.setting(settings, "collection")
-        self.split: dict[str, Any] = stage.setting(settings, "split")
-        self.seed = int(stage.setting(settings, "seed"))
-        self.kind, self.pixels = self.entry["kind"], int(self.entry["patch_pixels"])
-        self.scaling = {sensor: scaling_of(cube) for sensor, cube in regions[0].cubes.items()}
-        self.bands = {sensor: list(scaling["bands"]) for sensor, scaling in self.scaling.items()}
-        self.years = years_seen(regions) if self.kind == "yearly" else {}
-        self._check()
-
-    def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
-        """Samples of a place, each a look by sensor; where there are none, why."""
-        if self.kind == "pairs":
-            return pairs(ground.looks, self.entry, [self.seed, int(ground.x), int(ground.y)])
-        return yearly(ground.looks, self.years, self.scaling, self.entry["min_valid"])
-
-    def _check(self) -> None:
-        where = f"collection {self.name}"
-        if self.split["block_pixels"] % self.pixels:
-            raise RevisitError(
-                f"{where}: patch_pixels is {self.pixels}, which does not divide block_pixels, "
-                f"{self.split['block_pixels']}; a block must hold whole patches"
-            )
-        if self.kind == "pairs" and set(self.bands) != set(SENSORS):
-            raise RevisitError(
-                f"{where}: pairs need {' and '.join(SENSORS)}, but the cubes are of {list(self.bands)}"
-            )
-        if unknown := set(self.entry.get("classes", ())) - set(WORLDCOVER):
-            raise RevisitError(
-                f"{where}: classes {sorted(unknown)} are no codes of WorldCover, {list(WORLDCOVER)}"
-            )
-        year = self.entry.get("label_year")
-        labels = [region.labels for region in self.regions if region.labels is not None]
-        for what, years in [*self.years.items(), *(("land cover", cube.attrs["years"]) for cube in labels)]:
-            if year is not None and year not in years:
-                raise RevisitError(
-                    f"{where}: label_year is {year}, but {what} has {years}; choose a year of all"
-                )
+def run(job: Job) -> None:
+    """The stage: ``cubes`` of a region's sensors and its ``labels``, if any, to its store ``patches``."""
+    settings = read(Settings, job.settings, "tile")
+    collection, region = job.names["collection"], job.names["region"]
+    tile(collection, region, job.sources("cubes"), job.sources("labels"), job.target("patches"), settings)
 
 
 def tile(
     name: str,
-    cube_paths: Sequence[str | Path],
-    label_paths: Sequence[str | Path],
-    patches_path: str | Path,
-    settings: dict[str, Any],
+    region_name: str,
+    cube_paths: Sequence[Path],
+    label_paths: Sequence[Path],
+    patches_path: Path,
+    settings: Settings,
 ) -> None:
-    """Write the patch store of the collection ``name``.
+    """Write the patch store of a region for the collection ``name``.
 
-    ``settings`` has ``seed``, ``split`` and ``collection``, the collection's entry of the config. Raises
-    RevisitError where the cubes do not belong together or lack what the collection asks for, and where
-    a part of the split gets no sample.
+    Raises RevisitError where the cubes do not belong together or lack what the collection asks for, and
+    where no sample is left, unless the collection allows it.
     """
-    split, seed = stage.setting(settings, "split"), int(stage.setting(settings, "seed"))
-    regions = open_regions(cube_paths, label_paths, split, seed)
-    collection = Collection(name, regions, settings)
-    pixels, resolution = collection.pixels, regions[0].grid.resolution
-    times = {sensor: len(collection.years.get(sensor, [0])) for sensor in collection.bands}
-    places = sum((region.grid.height // pixels) * (region.grid.width // pixels) for region in regions)
-    most = places * int(collection.entry.get("samples_per_place", 1))
-    with atomic(patches_path) as aside, codecs():
-        writer = PatchWriter(aside, collection.bands, times, pixels, most)
-        covers: list[np.ndarray] = []
-        for looks, ground, place in _all_samples(collection):
-            writer.append(looks, ground.land_cover, place)
-            covers.append(_cover(ground.land_cover))
-        writer.check_parts(split)
-        distances = _distances(writer.places, pixels * resolution)
-        classes, labels = _labels(covers, writer.places, collection.entry) if label_paths else ([], None)
+    kind_class: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
+    entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
+    region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
+    searched = dict(settings.years)
+    if region.labels is not None:
+        searched[LAND_COVER] = region.labels.attrs["years"]
+    kind_class.check(name, entry, searched, settings.split.block_pixels)
+    region = _with_sensors(region, kind_class.taken(entry, region.cubes))
+    about = {sensor: sensed(cube) for sensor, cube in region.cubes.items()}
+    kind = kind_class(entry, about, settings.seed)
+    pixels, resolution = entry.patch_pixels, region.grid.resolution
+    with atomic(patches_path) as aside:
+        writer = StoreWriter(aside)
+        cause, shown = _write_samples(writer, region, kind, settings.split)
+        if cause and not entry.allow_empty:
+            raise RevisitError(
+                f"collection {name}, region {region_name}: no sample, {cause}; "
+                "widen the search or the region, ask for less, or say `allow_empty: true`"
+            )
+        placed = _by_part(writer.places)
+        distances = _distances(placed, pixels * resolution)
         writer.finish(
-            {} if labels is None else {"multi_label": labels},
+            region.grid.epsg,
             {
                 "stage": "patches",
-                "kind": collection.kind,
+                "kind": entry.kind,
                 "collection": name,
-                "regions": [region.name for region in regions],
-                "classes": [WORLDCOVER[code].name for code in classes],
-                "class_codes": classes,
-                "bands": collection.bands,
-                "scaling": collection.scaling,
+                "region": region_name,
+                "samples": len(writer.places),
+                "places": len({place.position for place in writer.places}),
+                "parts": {part: len(placed[part]) for part in PARTS},
+                "empty_because": cause,
+                "class_codes": list(WORLDCOVER) if region.labels is not None else None,
+                "training_classes": shown,
+                "bands": {
+                    sensor: list(sensor_about.scaling["bands"]) for sensor, sensor_about in about.items()
+                },
+                "scaling": {sensor: sensor_about.scaling for sensor, sensor_about in about.items()},
                 "patch_pixels": pixels,
                 "resolution_m": resolution,
-                "years": collection.years,
-                "label_year": collection.entry.get("label_year"),
-                "split": {**split, "seed": seed},
+                "time_axis": kind.time_axis,
+                "years": kind.years,
+                "split": {**settings.split.content(), "seed": settings.seed},
                 "split_distance_m": distances,
+                "bounds": {part: _bounds(centres) for part, centres in placed.items() if len(centres)},
                 "source_cubes": [Path(path).as_posix() for path in cube_paths],
-                "config_hash": config_hash(settings),
+                "config_hash": config_hash(settings.content()),
                 "code_version": code_version(),
             },
         )
     spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in distances.items())
-    stage.log.info("%d samples; between the parts: %s", len(writer.places), spoken)
+    stage.log.info("%d samples; between the parts: %s", len(writer.places), spoken or "-")
 
 
-def _all_samples(collection: Collection) -> Iterator[tuple[dict[str, Look], Ground, Place]]:
-    """The samples of all regions, and a line in the log for each region."""
-    position = 0
-    for number, region in enumerate(collection.regions):
-        kept, lost = Counter[str](), Counter[str]()
-        for ground in grounds(region, collection.pixels, collection.split["block_pixels"]):
-            samples, cause = collection.samples(ground)
-            if not samples:
-                lost[cause] += 1
-                continue
-            kept[PARTS[ground.part]] += 1
-            for looks in samples:
-                yield (
-                    looks,
-                    ground,
-                    Place(ground.x, ground.y, region.grid.epsg, number, position, ground.part),
-                )
-            position += 1
-        found = ", ".join(f"{kept[part]} {part}" for part in PARTS)
-        without = "".join(f"; {count} without {cause}" for cause, count in lost.most_common(5))
-        stage.log.info("%s: places: %s%s", region.name, found, without)
+def _with_sensors(region: Region, sensors: Sequence[str]) -> Region:
+    if missing := [sensor for sensor in sensors if sensor not in region.cubes]:
+        raise RevisitError(
+            f"region {region.name}: no cube of {' or '.join(missing)} given, "
+            f"only of {', '.join(region.cubes)}"
+        )
+    return replace(region, cubes={sensor: region.cubes[sensor] for sensor in sensors})
+
+
+def _write_samples(
+    writer: StoreWriter, region: Region, kind: Kind[Any], split: Split
+) -> tuple[str, list[int]]:
+    """Write all samples. Returns why there are none ("" where there are), and the classes training shows."""
+    kept, lost = Counter[str](), Counter[str]()
+    entry: Entry = kind.settings
+    training = np.zeros(len(WORLDCOVER), bool)
+    for ground in grounds(region, entry.patch_pixels, split.block_pixels):
+        samples, cause = kind.samples(ground)
+        if not samples:
+            lost[cause] += 1
+            continue
+        labels = _cover(ground.land_cover) >= entry.min_class_fraction
+        place = Place(ground.x, ground.y, kept.total(), ground.part)
+        for looks in samples:
+            land_cover = None if region.labels is None else ground.land_cover
+            writer.append(looks, place, land_cover, labels.astype(np.uint8))
+        if ground.part == TRAIN:
+            training |= labels
+        kept[PARTS[ground.part]] += 1
+    found = ", ".join(f"{kept[part]} {part}" for part in PARTS)
+    without = "".join(f"; {count} without {cause}" for cause, count in lost.most_common(5))
+    stage.log.info("%s: places: %s%s", region.name, found, without)
+    shown = [code for code, there in zip(WORLDCOVER, training, strict=True) if there]
+    return _cause(kept, lost), shown if region.labels is not None else []
+
+
+def _cause(kept: Mapping[str, int], lost: Counter[str]) -> str:
+    if any(kept.values()):
+        return ""
+    if not lost:
+        return "no patch lies wholly in one part of the split"
+    cause, count = lost.most_common(1)[0]
+    return f"{count} of {lost.total()} places are without {cause}"
 
 
 def _cover(land_cover: np.ndarray) -> np.ndarray:
     """Share of the patch that each class of WorldCover covers: (11,)."""
     counts = np.bincount(land_cover.ravel(), minlength=256)
-    return counts[list(WORLDCOVER)] / land_cover.size
+    shares: np.ndarray = counts[list(WORLDCOVER)] / land_cover.size
+    return shares
 
 
-def _labels(
-    covers: Sequence[np.ndarray], places: Sequence[Place], entry: Mapping[str, Any]
-) -> tuple[list[int], np.ndarray]:
-    """Codes of the classes that are labels, and which samples have them: uint8 (sample, class)."""
-    codes = list(WORLDCOVER)
-    shown = np.stack(covers) >= entry.get("min_class_fraction", CLASS_FRACTION)
-    training = np.array([place.split == TRAIN for place in places])
-    classes = entry.get("classes") or [
-        code for code, column in zip(codes, shown[training].T, strict=True) if column.any()
-    ]
-    return classes, shown[:, [codes.index(code) for code in classes]].astype(np.uint8)
+def _by_part(places: Sequence[Place]) -> dict[str, np.ndarray]:
+    """Centres (sample, 2) in metres of the samples of each part."""
+    return {
+        name: np.array([(place.x, place.y) for place in places if place.split == part]).reshape(-1, 2)
+        for part, name in enumerate(PARTS)
+    }
 
 
-def _distances(places: Sequence[Place], side: float) -> dict[str, float]:
-    """Least metres between the edges of patches of two parts, among patches of one reference system."""
-    table = np.array([(place.x, place.y, place.epsg, place.split) for place in places])
-    distances = {}
-    for one, other in ((0, 2), (0, 1), (1, 2)):
-        least = np.inf
-        for epsg in np.unique(table[:, 2]):
-            first, second = (
-                table[(table[:, 2] == epsg) & (table[:, 3] == part), :2] for part in (one, other)
-            )
-            least = min(least, distance(first, second, side))
-        if np.isfinite(least):
-            distances[f"{PARTS[one]}-{PARTS[other]}"] = least
-    return distances
+def _bounds(centres: np.ndarray) -> list[float]:
+    """Least and greatest x and y of centres: [x, y, x, y], metres."""
+    return [*centres.min(axis=0).tolist(), *centres.max(axis=0).tolist()]
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    tile(arguments.collection, arguments.cubes, arguments.labels, arguments.out, arguments.settings)
-    montage(arguments.out, arguments.quicklook)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = stage.parser(__doc__)
-    arguments.add_argument("--collection", required=True, help="its name in the config")
-    arguments.add_argument(
-        "--cubes", type=Path, nargs="+", required=True, help="scaled.zarr of all regions, sensors"
-    )
-    arguments.add_argument("--labels", type=Path, nargs="*", default=[], help="labels.zarr of all regions")
-    arguments.add_argument("--out", type=Path, required=True, help="patch store to make, .zarr")
-    arguments.add_argument("--quicklook", type=Path, required=True, help="picture to make, .png")
-    return stage.main(_run, arguments, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _distances(placed: Mapping[str, np.ndarray], side: float) -> dict[str, float]:
+    """Least metres between the edges of patches of two parts, of pairs of parts that both have patches."""
+    return {
+        f"{one}-{other}": distance(placed[one], placed[other], side)
+        for one, other in combinations(PARTS, 2)
+        if len(placed[one]) and len(placed[other])
+    }

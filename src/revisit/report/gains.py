@@ -1,49 +1,54 @@
-"""What pretraining gained: a score less that of the same network without pretraining, paired by seed.
+"""Lay out what pretraining gained, over all experiments: headline scores less those without pretraining."""
 
-Runs with the same seed have the same labels and draws. How much these matter is most of the spread of a
-score over seeds, and it falls out of the difference: a gain may be sure where the intervals of the two scores
-overlap.
-"""
+from collections.abc import Sequence
+from dataclasses import replace
 
-from collections.abc import Iterable
-from typing import Any
+from revisit.job import Job
+from revisit.record import read
+from revisit.report import cells, printing, reading, words
+from revisit.report.cells import Line, Scores
+from revisit.report.facts import Facts
+from revisit.report.layout import COLLAPSED, Block, Table
+from revisit.report.table import COLUMNS
 
-from revisit.evaluation.scores import COLUMNS
-from revisit.evaluation.statistics import mean_interval
-from revisit.report import names
-
-SUFFIX = "_gain"
-# What a network and the network it is held against must share, beside the way of training.
-SHARED = ("experiment", "task", "dataset", "encoder", "modality", "label_fraction", "class", "metric")
-# What a gain has from the row of the pretrained network.
-KEPT = (*COLUMNS[: COLUMNS.index("value")], "collapsed", "config_hash", "code_version", "run")
-
-Row = dict[str, Any]
+PAIRED = (
+    "Score less that of the same network without pretraining, run by run: both had the same labels and seed. "
+    "In brackets: 95 % interval of the mean of these differences; none where one run was made. "
+    "An interval that holds 0 decides nothing. "
+    "With one pretraining seed, how lucky that seed was is in no interval."
+)
 
 
-def gains(rows: Iterable[tuple[Row, dict[int, float]]]) -> list[Row]:
-    """A row of ``<metric>_gain`` for each headline score of a pretrained network that has a counterpart.
-
-    ``rows``: rows of score files, each with its single values by seed. The counterpart is trained the
-    same way on the same data but has no ``pretrain_data``; of several the one listed first by name.
-    """
-    headline = [(row, seeds) for row, seeds in rows if row["metric"] == names.HEADLINE[row["task"]]]
-    without = {
-        _key(row): seeds
-        for row, seeds in sorted(headline, key=lambda pair: names.rank(pair[0]["method"]), reverse=True)
-        if row["pretrain_data"] == "none"
-    }
-    found = []
-    for row, seeds in headline:
-        other = without.get(_key(row), {})
-        if row["pretrain_data"] == "none" or not (both := sorted(seeds.keys() & other.keys())):
+def lay_out(rows: Sequence[reading.Row], facts: Facts) -> Table:
+    """The gains among the rows of all.csv; no block where no pretrained network has a counterpart."""
+    blocks: list[Block] = []
+    for name in facts.names():
+        here = [row for row in rows if row["experiment"] == name and row["metric"].endswith(words.GAIN)]
+        if not here:
             continue
-        mean, low, high = mean_interval([seeds[seed] - other[seed] for seed in both], lowest=-1)
-        kept = {name: row[name] for name in KEPT} | {"metric": row["metric"] + SUFFIX}
-        own = {"value": mean, "ci_low": low, "ci_high": high, "seeds": len(both)}
-        found.append({name: {**kept, **own}.get(name) for name in COLUMNS})
-    return found
+        (metric,) = {row["metric"] for row in here}
+        gained = {(row["method"], row["modality"], row["protocol"]) for row in here}
+        runs = [
+            run
+            for run in facts.of_experiment(name).runs
+            if (run.method, run.modality, run.protocol) in gained
+        ]
+        scores = Scores(here, name, runs, published_as=None)
+        lines = [Line((model.title,), model, {}) for model in scores.models]
+        columns = {
+            words.modality(modality): {"modality": modality, "class": "all", "metric": metric}
+            for modality in cells.modalities(scores.models)
+        }
+        score = words.metric(metric.removesuffix(words.GAIN))
+        heading = f"gain in {score}, percentage points"
+        for setting in scores.settings:
+            block = scores.block(heading, setting, ("model",), lines, columns, unit=100.0, form="+z.1f")
+            blocks.append(replace(block, heading=f"{facts.title(name)}, {block.heading}"))
+    subtitle = "All experiments" if blocks else "No pretrained network has a counterpart without pretraining"
+    return Table("What pretraining gained", subtitle, (PAIRED, COLLAPSED), blocks)
 
 
-def _key(row: Row) -> tuple[Any, ...]:
-    return (names.training(row["protocol"]), *(row[name] for name in SHARED))
+def run(job: Job) -> None:
+    facts = read(Facts, job.settings, "gains")
+    table = lay_out(reading.read_table(job.source("table"), COLUMNS), facts)
+    printing.write(table, job.target("csv"), job.target("markdown"))

@@ -1,44 +1,30 @@
-"""One self-contained HTML page of a run: its data, co-registration, pretraining, tables and figures.
+"""The HTML page of a study: its data, co-registration, pretraining, tables and figures.
 
-Images are embedded, nothing is loaded from elsewhere, so that the page can be mailed or archived as it is.
+A small page is one file that loads nothing, so that it can be mailed or archived as it is. Of a large study,
+pictures and the merged table lie beside the page and are loaded when they are looked at.
 """
 
-import argparse
-import base64
-import io
 import json
 import os
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
-import pandas as pd
-from PIL import Image
 
-from revisit import files, provenance, stage
+from revisit import files, provenance
 from revisit.errors import RevisitError
-from revisit.report import layouts, names, reading
+from revisit.evaluation.scores import COLUMNS
+from revisit.job import Job
+from revisit.record import Record, read
+from revisit.report import pictures, reading, table, words
+from revisit.report.facts import Facts
+from revisit.report.gains import lay_out as lay_out_gains
+from revisit.report.layout import NOT_RUN, Table
 
-QUICKLOOK_PIXELS = 960
-# What a figure is, by a word of its path: (word, section, caption). The first that fits counts.
-FIGURES = (
-    (
-        "shifts",
-        "coregistration",
-        "What each date's content was moved by, in pixels, one mark a date.",
-    ),
-    (
-        "curves",
-        "pretraining",
-        "Loss and its parts over the steps; below, the effective rank of the features.",
-    ),
-    ("reconstruction", "pretraining", "Input, what the encoder saw, and what the decoder restored."),
-    ("similarity", "pretraining", "Cosine similarity of pooled features: years of a place, and places."),
-    ("fractions", "results", "Score against the share of labels used; bars are 95 % intervals over seeds."),
-    ("maps", "results", "Test places: image, label and predictions."),
-    ("masking", "results", "The masking table as a picture."),
-)
+TEMPLATES = ("page.html.j2", "page.css.j2", "page.js.j2")
+NUMBERS_IN_PAGE = 4000  # rows of the merged table that stand in the page itself
 # Columns of all.csv that the page leaves out: the same in most rows, or shown elsewhere on it.
 UNSHOWN = (
     "task", "encoder", "pretrain_data", "published_source", "gpu_hours", "samples_per_second",
@@ -46,39 +32,63 @@ UNSHOWN = (
 )  # fmt: skip
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
+Row = dict[str, Any]
 
-class Picture(NamedTuple):
-    name: str
+
+class Figure(Record, extra="ignore"):
+    """A figure of the study, as revisit.report.drawing.figures gives it."""
+
+    path: str
+    """Below figures/, without suffix."""
+    title: str
+    """What it is, and of what."""
+    group: str
+    """What it is; the page folds figures of a group."""
+    section: str
+    """Section of the page."""
     caption: str
-    address: str  # data: URI
+    """What there is to see."""
 
-    @property
-    def kind(self) -> str:
-        """What the picture shows, such as ``reconstruction``."""
-        return self.name.partition("/")[0]
+
+class Settings(Facts):
+    """The study as it was planned."""
+
+    config: dict[str, Any]
+    """The whole config."""
+    figures: list[Figure] = []
+    """The figures of the study."""
+
+
+def run(job: Job) -> None:
+    settings = read(Settings, job.settings, "page")
+    page, folder = job.target("page"), job.target("pictures")
+    inputs = {name: job.sources(name) for name in ("found", "shifts", "cards", "quicklooks", "figures")}
+    build(page, folder, job.source("table"), inputs, settings, job.threads)
 
 
 def build(
-    out: Path,
-    table: Path,
-    items: Sequence[Path],
-    shifts: Sequence[Path],
-    cards: Sequence[Path],
-    quicklooks: Sequence[Path],
-    figures: Sequence[Path],
-    settings: dict[str, Any],
+    page: Path,
+    folder: Path,
+    numbers: Path,
+    inputs: Mapping[str, Sequence[Path]],
+    settings: Settings,
+    threads: int = 1,
 ) -> None:
-    """Write the page to ``out``; ``settings`` is the configuration of the run.
+    """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
-    Paths are shown relative to the folder of ``out``. Raises RevisitError for an input of another layout.
+    ``numbers`` is all.csv; ``inputs``: ``items``, ``shifts``, ``cards``, ``quicklooks`` and ``figures``.
+    Paths are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
     """
-    numbers = layouts.read_all(table)
-    shown = numbers.drop(columns=list(UNSHOWN))
-    tables = [lay_out(numbers) for lay_out in layouts.LAYOUTS]
-    found = [_found(path, stage.setting(settings, "regions")) for path in sorted(items)]
-    encoders = [_card(path) for path in sorted(cards)]
-    placed = [(path, *_kind(path, out.parent)) for path in figures]
-    inputs = [table, *items, *shifts, *cards, *quicklooks, *figures]
+    rows = reading.read_table(numbers, COLUMNS)
+    sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
+    with files.atomic(folder) as aside:
+        aside.mkdir()
+        by_path = pictures.place(sources, page, aside, folder, threads)
+        content = _json_for_script(_numbers(rows))
+        if beside := len(rows) > NUMBERS_IN_PAGE:
+            (aside / "numbers.js").write_text(f"showNumbers({content});\n", encoding="utf-8")
+    regions: dict[str, Any] = settings.config["regions"]
+    found = [_found(path, regions) for path in inputs["found"]]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("revisit.report", "."),
         autoescape=True,
@@ -86,35 +96,54 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    page = environment.get_template("page.html.j2").render(
-        provider=stage.setting(settings, "provider"),
+    listed = [numbers, *inputs["found"], *inputs["shifts"], *inputs["cards"]]
+    text = environment.get_template(TEMPLATES[0]).render(
+        study=settings.config.get("study", "default"),
+        provider=settings.config["provider"],
         facts=[
-            (len(stage.setting(settings, "regions")), "regions"),
+            (len(regions), "regions"),
             (sum(row["items"] for row in found), "STAC items"),
-            (len(encoders), "encoders"),
-            (len(numbers), "numbers"),
+            (len(inputs["cards"]), "encoders"),
+            (len(rows), "numbers"),
         ],
         found=found,
-        experiments=_experiments(numbers),
-        configuration=json.dumps(settings, indent=2, ensure_ascii=False),
-        config_hash=provenance.config_hash(settings),
-        code_versions=sorted(set(numbers["code_version"].dropna())),
-        quicklooks=_by_region(quicklooks, out.parent),
-        shifts=[_shift_summary(path) for path in sorted(shifts)],
-        encoders=encoders,
-        tables=tables,
-        figures={
-            section: [_figure(path, name, caption) for path, kind, name, caption in placed if kind == section]
-            for section in dict.fromkeys(section for _, section, _ in FIGURES)
-        },
-        columns=shown.columns.tolist(),
-        numbers=shown.astype(object).where(shown.notna(), None).to_dict("records"),
-        files=sorted({_relative(path, out.parent) for path in inputs}),
+        experiments=_experiments(rows, settings),
+        configuration=json.dumps(settings.config, indent=2, ensure_ascii=False),
+        config_hash=provenance.config_hash(settings.config),
+        code_versions=sorted({row["code_version"] for row in rows if row["code_version"]}),
+        quicklooks=_by_region(inputs["quicklooks"], by_path, page.parent),
+        shifts=[_shift_summary(path) for path in inputs["shifts"]],
+        encoders=_encoders(inputs["cards"], settings),
+        tables=_tables(rows, settings),
+        figures=_by_section(settings.figures, by_path),
+        numbers="" if beside else content,
+        numbers_address=_relative(folder / "numbers.js", page.parent) if beside else "",
+        count=len(rows),
+        merged=_relative(numbers, page.parent),
+        files=sorted({_relative(path, page.parent) for path in listed}),
     )
-    files.write_text(out, page)
+    files.write_text(page, text)
 
 
-def _found(path: Path, regions: dict[str, Any]) -> dict[str, Any]:
+def _tables(rows: list[Row], settings: Settings) -> list[Table]:
+    laid_out = [
+        table.lay_out(
+            rows,
+            table.Settings(
+                experiment=name,
+                layout=layout,
+                title=settings.title(name),
+                runs=settings.of_experiment(name).runs,
+                published_as=settings.experiments[name].published_as,
+            ),
+        )
+        for name in settings.names()
+        for layout in settings.experiments[name].layouts
+    ]
+    return [one for one in (lay_out_gains(rows, settings), *laid_out) if one.blocks]
+
+
+def _found(path: Path, regions: Mapping[str, Any]) -> Row:
     """How many items of which dates a search found, from items/{region}/{sensor}.json."""
     features = files.read_json(path).get("features")
     if features is None:
@@ -127,128 +156,125 @@ def _found(path: Path, regions: dict[str, Any]) -> dict[str, Any]:
         "sensor": path.stem,
         "west, south, east, north": ", ".join(f"{degrees:.4f}" for degrees in box),
         "items": len(features),
-        "first": dates[0] if dates else layouts.NOT_RUN,
-        "last": dates[-1] if dates else layouts.NOT_RUN,
+        "first": dates[0] if dates else NOT_RUN,
+        "last": dates[-1] if dates else NOT_RUN,
     }
 
 
-def _experiments(numbers: pd.DataFrame) -> list[dict[str, Any]]:
-    """What each experiment ran, from the merged table."""
-    return [
-        {
-            "experiment": experiment,
-            "data": dataset,
-            "task": ", ".join(rows["task"].unique()),
-            "methods": ", ".join(map(names.method, sorted(rows["method"].unique(), key=names.rank))),
-            "labels in %": ", ".join(
-                f"{100 * share:.4g}" for share in sorted(rows["label_fraction"].unique())
-            ),
-            "seeds": int(rows["seeds"].max()),
-        }
-        for (experiment, dataset), rows in numbers.groupby(["experiment", "dataset"])
+def _experiments(rows: list[Row], facts: Facts) -> list[Row]:
+    """What each experiment ran, from the merged table, in the order of the config."""
+    summaries = []
+    for name in facts.names():
+        here = [row for row in rows if row["experiment"] == name]
+        fractions = sorted({row["label_fraction"] for row in here})
+        summaries.append(
+            {
+                "experiment": facts.title(name),
+                "data": ", ".join(sorted({row["dataset"] for row in here})),
+                "task": ", ".join(sorted({row["task"] for row in here})),
+                "methods": ", ".join(dict.fromkeys(run.title for run in facts.of_experiment(name).runs)),
+                "labels in %": ", ".join(f"{100 * fraction:.4g}" for fraction in fractions),
+                "seeds": max((row["seeds"] for row in here), default=0),
+            }
+        )
+    return summaries
+
+
+def _encoders(cards: Sequence[Path], facts: Facts) -> list[Row]:
+    titles = {encoder.entry: encoder.title for encoder in facts.encoders}
+    shown = []
+    for path in cards:
+        card = files.read_json(path)
+        if missing := [key for key in CARD if key not in card]:
+            raise RevisitError(f"{path}: key {missing[0]!r} is missing; rerun the pretraining")
+        shown.append(
+            {
+                **{key: card[key] for key in CARD},
+                "method": titles.get(card["method"], card["method"]),
+                "modality": words.modality(card["modality"]),
+                "effective_rank": f"{card['effective_rank']:.1f}",
+                "collapsed": "yes" if card["collapsed"] else "no",
+            }
+        )
+    return shown
+
+
+def _shift_summary(path: Path) -> Row:
+    """What co-registration did to one cube, from cubes/{region}/{sensor}/shifts.csv."""
+    rows = reading.read_rows(path, ("shift_x", "shift_y", "applied"))
+    lengths = [
+        (reading.number(path, row["shift_x"]) ** 2 + reading.number(path, row["shift_y"]) ** 2) ** 0.5
+        for row in rows
+        if row["applied"] == "yes"
     ]
-
-
-def _card(path: Path) -> dict[str, Any]:
-    card = files.read_json(path)
-    if missing := [key for key in CARD if key not in card]:
-        raise RevisitError(f"{path}: key {missing[0]!r} is missing; rerun the pretraining")
-    return {
-        **{key: card[key] for key in CARD},
-        "method": names.method(card["method"]),
-        "modality": names.modality(card["modality"]),
-        "effective_rank": f"{card['effective_rank']:.1f}",
-        "collapsed": "yes" if card["collapsed"] else "no",
-    }
-
-
-def _shift_summary(path: Path) -> dict[str, Any]:
-    """What coregistration did to one cube, from cubes/{region}/{sensor}/shifts.csv."""
-    table = reading.read_csv(path, ("shift_x", "shift_y", "applied"))
-    moved = table[table["applied"] == "yes"]
-    lengths = (moved["shift_x"] ** 2 + moved["shift_y"] ** 2) ** 0.5
     return {
         "region": path.parent.parent.name,
         "sensor": path.parent.name,
-        "dates": len(table),
-        "moved": len(moved),
-        "median": f"{lengths.median():.2f}" if len(moved) else layouts.NOT_RUN,
-        "largest": f"{lengths.max():.2f}" if len(moved) else layouts.NOT_RUN,
+        "dates": len(rows),
+        "moved": len(lengths),
+        "median": f"{statistics.median(lengths):.2f}" if lengths else NOT_RUN,
+        "largest": f"{max(lengths):.2f}" if lengths else NOT_RUN,
     }
 
 
-def _kind(path: Path, folder: Path) -> tuple[str, str, str]:
-    """Section, name and caption of a figure, by its path below ``folder``."""
-    name = _relative(path, folder).removesuffix(path.suffix).removeprefix("figures/")
-    for word, section, caption in FIGURES:
-        if word in name:
-            return section, name, caption
-    raise RevisitError(
-        f"{path}: no figure this page knows; its name should have one of {[f[0] for f in FIGURES]}"
-    )
-
-
-def _figure(path: Path, name: str, caption: str) -> Picture:
-    return Picture(name, caption, _address(_bytes(path), "png"))
-
-
-def _by_region(quicklooks: Sequence[Path], folder: Path) -> dict[str, list[Picture]]:
-    """Quicklooks, reduced, under the name of the folder below cubes/ (a region) or patches."""
-    groups: dict[str, list[Picture]] = {}
+def _sources(
+    figures: Sequence[Path], quicklooks: Sequence[Path], planned: Sequence[Figure], folder: Path
+) -> dict[str, pictures.Source]:
+    """Every picture by its path below ``folder``."""
+    known = {f"figures/{figure.path}.png": figure for figure in planned}
+    sources = {}
+    for path in figures:
+        name = _relative(path, folder)
+        if name not in known:
+            raise RevisitError(f"{path}: no figure of this study; remove it from the page's job")
+        sources[name] = pictures.Source(path, known[name].title, known[name].caption)
     for path in quicklooks:
         name = _relative(path, folder)
-        parts = Path(name).parts
-        group = parts[1] if parts[0] == "cubes" and len(parts) > 2 else parts[0]
-        small = io.BytesIO()
-        with Image.open(io.BytesIO(_bytes(path))) as image:
-            image.thumbnail((QUICKLOOK_PIXELS, 4 * QUICKLOOK_PIXELS))
-            image.convert("RGB").save(small, "JPEG", quality=80)
-        groups.setdefault(group, []).append(Picture(name, "", _address(small.getvalue(), "jpeg")))
-    return groups
+        sources[name] = pictures.Source(path, _quicklook_title(name), reduce=True)
+    return sources
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise RevisitError(f"{path}: no such picture; has the stage before this one run?") from error
+def _by_section(
+    planned: Sequence[Figure], by_path: Mapping[str, pictures.Picture]
+) -> dict[str, dict[str, list[pictures.Picture]]]:
+    """Section of the page: group: its pictures, in the order of the plan."""
+    sections: dict[str, dict[str, list[pictures.Picture]]] = {}
+    for figure in planned:
+        if picture := by_path.get(f"figures/{figure.path}.png"):
+            sections.setdefault(figure.section, {}).setdefault(figure.group, []).append(picture)
+    return sections
 
 
-def _address(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+def _by_region(
+    quicklooks: Sequence[Path], by_path: Mapping[str, pictures.Picture], folder: Path
+) -> dict[str, list[pictures.Picture]]:
+    """Quicklooks of cubes under the name of their region, others under the name of their folder."""
+    groups: dict[tuple[str, str], list[pictures.Picture]] = {}
+    for path in quicklooks:
+        name = _relative(path, folder)
+        top, below, *_ = Path(name).parts
+        key = (top, below if top == "cubes" else "")
+        groups.setdefault(key, []).append(by_path[name])
+    return {below or top: shown for (top, below), shown in groups.items()}
+
+
+def _quicklook_title(name: str) -> str:
+    """What a quicklook shows, by its place below its region or collection."""
+    top, *below = Path(name).with_suffix("").parts
+    return " ".join(below[1:]) if top == "cubes" else below[0]
+
+
+def _numbers(rows: Sequence[Row]) -> dict[str, Any]:
+    """The merged table without the columns that the page leaves out, its rows as lists."""
+    columns = [name for name in rows[0] if name not in UNSHOWN] if rows else []
+    return {"columns": columns, "rows": [[row[name] for name in columns] for row in rows]}
+
+
+def _json_for_script(content: Any) -> str:
+    """JSON that stands in a script element without ending it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    build(
-        arguments.out,
-        arguments.all,
-        arguments.items,
-        arguments.shifts,
-        arguments.cards,
-        arguments.quicklooks,
-        arguments.figures,
-        arguments.settings,
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--all", type=Path, required=True, help="the merged table (all.csv)")
-    for name, what in {
-        "items": "items/{region}/{sensor}.json",
-        "shifts": "shifts.csv of each cube",
-        "cards": "card.json of each encoder",
-        "quicklooks": "pictures of cubes, labels and patches",
-        "figures": "pictures by revisit.report.figures",
-    }.items():
-        parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], help=what)
-    parser.add_argument("--out", type=Path, required=True, help="the page to write")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,29 +1,66 @@
 """Reading what the stages before left, with one-line errors that name the file and the column or array."""
 
+import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from revisit.errors import RevisitError
 
+Row = dict[str, Any]
+NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published")  # columns of all.csv
 
-def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as a table that has at least ``columns``; empty cells are NaN."""
+
+def read_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file that has at least ``columns``, as text; an empty cell is ``""``."""
     try:
-        table = pd.read_csv(path, float_precision="round_trip")
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
     except FileNotFoundError as error:
         raise RevisitError(f"{path}: no such file; has the stage before this one run?") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise RevisitError(f"{path}: not a CSV file ({error}); remove it and rerun its stage") from error
-    _need(path, "column", columns, list(table.columns))
-    return table
+    _need(path, "column", columns, list(reader.fieldnames or ()))
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise RevisitError(f"{path}: line {number} has not as many cells as the header; rerun its stage")
+    return rows
+
+
+def read_table(path: str | Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of all.csv: numbers as float, ``seeds`` as int, ``collapsed`` as bool, empty cells as None."""
+    return [
+        {name: _typed(path, name, text) for name, text in row.items()} for row in read_rows(path, columns)
+    ]
+
+
+def _typed(path: str | Path, name: str, text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        if name in NUMBERS:
+            return float(text)
+        if name == "seeds":
+            return int(text)
+    except ValueError as error:
+        raise RevisitError(f"{path}: {name} is {text!r}, not a number; rerun its stage") from error
+    return text == "true" if name == "collapsed" else text
+
+
+def number(path: str | Path, text: str) -> float:
+    """A number of a row; nan where the cell is empty."""
+    try:
+        return float(text) if text else math.nan
+    except ValueError as error:
+        raise RevisitError(f"{path}: {text!r} is not a number; rerun its stage") from error
 
 
 def read_arrays(path: str | Path, arrays: Sequence[str]) -> dict[str, Any]:
     """The arrays of an .npz file, which must hold at least ``arrays``; nothing is unpickled."""
+    import numpy as np  # tables read no arrays
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             _need(path, "array", arrays, archive.files)

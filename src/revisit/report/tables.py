@@ -5,7 +5,6 @@ checked against the values of the single seeds that lie in the same file; what t
 networks against those without (revisit.report.gains) is added.
 """
 
-import argparse
 import csv
 import io
 import math
@@ -17,28 +16,37 @@ from typing import Any
 from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.evaluation.scores import COLUMNS
-from revisit.report import published
-from revisit.report.gains import gains
+from revisit.job import Job
+from revisit.record import read
+from revisit.report.facts import Facts, Run
+from revisit.report.paired import gains
+from revisit.report.published.lookup import lookup
 
 KEY = COLUMNS[: COLUMNS.index("value")]
 VALUE_KEYS = ("label_fraction", "class", "metric", "seed", "value")
 FILLED_HERE = ("published", "published_source")
+RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
 AVERAGES = ("macro avg", "weighted avg", "all")
 
 Row = dict[str, Any]
 Seeds = dict[int, float]  # single values by seed
 
 
-def merge(paths: Sequence[Path]) -> list[Row]:
+def merge(paths: Sequence[Path], facts: Facts) -> list[Row]:
     """All rows of the score files, sorted by ``KEY``, with ``published`` and ``published_source`` filled.
 
-    Raises RevisitError for a file of another layout, a mean that its seeds do not give, or a cell that
-    two files give.
+    Raises RevisitError for a file of another layout, a score of no run of the study, a mean that its seeds do
+    not give, or a cell that two files give.
     """
-    owner: dict[tuple, Path] = {}
+    owner: dict[tuple[Any, ...], Path] = {}
     rows: list[tuple[Row, Seeds]] = []
+    runs = {(run.experiment, run.method, run.modality, run.protocol): run for run in facts.runs}
     for path in sorted(paths):
         for row, seeds in read_scores(path):
+            run = runs.get(tuple(row[name] for name in RUN))
+            if run is None:
+                raise RevisitError(f"{path}: is of no run of this study; remove it or rerun its evaluation")
+            row |= _published(row, run, facts.experiments[run.experiment].published_as)
             key = tuple(row[column] for column in KEY)
             if key in owner:
                 cell = ", ".join(f"{name} {value}" for name, value in zip(KEY, key, strict=True))
@@ -48,7 +56,8 @@ def merge(paths: Sequence[Path]) -> list[Row]:
                 )
             owner[key] = path
             rows.append((row, seeds))
-    every = [row for row, _ in rows] + gains(rows)
+    headlines = {name: experiment.headline for name, experiment in facts.experiments.items()}
+    every = [row for row, _ in rows] + gains(rows, headlines, [run.method for run in facts.runs])
     return sorted(every, key=lambda row: tuple(row[column] for column in KEY))
 
 
@@ -72,15 +81,20 @@ def _checked(path: Path, number: int, row: Row) -> Row:
     for name in KEY:
         if row[name] is None or isinstance(row[name], str) != (name != "label_fraction"):
             raise RevisitError(f"{where}: {name} is {row[name]!r}; rerun its evaluation")
-    value, source = published.lookup(row) or (None, None)
-    filled = {**row, "published": value, "published_source": source}
-    return {name: filled[name] for name in COLUMNS}
+    return {name: row.get(name) for name in COLUMNS}
+
+
+def _published(row: Row, run: Run, experiment: str | None) -> Row:
+    """The columns that hold the published number of a row, ``experiment`` being the key of its experiment."""
+    where = (row[name] for name in ("modality", "protocol", "label_fraction", "class", "metric"))
+    found = lookup(experiment, run.published_as, *where)
+    return {"published": found and found.value, "published_source": found and found.source}
 
 
 def _single_values(path: Path, rows: list[Row], values: list[Row]) -> list[Seeds]:
     """The values of each row's seeds: a row must be their mean, a seed's macro average its classes'."""
-    by_cell: dict[tuple, Seeds] = defaultdict(dict)
-    by_seed: dict[tuple, dict[str, float]] = defaultdict(dict)
+    by_cell: dict[tuple[Any, ...], Seeds] = defaultdict(dict)
+    by_seed: dict[tuple[Any, ...], dict[str, float]] = defaultdict(dict)
     for number, entry in enumerate(values):
         if missing := [name for name in VALUE_KEYS if name not in entry]:
             raise RevisitError(f"{path}: value {number} lacks {missing[0]!r}; rerun its evaluation")
@@ -121,18 +135,9 @@ def write_table(rows: list[Row], path: Path) -> None:
     files.write_text(path, text.getvalue())
 
 
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    rows = merge(arguments.scores)
-    write_table(rows, arguments.out)
-    stage.log.info("%s: %d numbers of %d score files", arguments.out, len(rows), len(arguments.scores))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score files (JSON)")
-    parser.add_argument("--out", type=Path, required=True, help="the table to write (CSV)")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def run(job: Job) -> None:
+    facts = read(Facts, job.settings, "tables")
+    paths, out = job.sources("scores"), job.target("table")
+    rows = merge(paths, facts)
+    write_table(rows, out)
+    stage.log.info("%s: %d numbers of %d score files", out, len(rows), len(paths))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from revisit.errors import RevisitError
-from revisit.stac.api.query import instant, span
+from revisit.stac.period import instant, span
 from revisit.stac.providers import BANDS, Source
 
 Item = dict[str, Any]

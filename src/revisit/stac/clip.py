@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.dtypes import in_dtype_range
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -18,6 +19,8 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 
 from revisit import files
+from revisit.cube.grid import utm_zones
+from revisit.stac.providers import UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 64 * 2**20
@@ -35,14 +38,6 @@ GDAL: dict[str, Any] = {
 }
 
 
-class UnreadableError(Exception):
-    """The source is absent, truncated, refused or no raster; ``final`` where another try is vain."""
-
-    def __init__(self, cause: str, final: bool = False) -> None:
-        super().__init__(cause)
-        self.final = final
-
-
 @dataclass(frozen=True)
 class Area:
     """A region's envelope in its UTM zone, in metres, with a margin of 8 pixels of 10 m."""
@@ -52,10 +47,8 @@ class Area:
 
     @classmethod
     def around(cls, bbox: Sequence[float], epsg: int | None = None) -> "Area":
-        """From west, south, east, north in degrees; ``epsg`` None: the UTM zone of the centre."""
-        west, south, east, north = bbox
-        if epsg is None:
-            epsg = (32600 if south + north >= 0 else 32700) + int(((west + east) / 2 + 180) // 6) % 60 + 1
+        """From west, south, east, north in degrees; ``epsg`` None: the UTM zone it lies in."""
+        epsg = epsg or utm_zones(bbox)[0]
         margin = PIXEL_M * MARGIN_PIXELS
         left, bottom, right, top = transform_bounds("EPSG:4326", f"EPSG:{epsg}", *bbox, densify_pts=21)
         snapped = (math.floor(left / PIXEL_M), math.floor(bottom / PIXEL_M), math.ceil(right / PIXEL_M))
@@ -142,9 +135,10 @@ def _open(href: str) -> Any:
         raise _unreadable(error) from error
 
 
-def _read(view: Any, window: Window) -> np.ndarray:
+def _read(view: Any, window: Window) -> NDArray[Any]:
     try:
-        return view.read(1, window=window)
+        data: NDArray[Any] = view.read(1, window=window)
+        return data
     except (RasterioError, OSError) as error:
         raise _unreadable(error) from error
 
@@ -208,8 +202,8 @@ def _stated(nodata: float | None) -> float | str | None:
     return int(nodata) if nodata.is_integer() else nodata
 
 
-def _valid(data: np.ndarray, nodata: float | None) -> np.ndarray:
+def _valid(data: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     if nodata is None:
         return np.ones(data.shape, bool)
-    invalid = data == nodata
+    invalid: NDArray[np.bool_] = data == nodata
     return ~(invalid | np.isnan(data)) if data.dtype.kind == "f" else ~invalid

@@ -1,40 +1,65 @@
 """Downloads one year of one sensor over one region: every band's window, with checksums, resumable.
 
-    python -m revisit.stac.download --items items/north/sentinel-2.json --region north --sensor sentinel-2 \\
-        --year 2020 --out scenes/north/sentinel-2/2020/manifest.json --settings '{...}'
-
-Settings: provider, providers, bbox, epsg (null: the UTM zone of the centre), bands, workers (8).
 Beside the manifest lie the clips, ``items.json`` (their STAC items) and ``journal.jsonl``, by which an
 interrupted run goes on: clips whose checksum holds are kept, only the rest is fetched.
 A scene of which any asset cannot be read is quarantined, with the cause, and the others go on.
+
+Job: ``names`` region, sensor, year; inputs ``found`` (what the search froze) and ``folder`` (what our own API
+serves; none for a remote one); output ``manifest``; settings: ``Settings``.
 """
 
 import logging
 import re
 import time
-from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
+from pydantic import Field
 
 from revisit import files, stage
+from revisit.cube.grid import Region
 from revisit.errors import RevisitError
+from revisit.job import Job
 from revisit.provenance import config_hash
+from revisit.record import Record, read
 from revisit.stac import adapter
-from revisit.stac.clip import Area, UnreadableError, cut
+from revisit.stac.clip import Area, cut
 from revisit.stac.journal import Journal
 from revisit.stac.local import endpoint, frozen, resolve
-from revisit.stac.providers import Source, source
+from revisit.stac.providers import Provider, Source, UnreadableError, source
+from revisit.stac.slots import slot
 
 TRIES, BACKOFF_S = 4, 0.5
-WORKERS = 8
 # More of a scene below zero than this in visible light: the offset was probably subtracted twice.
 NEGATIVE_SHARE = 0.2
 TIFF = "image/tiff; application=geotiff"
+
+
+class Download(Record):
+    """How imagery is fetched."""
+
+    workers: int = Field(8, ge=1)
+    """Assets that one job reads at a time, within the study's `requests`."""
+
+
+class Settings(Download, Region):
+    """Settings of one download."""
+
+    provider: str
+    """Name of the provider."""
+    providers: dict[str, Provider] = Field(default_factory=dict)
+    """Own providers, by name."""
+    bands: list[str] | None = None
+    """Bands to fetch; all of the sensor if absent."""
+    requests: int = Field(16, ge=1)
+    """At most so many assets are read at a time from a remote provider, by all jobs that share ``slots``."""
+    slots: Path | None = None
+    """Folder by which jobs keep within ``requests`` together; each for itself if absent."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +71,23 @@ class Task:
     record: dict[str, Any]
 
 
+def run(job: Job) -> None:
+    """Download as the job says."""
+    settings = read(Settings, job.settings, "download")
+    names, folder = job.names, next(iter(job.sources("folder")), None)
+    items = files.read_json(job.source("found"))["features"]
+    download(
+        items, names["region"], names["sensor"], int(names["year"]), job.target("manifest"), settings, folder
+    )
+
+
 def download(
     items: list[dict[str, Any]],
     region: str,
     sensor: str,
     year: int,
     out: Path,
-    settings: dict[str, Any],
+    settings: Settings,
     folder: Path | None = None,
 ) -> dict[str, Any]:
     """Fetch a year's scenes beside ``out`` and write the manifest there; returns the manifest.
@@ -60,10 +95,10 @@ def download(
     ``items`` are frozen STAC items, of which those of the year are taken; ``folder`` is where hrefs
     ``served:///path`` lie.
     """
-    origin = source(stage.setting(settings, "provider"), sensor, settings.get("providers"))
-    area = Area.around(stage.setting(settings, "bbox"), settings.get("epsg"))
+    origin = source(settings.provider, sensor, settings.providers)
+    area = Area.around(settings.bbox, settings.epsg)
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
-    scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.get("bands")))
+    scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.bands))
     tasks = [
         Task(name, f"{_folder_name(name)}/{band}.tif", record)
         for name, scene in scenes.items()
@@ -78,9 +113,7 @@ def download(
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it writes addresses with their signatures
     todo = [task for task in tasks if task.path not in clips]
     with endpoint(origin, folder) as url:
-        for task, result in _fetch_all(
-            todo, origin, area, out.parent, url, int(settings.get("workers") or WORKERS)
-        ):
+        for task, result in _fetch_all(todo, origin, area, out.parent, url, settings):
             if isinstance(result, UnreadableError):
                 cause = frozen(str(result), url)
                 quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": cause})
@@ -106,7 +139,7 @@ def download(
         "without_data": sorted(empty),
     }
     _report(manifest, clips)
-    collection = [_item(mine[scene["id"]], scene, clips, settings["bbox"]) for scene in manifest["scenes"]]
+    collection = [_item(mine[scene["id"]], scene, clips, settings.bbox) for scene in manifest["scenes"]]
     files.write_json(out.parent / "items.json", {"type": "FeatureCollection", "features": collection})
     files.write_json(out, manifest)
     return manifest
@@ -131,12 +164,15 @@ def _folder_name(item: str) -> str:
 
 
 def _fetch_all(
-    tasks: list[Task], origin: Source, area: Area, folder: Path, url: str, workers: int
+    tasks: list[Task], origin: Source, area: Area, folder: Path, url: str, settings: Settings
 ) -> Iterator[tuple[Task, dict[str, Any] | UnreadableError]]:
     """Fetch in threads; yields each task, as it ends, with its clip or with what made it unreadable."""
-    pool = ThreadPoolExecutor(workers)
+    # A folder is served by this job alone; only a remote provider is shared with others.
+    shared = settings.slots / _folder_name(origin.provider) if settings.slots and origin.url else None
+    turn = partial(slot, shared, settings.requests)
+    pool = ThreadPoolExecutor(min(settings.workers, settings.requests))
     try:
-        futures = {pool.submit(_fetch, task, origin, area, folder, url): task for task in tasks}
+        futures = {pool.submit(_fetch, task, origin, area, folder, url, turn): task for task in tasks}
         for future in stage.progress(as_completed(futures), f"download {origin.sensor}", len(futures)):
             try:
                 yield futures[future], future.result()
@@ -146,18 +182,29 @@ def _fetch_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _fetch(task: Task, origin: Source, area: Area, folder: Path, url: str) -> dict[str, Any]:
-    """Fetch one clip, trying again after growing pauses; each try signs anew, as signatures expire."""
+def _fetch(
+    task: Task,
+    origin: Source,
+    area: Area,
+    folder: Path,
+    url: str,
+    turn: Callable[[], AbstractContextManager[None]],
+) -> dict[str, Any]:
+    """Fetch one clip, trying again after growing pauses.
+
+    Each try waits for its ``turn`` and signs anew, as signatures expire.
+    """
     target, record = folder / task.path, task.record
     fallback = 0 if record["unit"] == "class" else origin.nodata
     for attempt in range(TRIES):
         try:
-            href = origin.signed(resolve(record["source"], url))
-            found = cut(href, area, target, record["nodata"], fallback, origin.gdal)
+            with turn():
+                href = origin.signed(resolve(record["source"], url))
+                found = cut(href, area, target, record["nodata"], fallback, origin.gdal)
             break
-        except (UnreadableError, requests.RequestException) as error:
-            if attempt == TRIES - 1 or getattr(error, "final", False):
-                raise UnreadableError(str(error)) from error
+        except UnreadableError as error:
+            if attempt == TRIES - 1 or error.final:
+                raise
             time.sleep(BACKOFF_S * 2**attempt)
         except OSError as error:
             raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
@@ -229,31 +276,3 @@ def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:
             )
     if not scenes:
         stage.log.warning("%s: nothing is left; the stack will lack this year", where)
-
-
-def run(arguments: Namespace) -> None:
-    items = files.read_json(arguments.items)["features"]
-    download(
-        items,
-        arguments.region,
-        arguments.sensor,
-        arguments.year,
-        arguments.out,
-        arguments.settings,
-        arguments.folder,
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--items", type=Path, required=True, help="the frozen items of the search")
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--sensor", required=True)
-    parser.add_argument("--year", type=int, required=True)
-    parser.add_argument("--folder", type=Path, help="folder of items to serve, for providers without a url")
-    parser.add_argument("--out", type=Path, required=True, help="the manifest; clips go beside it")
-    return stage.main(run, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

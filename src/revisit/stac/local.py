@@ -12,8 +12,8 @@ SERVED = "served:///"
 
 @contextmanager
 def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
-    """The address of a source's API; a folder is served for the life of the block."""
-    folder = folder or origin.folder
+    """A source's address; its own folder, or else the one given, is served for the life of the block."""
+    folder = origin.folder or folder
     if origin.url:
         yield origin.url
     elif folder:
@@ -22,7 +22,9 @@ def endpoint(origin: Source, folder: Path | None) -> Iterator[str]:
         with serve([folder]) as url:
             yield url
     else:
-        raise RevisitError(f"provider {origin.provider}: has no url and no folder was given; add --folder")
+        raise RevisitError(
+            f"provider {origin.provider}: has no url and no folder; give the job the input 'folder' to serve"
+        )
 
 
 def frozen(text: str, url: str) -> str:

@@ -1,33 +1,128 @@
 """Providers of imagery: the shipped definitions (providers.yaml says what keys mean) and users' own."""
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import ConfigDict, Field, field_validator, model_serializer, model_validator
 
+from revisit.cube import bands as cube
 from revisit.errors import RevisitError
+from revisit.record import Record, read
 
-BANDS = {
-    "sentinel-1": ("vv", "vh"),
-    "sentinel-2": (
-        *("coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3"),
-        *("nir", "nir08", "nir09", "swir16", "swir22", "scl"),
-    ),
+Number = Annotated[float, Field(strict=True)]  # no text, no truth value
+Sensor = Literal["sentinel-1", "sentinel-2", "worldcover"]
+BANDS: dict[str, tuple[str, ...]] = {
+    **cube.BANDS,
+    "sentinel-2": (*cube.BANDS["sentinel-2"], "scl"),
     "worldcover": ("map",),
 }
-UNITS = ("reflectance", "linear power", "decibel", "amplitude", "class")
-OFFSET_RULES = ("none", "stated", "baseline", "unless-applied")
-SIGNERS = ("planetary-computer",)
-Definition = dict[str, Any]
+
+
+class Stated(Record):
+    """A record whose content is what was stated, under the names the config has."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    @model_serializer(mode="wrap")
+    def _stated(self, serialise: Callable[["Stated"], dict[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in serialise(self).items() if value is not None}
+
+
+class SensorSource(Stated):
+    """One sensor at a provider: the collection its items are in and what its files mean."""
+
+    from_: str | None = Field(None, alias="from")
+    """Take this sensor from that other provider; no other key may stand beside it."""
+    collection: str | None = None
+    """The STAC collection."""
+    assets: dict[str, str] | None = None
+    """Name of each band's asset; bands not named here are found by their common name."""
+    unit: Literal["reflectance", "linear power", "decibel", "amplitude", "class"] | None = None
+    """What the numbers are after scaling."""
+    scale: Number | None = None
+    """Physical value = number * scale + offset, where the items state none; 1 if absent."""
+    offset_rule: Literal["none", "stated", "baseline", "unless-applied"] | None = None
+    """Where the offset of reflectance comes from: always 0; the item; the processing baseline; or 0 where
+    the item says that the provider has applied it."""
+    nodata: Number | None = None
+    """The number that means no data, where neither item nor file states one."""
+    calibration_db: Number | None = None
+    """Of an amplitude: decibel = 20 log10(number) + calibration_db."""
+    geolocation: Literal["grid", "gcp"] | None = None
+    """grid: the files have a projection. gcp: they have only ground control points."""
+
+    @model_validator(mode="after")
+    def _alone(self) -> "SensorSource":
+        if self.from_ is not None and (others := sorted(self.content().keys() - {"from"})):
+            raise ValueError(f"from goes without other keys, found {', '.join(others)}")
+        return self
+
+
+class Provider(Stated):
+    """A catalogue of imagery: a STAC API, or a folder laid out as the embedded archive."""
+
+    url: str | None = None
+    """Root of the STAC API, such as https://host/v1."""
+    folder: str | None = None
+    """Folder that holds items.json, collections.json and the files they name, instead of an API."""
+    inherits: str | None = None
+    """Another provider, whose keys hold where this one has none."""
+    sign: Literal["planetary-computer"] | None = None
+    """How addresses are signed just before a read."""
+    gdal: dict[str, Any] | None = None
+    """GDAL options for the files, such as AWS_REQUEST_PAYER; never keys or secrets."""
+    sensors: dict[Sensor, SensorSource] | None = None
+    """What there is of each sensor."""
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is no address such as https://host/v1")
+        return url
+
+    @field_validator("gdal")
+    @classmethod
+    def _no_secrets(cls, gdal: dict[str, Any] | None) -> dict[str, Any] | None:
+        if secret := [key for key in gdal or {} if re.search("SECRET|ACCESS_KEY|TOKEN", key)]:
+            raise ValueError(f"set {secret[0]} in the environment; a config is no place for keys or secrets")
+        return gdal
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Provider":
+        if self.url and self.folder:
+            raise ValueError("has both url and folder; keep one")
+        for sensor, entry in (self.sensors or {}).items():
+            for band in entry.assets or {}:
+                if band not in BANDS[sensor]:
+                    known = ", ".join(BANDS[sensor])
+                    raise ValueError(f"sensors.{sensor}.assets.{band}: no such band; known are {known}")
+        return self
+
+
+Providers = Mapping[str, Provider]
+
+
+class UnreadableError(Exception):
+    """A source is absent, truncated, refused or no raster; ``final`` where another try is vain."""
+
+    def __init__(self, cause: str, final: bool = False) -> None:
+        super().__init__(cause)
+        self.final = final
 
 
 @dataclass(frozen=True)
 class Source:
-    """One sensor at one provider: where to search, how to read, what the numbers mean."""
+    """One sensor at one provider, all that is inherited filled in: where to search, how to read.
+
+    Neither ``url`` nor ``folder``: the embedded archive of the region.
+    """
 
     provider: str
     sensor: str
@@ -45,78 +140,117 @@ class Source:
     geolocation: str = "grid"
 
     def signed(self, href: str) -> str:
-        """The href as it can be opened now; signatures expire, so ask anew before each read."""
-        if self.sign == "planetary-computer":
-            import planetary_computer
+        """The href as it can be opened now; signatures expire, so ask anew before each read.
 
-            return planetary_computer.sign_url(href)
-        return href
+        Raises UnreadableError where the signature cannot be had.
+        """
+        if self.sign is None:
+            return href
+        import planetary_computer  # slow to import, and only this provider needs them
+        import requests
+
+        try:
+            return str(planetary_computer.sign_url(href))
+        except requests.RequestException as error:
+            raise UnreadableError(str(error)) from error
 
 
-def source(provider: str | Definition, sensor: str, own: dict[str, Definition] | None = None) -> Source:
-    """The source of a sensor.
+def source(provider: str, sensor: str, own: Providers | None = None) -> Source:
+    """The source of a sensor at a provider, shipped or one of ``own`` (the config's ``providers``).
 
-    ``provider`` is a name, shipped or one of ``own`` (the config's ``providers``), or a definition,
-    such as ``{"folder": path}``, which inherits from ``embedded`` where it does not say otherwise.
     Raises RevisitError naming the wrong key.
     """
     seen: list[str] = []
     while True:
-        name, definition = resolve(provider, own)
-        if name in seen:
+        definition = resolve(provider, own)
+        if provider in seen:
             raise RevisitError(
-                f"providers.{name}.sensors.{sensor}.from: goes in a circle: {' -> '.join(seen)}"
+                f"providers.{provider}.sensors.{sensor}.from: goes in a circle: {' -> '.join(seen)}"
             )
-        seen.append(name)
-        sensors = definition.get("sensors", {})
+        seen.append(provider)
+        sensors = {str(name): entry for name, entry in (definition.sensors or {}).items()}
         if sensor not in sensors:
             raise RevisitError(
-                f"provider {name}: no sensor {sensor!r}, only {sorted(sensors)}; "
+                f"provider {provider}: no sensor {sensor!r}, only {sorted(sensors)}; "
                 f"add it to the definition, for instance as {{from: planetary-computer}}"
             )
-        if "from" not in sensors[sensor]:
+        entry = sensors[sensor]
+        if entry.from_ is None:
             break
-        provider = sensors[sensor]["from"]
-    access = {key: definition[key] for key in ("url", "sign", "gdal") if key in definition}
-    folder = Path(definition["folder"]) if "folder" in definition else None
-    return Source(provider=name, sensor=sensor, folder=folder, **access, **sensors[sensor])
+        provider = entry.from_
+    access = {key: value for key, value in definition.content().items() if key in ("url", "sign", "gdal")}
+    folder = Path(definition.folder) if definition.folder else None
+    meaning = {key: _plain(value) for key, value in entry.content().items()}
+    return Source(provider=provider, sensor=sensor, folder=folder, **access, **meaning)
 
 
-def resolve(provider: str | Definition, own: dict[str, Definition] | None = None) -> tuple[str, Definition]:
-    """A provider's name and validated definition, with all that it inherits."""
+def resolve(name: str, own: Providers | None = None) -> Provider:
+    """A provider's definition with all that it inherits; raises RevisitError naming the wrong key."""
     known = {**_shipped(), **(own or {})}
-    if isinstance(provider, dict):
-        name = "folder" if "folder" in provider else "provider"
-        known[name], provider = {"inherits": "embedded", **provider}, name
-    definition = _inherited(provider, known, ())
-    _check(provider, definition, known)
-    return provider, definition
+    where = f"providers.{name}"
+    merged = read(Provider, _inherited(name, known, ()), where)
+    for sensor, entry in (merged.sensors or {}).items():
+        here = f"{where}.sensors.{sensor}"
+        if entry.from_ is not None:
+            if entry.from_ not in known or entry.from_ == name:
+                hint = _hint(entry.from_, known.keys() - {name})
+                raise RevisitError(f"{here}.from: no other provider {entry.from_!r}{hint}")
+            continue
+        for key in ("collection", "unit"):
+            if getattr(entry, key) is None:
+                raise RevisitError(f"{here}.{key} is missing; add it")
+        if entry.unit == "amplitude" and entry.calibration_db is None:
+            raise RevisitError(f"{here}.calibration_db is missing; the unit amplitude needs it")
+    return merged
+
+
+def check_provider(name: str, providers: Providers, sensors: Iterable[str] = ()) -> None:
+    """Refuse, before anything runs, a provider that cannot serve ``sensors``.
+
+    Raises RevisitError where its name or one it refers to is unknown, a key is wrong or missing, it lacks a
+    sensor, or a folder of it is not there or no catalogue.
+    """
+    folders = {name: resolve(name, providers).folder}
+    for sensor in sensors:
+        origin = source(name, sensor, providers)
+        folders[origin.provider] = str(origin.folder) if origin.folder else None
+    for provider, folder in folders.items():
+        for file in ("", "collections.json", "items.json") if folder else ():
+            assert folder
+            if not (Path(folder) / file).exists():
+                lacks = f"has no {file}" if file else "does not exist"
+                raise RevisitError(
+                    f"providers.{provider}.folder: {folder} {lacks}; "
+                    f"give a folder that holds collections.json, items.json and the files they name"
+                )
 
 
 @cache
-def _shipped() -> dict[str, Definition]:
-    return yaml.safe_load(Path(__file__).with_name("providers.yaml").read_text(encoding="utf-8"))
+def _shipped() -> dict[str, Provider]:
+    content = yaml.safe_load(Path(__file__).with_name("providers.yaml").read_text(encoding="utf-8"))
+    return {name: read(Provider, definition, f"providers.{name}") for name, definition in content.items()}
 
 
-def _inherited(name: Any, known: dict[str, Definition], below: tuple[str, ...]) -> Definition:
+def _inherited(name: str, known: Providers, below: tuple[str, ...]) -> dict[str, Any]:
+    """The keys of a definition over those of the ones above it."""
     if name not in known:
         where = f"providers.{below[-1]}.inherits" if below else "provider"
-        raise RevisitError(f"{where}: no provider {name!r}; known are {', '.join(sorted(known))}")
+        raise RevisitError(f"{where}: no provider {name!r}{_hint(name, known)}")
     if name in below:
         raise RevisitError(f"providers.{name}.inherits: goes in a circle: {' -> '.join((*below, name))}")
-    definition = known[name]
-    if not isinstance(definition, dict):
-        raise RevisitError(f"providers.{name}: must be a mapping of keys, not {definition!r}")
-    if "inherits" not in definition:
-        return definition
-    above = _inherited(definition["inherits"], known, (*below, name))
-    own = {key: value for key, value in definition.items() if key != "inherits"}
+    own = known[name].content()
+    parent = own.pop("inherits", None)
+    if parent is None:
+        return own
+    above = _inherited(parent, known, (*below, name))
     if "folder" in own:  # items of a folder are not searched or signed elsewhere
         above = {key: value for key, value in above.items() if key not in ("url", "sign")}
+    if "url" in own:
+        above.pop("folder", None)
     return _merge(above, own)
 
 
-def _merge(above: Definition, own: Definition) -> Definition:
+def _merge(above: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """``own`` over ``above``, mappings key by key; a sensor taken ``from`` elsewhere replaces the whole."""
     result = dict(above)
     for key, value in own.items():
@@ -126,85 +260,11 @@ def _merge(above: Definition, own: Definition) -> Definition:
     return result
 
 
-def _check(name: str, definition: Definition, known: dict[str, Definition]) -> None:
-    where = f"providers.{name}"
-    _check_keys(where, definition, PROVIDER_KEYS)
-    if ("url" in definition) and ("folder" in definition):
-        raise RevisitError(f"{where}: has both url and folder; keep one")
-    for sensor, entry in definition.get("sensors", {}).items():
-        here = f"{where}.sensors.{sensor}"
-        if sensor not in BANDS:
-            raise RevisitError(f"{here}: no such sensor; known are {', '.join(BANDS)}")
-        if not isinstance(entry, dict):
-            raise RevisitError(f"{here}: must be a mapping of keys, not {entry!r}")
-        _check_keys(here, entry, SENSOR_KEYS)
-        if "from" in entry:
-            if len(entry) > 1:
-                raise RevisitError(
-                    f"{here}: from goes without other keys, found {sorted(set(entry) - {'from'})}"
-                )
-            if entry["from"] not in known or entry["from"] == name:
-                raise RevisitError(f"{here}.from: no other provider {entry['from']!r}")
-            continue
-        for key in ("collection", "unit"):
-            if key not in entry:
-                raise RevisitError(f"{here}: key {key!r} is missing")
-        if entry["unit"] == "amplitude" and "calibration_db" not in entry:
-            raise RevisitError(f"{here}: unit amplitude needs the key calibration_db")
-        for band in entry.get("assets", {}):
-            if band not in BANDS[sensor]:
-                raise RevisitError(
-                    f"{here}.assets.{band}: no such band; known are {', '.join(BANDS[sensor])}"
-                )
+def _plain(value: Any) -> Any:
+    """A whole number as an integer: 0 and 0.0 are one setting."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _check_keys(where: str, entry: Definition, rules: dict[str, tuple[str, Callable[[Any], bool]]]) -> None:
-    for key, value in entry.items():
-        if key not in rules:
-            raise RevisitError(f"{where}.{key}: no such key; known are {', '.join(rules)}")
-        form, fits = rules[key]
-        if not fits(value):
-            raise RevisitError(f"{where}.{key}: must be {form}, not {value!r}")
-
-
-def _one_of(choices: tuple[str, ...]) -> tuple[str, Callable[[Any], bool]]:
-    return f"one of {', '.join(choices)}", lambda value: value in choices
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_TEXT: tuple[str, Callable[[Any], bool]] = ("text", lambda value: isinstance(value, str))
-_NUMBER: tuple[str, Callable[[Any], bool]] = ("a number", _is_number)
-_MAPPING: tuple[str, Callable[[Any], bool]] = ("a mapping", lambda value: isinstance(value, dict))
-PROVIDER_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "url": (
-        "an address such as https://host/v1",
-        lambda value: isinstance(value, str) and value.startswith(("http://", "https://")),
-    ),
-    "folder": _TEXT,
-    "inherits": _TEXT,
-    "sign": _one_of(SIGNERS),
-    "gdal": (
-        "a mapping of GDAL options, without keys or secrets",
-        lambda value: (
-            isinstance(value, dict) and not any(re.search("SECRET|ACCESS_KEY|TOKEN", key) for key in value)
-        ),
-    ),
-    "sensors": _MAPPING,
-}
-SENSOR_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "from": _TEXT,
-    "collection": _TEXT,
-    "assets": (
-        "a mapping of band to asset name",
-        lambda value: isinstance(value, dict) and all(isinstance(name, str) for name in value.values()),
-    ),
-    "unit": _one_of(UNITS),
-    "scale": _NUMBER,
-    "offset_rule": _one_of(OFFSET_RULES),
-    "nodata": _NUMBER,
-    "calibration_db": _NUMBER,
-    "geolocation": _one_of(("grid", "gcp")),
-}
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

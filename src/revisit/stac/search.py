@@ -1,22 +1,21 @@
 """Searches a STAC API for one sensor over one region and freezes what it found.
 
-    python -m revisit.stac.search --region north --sensor sentinel-2 --out items/north/sentinel-2.json \\
-        --settings '{"provider": "planetary-computer", "bbox": [11.0, 48.0, 11.1, 48.1],
-                     "years": [2020, 2021], "cloud_cover_max": 60}'
+Writes a STAC ItemCollection by time and id, one item per acquisition, without links that age. Hrefs of a
+folder that revisit serves itself are kept as ``served:///path``.
 
-Settings: provider, providers, bbox, years, bands, and optionally months, cloud_cover_max (percent) and
-orbit_state. Writes a STAC ItemCollection by time and id, one item an acquisition, without links that age.
-Hrefs of a folder that revisit serves itself are kept as ``served:///path``.
+Job: ``names`` region, sensor; input ``folder`` (what our own API serves; none for a remote one); output
+``found``; settings: ``Settings``.
 """
 
 import logging
-from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pystac
+from pydantic import AfterValidator, Field, model_validator
 from pystac_client import Client, ConformanceClasses
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
@@ -24,9 +23,12 @@ from urllib3 import Retry
 
 from revisit import files, stage
 from revisit.errors import RevisitError
+from revisit.job import Job
+from revisit.record import Record, read
 from revisit.stac import adapter
+from revisit.stac.dates import thin
 from revisit.stac.local import endpoint, frozen
-from revisit.stac.providers import Source, source
+from revisit.stac.providers import Provider, Source, Stated, source
 
 Item = dict[str, Any]
 TRIES, BACKOFF_S, TIMEOUT_S = 6, 0.5, 60
@@ -34,32 +36,126 @@ PAGE = 100
 LASTING_LINKS = ("derived_from", "license")
 
 
-def search(region: str, sensor: str, settings: dict[str, Any], folder: Path | None = None) -> list[Item]:
+def _from(first: int, last: int | None = None) -> AfterValidator:
+    """Years within a mission: from its first to its last, or to this year."""
+
+    def check(years: list[int]) -> list[int]:
+        end = last or date.today().year
+        if wrong := [year for year in years if not first <= year <= end]:
+            raise ValueError(f"there is no data of {', '.join(map(str, wrong))}, only of {first} to {end}")
+        return _once(years)
+
+    return AfterValidator(check)
+
+
+def _once(numbers: list[int]) -> list[int]:
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("names one twice")
+    return numbers
+
+
+class _Series(Record):
+    """Which dates of a series of images to search for."""
+
+    months: Annotated[list[Annotated[int, Field(ge=1, le=12)]], AfterValidator(_once)] | None = Field(
+        None, min_length=1
+    )
+    """Only these months of every year, 1 to 12."""
+    dates_per_year: int | None = Field(None, ge=1)
+    """Keep at most so many dates per year: spread over it, the least cloudy first."""
+
+
+class Sentinel1Search(_Series):
+    """Which Sentinel-1 scenes to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2014)]
+    """Years of the scenes."""
+    orbit_state: Literal["ascending", "descending"] | None = None
+    """Only scenes of this orbit state."""
+
+
+class Sentinel2Search(_Series):
+    """Which Sentinel-2 scenes to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2015)]
+    """Years of the scenes."""
+    cloud_cover_max: float | None = Field(None, ge=0, le=100)
+    """Leave out scenes with more clouds than this, per cent."""
+
+
+class LandCoverSearch(Record):
+    """Which WorldCover maps to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2020, 2021)]
+    """Years of the maps."""
+
+
+class Search(Stated):
+    """What to ask the catalogue for: the sensors of the study, each with its years and limits."""
+
+    sentinel_1: Sentinel1Search | None = Field(None, alias="sentinel-1")
+    """Radar: Sentinel-1."""
+    sentinel_2: Sentinel2Search | None = Field(None, alias="sentinel-2")
+    """Optical: Sentinel-2."""
+    worldcover: LandCoverSearch | None = None
+    """Land cover: ESA WorldCover, which labels are made of."""
+
+    @model_validator(mode="after")
+    def _any(self) -> "Search":
+        if not self.content():
+            raise ValueError("names no sensor; add sentinel-1, sentinel-2 or worldcover")
+        return self
+
+
+class Settings(Sentinel1Search, Sentinel2Search):
+    """Settings of one search; a sensor has only the limits that its part of the config may set."""
+
+    years: list[int] = Field(min_length=1)
+    """Years of the items."""
+    provider: str
+    """Name of the provider."""
+    providers: dict[str, Provider] = Field(default_factory=dict)
+    """Own providers, by name."""
+    bbox: list[float] = Field(min_length=4, max_length=4)
+    """West, south, east, north in degrees."""
+    bands: list[str] | None = None
+    """Bands that an item must have; all of the sensor if absent."""
+
+
+def run(job: Job) -> None:
+    """Search as the job says and write the items."""
+    settings = read(Settings, job.settings, "search")
+    folder = next(iter(job.sources("folder")), None)
+    items = search(job.names["region"], job.names["sensor"], settings, folder)
+    files.write_json(job.target("found"), {"type": "FeatureCollection", "features": items})
+
+
+def search(region: str, sensor: str, settings: Settings, folder: Path | None = None) -> list[Item]:
     """The items of a sensor over a region, by time and id, duplicates dropped.
 
     Raises RevisitError where the catalogue cannot be reached, nothing is found or no item has the bands.
     """
-    origin = source(stage.setting(settings, "provider"), sensor, settings.get("providers"))
+    origin = source(settings.provider, sensor, settings.providers)
     with endpoint(origin, folder) as url:
         found = _ask(url, origin, settings)
         items = [_frozen(item, url) for item in found if _is_wanted(item, settings)]
     if not items:
         raise RevisitError(_nothing(region, origin, settings, len(found)))
-    kept = _with_bands(adapter.drop_duplicates(items), origin, settings.get("bands"))
+    whole = _with_bands(adapter.drop_duplicates(items), origin, settings.bands)
+    kept = thin(whole, settings.dates_per_year, settings.months) if settings.dates_per_year else whole
     counts = Counter(int(adapter.moment(item)[:4]) for item in kept)
-    years = ", ".join(f"{year}: {counts[year]}" for year in sorted(settings["years"]))
+    years = ", ".join(f"{year}: {counts[year]}" for year in sorted(settings.years))
     stage.log.info(
-        "%s of %s from %s (%s): %d items (%s); %d left out as duplicates or without the bands",
-        *(sensor, region, origin.provider, origin.collection, len(kept), years, len(items) - len(kept)),
+        "%s of %s from %s (%s): %d items (%s); %d left out as duplicates or without the bands%s",
+        *(sensor, region, origin.provider, origin.collection, len(kept), years, len(items) - len(whole)),
+        f", {len(whole) - len(kept)} by dates_per_year" if settings.dates_per_year else "",
     )
-    if missing := [year for year in sorted(settings["years"]) if not counts[year]]:
+    if missing := [year for year in sorted(settings.years) if not counts[year]]:
         stage.log.warning("%s of %s: no items in %s", sensor, region, ", ".join(map(str, missing)))
     return kept
 
 
-def _ask(url: str, origin: Source, settings: dict[str, Any]) -> list[Item]:
-    years = stage.setting(settings, "years")
-    limits = _limits(settings)
+def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
     retry = Retry(
         total=TRIES - 1,
         backoff_factor=BACKOFF_S,
@@ -71,10 +167,10 @@ def _ask(url: str, origin: Source, settings: dict[str, Any]) -> list[Item]:
         client = Client.open(url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT_S))
         found = client.search(
             collections=[origin.collection],
-            bbox=stage.setting(settings, "bbox"),
-            datetime=f"{min(years)}-01-01T00:00:00Z/{max(years)}-12-31T23:59:59Z",
+            bbox=settings.bbox,
+            datetime=f"{min(settings.years)}-01-01T00:00:00Z/{max(settings.years)}-12-31T23:59:59Z",
             limit=PAGE,
-            **_conditions(client, limits),
+            **_conditions(client, _limits(settings)),
         )
         pages = stage.progress(found.pages_as_dicts(), f"search {origin.sensor}")
         return [item for page in pages for item in page["features"]]
@@ -88,13 +184,13 @@ def _ask(url: str, origin: Source, settings: dict[str, Any]) -> list[Item]:
         ) from error
 
 
-def _limits(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _limits(settings: Settings) -> dict[str, dict[str, Any]]:
     """The property limits asked for, in the form of the `query` extension."""
     limits: dict[str, dict[str, Any]] = {}
-    if settings.get("cloud_cover_max") is not None:
-        limits["eo:cloud_cover"] = {"lte": settings["cloud_cover_max"]}
-    if settings.get("orbit_state"):
-        limits["sat:orbit_state"] = {"eq": settings["orbit_state"]}
+    if settings.cloud_cover_max is not None:
+        limits["eo:cloud_cover"] = {"lte": settings.cloud_cover_max}
+    if settings.orbit_state:
+        limits["sat:orbit_state"] = {"eq": settings.orbit_state}
     return limits
 
 
@@ -116,13 +212,13 @@ def _conditions(client: Client, limits: dict[str, dict[str, Any]]) -> dict[str, 
     return {}
 
 
-def _is_wanted(item: Item, settings: dict[str, Any]) -> bool:
+def _is_wanted(item: Item, settings: Settings) -> bool:
     """Year, month, cloud and orbit, whatever the catalogue made of the conditions."""
     properties, when = item["properties"], adapter.moment(item)
-    cloud, state = settings.get("cloud_cover_max"), settings.get("orbit_state")
+    cloud, state = settings.cloud_cover_max, settings.orbit_state
     return (
-        int(when[:4]) in settings["years"]
-        and (not settings.get("months") or int(when[5:7]) in settings["months"])
+        int(when[:4]) in settings.years
+        and (not settings.months or int(when[5:7]) in settings.months)
         and (cloud is None or properties.get("eo:cloud_cover", 0) <= cloud)
         and (not state or str(properties.get("sat:orbit_state")).lower() == state)
     )
@@ -151,31 +247,13 @@ def _with_bands(items: list[Item], origin: Source, bands: Sequence[str] | None) 
     return kept
 
 
-def _nothing(region: str, origin: Source, settings: dict[str, Any], found: int) -> str:
-    limits = {
-        name: settings[name] for name in ("months", "cloud_cover_max", "orbit_state") if settings.get(name)
-    }
+def _nothing(region: str, origin: Source, settings: Settings, found: int) -> str:
+    limits = settings.model_dump(
+        include={"months", "cloud_cover_max", "orbit_state"}, exclude_none=True, mode="json"
+    )
     return (
         f"search: region {region}: no items of {origin.collection} at {origin.provider} "
-        f"in {settings['years']} over bbox {settings['bbox']} with {limits or 'no further limits'} "
+        f"in {settings.years} over bbox {settings.bbox} with {limits or 'no further limits'} "
         f"({found} answered, none of them within the limits); "
         f"widen years or bbox (west, south, east, north in degrees) or raise cloud_cover_max"
     )
-
-
-def run(arguments: Namespace) -> None:
-    items = search(arguments.region, arguments.sensor, arguments.settings, arguments.folder)
-    files.write_json(arguments.out, {"type": "FeatureCollection", "features": items})
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--sensor", required=True)
-    parser.add_argument("--folder", type=Path, help="folder of items to serve, for providers without a url")
-    parser.add_argument("--out", type=Path, required=True)
-    return stage.main(run, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

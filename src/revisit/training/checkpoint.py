@@ -27,19 +27,27 @@ class Checkpoint:
     """The checkpoint of one run.
 
     ``identity``: what makes it the same run (settings, code, data), each as a string. ``minutes``: time
-    between saves. Use as a context: it holds the folder's lock, and raises RevisitError when another
-    run keeps it for longer than ``patience`` seconds.
+    between saves. ``lead``: whether this process writes; of several that train together one does. Use as a
+    context: it holds the folder's lock, and raises RevisitError when another run keeps it for longer than
+    ``patience`` seconds.
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, str], minutes: float, patience: float = PATIENCE
+        self,
+        folder: Path,
+        identity: Mapping[str, str],
+        minutes: float,
+        patience: float = PATIENCE,
+        lead: bool = True,
     ) -> None:
-        self.folder, self.identity = folder, dict(identity)
+        self.folder, self.identity, self.lead = folder, dict(identity), lead
         self.path = folder / "checkpoint.pt"
         self._seconds, self._saved = 60 * minutes, time.monotonic()
         self._lock, self._patience = FileLock(folder / "lock"), patience
 
     def __enter__(self) -> "Checkpoint":
+        if not self.lead:
+            return self
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -62,7 +70,8 @@ class Checkpoint:
             return None
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity, state = content["identity"], content["state"]
+            identity: dict[str, str] = content["identity"]
+            state: dict[str, Any] = content["state"]
         except Exception as error:  # torch raises many kinds on damaged files
             stage.log.info("%s: damaged (%s); starting anew", self.path, type(error).__name__)
             return None
@@ -74,15 +83,19 @@ class Checkpoint:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write tensors, numbers, strings and containers of them; the old state stays until this is whole."""
-        with atomic(self.path) as aside:
-            torch.save({"identity": self.identity, "state": state}, aside)
+        if self.lead:
+            with atomic(self.path) as aside:
+                torch.save({"identity": self.identity, "state": state}, aside)
         self._saved = time.monotonic()
 
     def due(self) -> bool:
+        """Whether it is time to save again."""
         return time.monotonic() - self._saved > self._seconds
 
     def remove(self) -> None:
-        remove(self.folder)
+        """Remove the folder: the run is done."""
+        if self.lead:
+            remove(self.folder)
 
 
 class Interruption:

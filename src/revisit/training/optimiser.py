@@ -1,35 +1,111 @@
-"""The optimiser and its learning rate: AdamW, linear warm-up, then half a cosine, set before every update."""
+"""Optimisers with their schedules, and which weights are decayed.
 
-import math
+A method trains by one or several descents: an optimiser, the part of the loss it descends on, and for each
+of its parameter groups what changes from update to update.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
+from torch import Tensor
 
-from revisit.methods.base import Method
-from revisit.training.settings import Settings
-
-
-def make_optimiser(method: Method, settings: Settings, device: torch.device) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019) on the method's parameter groups; the rate is set later."""
-    return torch.optim.AdamW(
-        method.parameter_groups(settings.weight_decay),
-        lr=0.0,
-        betas=settings.betas,
-        fused=device.type == "cuda",
-    )
+from revisit.record import Record
+from revisit.training.schedules import Schedule, warmup_cosine
+from revisit.training.settings import Training
 
 
-def learning_rate(step: int, steps: int, warmup_fraction: float, peak: float) -> float:
-    """The rate of update ``step`` (from 0) of ``steps``.
+@dataclass(frozen=True)
+class Course:
+    """How long a run is and where: updates in all, updates an epoch, the device."""
 
-    It rises from ``peak / warm-up steps`` and reaches ``peak`` with the last step of the warm-up; then
-    it falls as half a cosine, to 0 after the last step (as MAE, per update).
+    steps: int
+    epoch_steps: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Descent:
+    """An optimiser, what its groups' options are at each update, and the part of the loss it descends on.
+
+    ``schedules``: for each parameter group, its options (``lr``, ``weight_decay``) that follow a schedule.
+    ``part``: a name in the dict that the method's ``loss`` returns. An update in which that part is
+    missing leaves this descent's weights as they are, so stages may take turns.
     """
-    warmup = round(warmup_fraction * steps)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+    optimiser: torch.optim.Optimizer
+    schedules: Sequence[Mapping[str, Schedule]]
+    part: str = "loss"
+
+    def set(self, step: int) -> None:
+        """Give every group the options of update ``step``, from 0."""
+        for group, schedules in zip(self.optimiser.param_groups, self.schedules, strict=True):
+            for option, schedule in schedules.items():
+                group[option] = schedule(step)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The weights it changes."""
+        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of its first group, as the last update had it."""
+        rate: float = self.optimiser.param_groups[0]["lr"]
+        return rate
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+def decays(name: str, parameter: Tensor) -> bool:
+    """Whether weight decay acts on a parameter: not on biases, norms, learned tokens, position tables."""
+    last = name.rpartition(".")[2]
+    return parameter.ndim > 1 and "bias" not in last and "token" not in last
+
+
+def decay_groups(
+    named: Iterable[tuple[str, Tensor]], weight_decay: float, **options: Any
+) -> list[dict[str, Any]]:
+    """Two optimiser groups of the parameters that are trained: with weight decay, and without."""
+    groups: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups[not decays(name, parameter)].append(parameter)
+    return [
+        {"params": groups[0], "weight_decay": weight_decay, **options},
+        {"params": groups[1], "weight_decay": 0.0, **options},
+    ]
+
+
+def adamw(groups: list[dict[str, Any]], training: Training, device: torch.device) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019); schedules set the rates."""
+    return torch.optim.AdamW(groups, lr=0.0, betas=training.betas, fused=device.type == "cuda")
+
+
+def main_schedule(training: Training, course: Course) -> Schedule:
+    """The learning rate of a run's settings: linear warm-up, then half a cosine to 0."""
+    return warmup_cosine(course.steps, round(training.warmup_fraction * course.steps), training.peak_rate)
+
+
+class OptimiserSettings(Record):
+    """The optimiser of a method whose source does not use AdamW."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """SGD decays all weights, as the sources with it do; AdamW leaves out biases and norms."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of SGD."""
+
+    def groups(self, named: Iterable[tuple[str, Tensor]], training: Training) -> list[dict[str, Any]]:
+        """Parameter groups of those that are trained: one for SGD, two for AdamW."""
+        if self.name == "adamw":
+            return decay_groups(named, training.weight_decay)
+        trained = [parameter for _, parameter in named if parameter.requires_grad]
+        return [{"params": trained, "weight_decay": training.weight_decay}]
+
+    def make(
+        self, groups: list[dict[str, Any]], training: Training, device: torch.device
+    ) -> torch.optim.Optimizer:
+        """The optimiser; schedules set the rates."""
+        if self.name == "adamw":
+            return adamw(groups, training, device)
+        return torch.optim.SGD(groups, lr=0.0, momentum=self.momentum)

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,46 +13,85 @@ from torch import Tensor
 from revisit import provenance
 from revisit.files import atomic, write_text
 from revisit.methods.base import Method
+from revisit.nets.encoder import Encoder
 from revisit.patches.store import PatchStore
+from revisit.record import Record
 from revisit.training.loop import Progress, Row
 from revisit.training.monitor import Spread
-from revisit.training.settings import Settings, derived_seed
+from revisit.training.settings import Training, derived_seed
 
 FIRST, LAST = ("step", "epoch", "loss"), ("learning_rate", "feature_std", "effective_rank")
 
 
-class Run(NamedTuple):
-    """What distinguishes one encoder of a study from another."""
+class Settings(Record):
+    """One encoder of a study: what it is made of, and what distinguishes it from the others."""
 
+    study: str
+    """Name of the study."""
     collection: str
-    method: str
+    """Name of the collection it learns from."""
+    name: str
+    """Name of the entry of `pretraining.methods`."""
+    title: str
+    """What tables and figures call it."""
     modality: str
+    """Bands it learns from, such as s1, rgb or s1+s2."""
     seed: int
+    """Of first weights, order, views and everything else random."""
+    parents: list[str] = []
+    """Entries whose encoders it starts from, in the order of the job's inputs."""
+    training: Training
+    """Settings of the loop."""
+    method: dict[str, Any]
+    """The entry's `method`, whose name says what else it holds."""
+    checkpoint: str
+    """Folder for the state of training."""
+
+    def made_of(self) -> dict[str, Any]:
+        """All that decides the result."""
+        own = self.content()
+        return {key: value for key, value in own.items() if key not in ("checkpoint", "title")}
 
 
 def card(
-    run: Run, settings: Settings, store: PatchStore, method: Method, progress: Progress, spread: Spread
+    settings: Settings,
+    store: PatchStore,
+    method: Method,
+    encoder: Encoder,
+    parents: Sequence[Encoder],
+    progress: Progress,
+    spread: Spread,
 ) -> dict[str, Any]:
     """What the card says beside what the encoder knows itself; costs are a GPU's, 0 and None elsewhere."""
     device = next(method.parameters()).device.type
     on_gpu = device == "cuda" and progress.step > 0
-    samples_seen = progress.step * settings.batch_size
+    samples_seen = progress.step * settings.training.batch_size
     return {
-        **run._asdict(),
-        "method_settings": settings.content(),
-        "scaling": scaling_of(store, method.encoder.bands),
+        "study": settings.study,
+        "collection": settings.collection,
+        "method": settings.name,
+        "title": settings.title,
+        "modality": settings.modality,
+        "seed": settings.seed,
+        "training_settings": settings.training.content(),
+        "method_settings": settings.method,
+        "parents": [
+            {"method": name, "config_hash": (parent.card or {}).get("config_hash")}
+            for name, parent in zip(settings.parents, parents, strict=True)
+        ],
+        "regions": list(store.attrs["regions"]),
+        "scaling": scaling_of(store, encoder.bands),
         "clip_sigma": method.data.clip_sigma,
-        "pooling": "mean",
         "steps": progress.step,
         "samples_seen": samples_seen,
         "collapsed": spread.collapsed,
         "feature_std": spread.feature_std,
         "effective_rank": spread.effective_rank,
         "code_version": provenance.code_version(),
-        "config_hash": provenance.config_hash([*run, settings.content(), store.attrs["config_hash"]]),
+        "config_hash": provenance.config_hash([settings.made_of(), store.attrs["config_hash"]]),
         "parent_items": list(store.attrs["source_cubes"]),
         "device": device,
-        "gpu_hours": progress.seconds / 3600 if on_gpu else 0.0,
+        "gpu_hours": settings.training.gpus * progress.seconds / 3600 if on_gpu else 0.0,
         "samples_per_second": samples_seen / progress.seconds if on_gpu else None,
         "peak_memory_gb": progress.peak_memory_gb if on_gpu else None,
     }
@@ -68,8 +107,11 @@ def scaling_of(store: PatchStore, bands: Sequence[str]) -> dict[str, Any]:
 
 
 def write_log(path: Path, rows: Sequence[Row]) -> None:
-    """The log as CSV: step, epoch, loss, its parts, learning rate, spread of the features."""
-    parts = [name for name in (rows[0] if rows else {}) if name not in FIRST + LAST]
+    """The log as CSV: step, epoch, loss, its parts, learning rate, spread of the features.
+
+    A part that the steps of a row did not have is left empty.
+    """
+    parts = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in FIRST + LAST]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*FIRST, *parts, *LAST], lineterminator="\n")
     writer.writeheader()
@@ -83,13 +125,13 @@ def write_log(path: Path, rows: Sequence[Row]) -> None:
 def write_reconstruction(path: Path, method: Method, images: Tensor, seed: int) -> None:
     """``input``, ``masked`` and ``reconstruction`` of uint8 ``images``, standardised, like them in shape.
 
-    Beside them ``bands`` and, of a series, ``times``; only these where the method reconstructs nothing.
+    Beside them ``bands`` and, of a series, ``times``. For a method that reconstructs.
     """
     generator = torch.Generator(images.device).manual_seed(derived_seed("reconstruction", seed))
     method.eval()
     with torch.no_grad():
-        parts = method.reconstruct(images, generator) if method.trains else None
-    arrays = {name: values.float().cpu().numpy() for name, values in (parts or {}).items()}
+        parts = method.reconstruct(images, generator)
+    arrays = {name: values.float().cpu().numpy() for name, values in parts.items()}
     if images.ndim == 5:
         arrays["times"] = np.array(method.data.times)
     arrays["bands"] = np.array(method.data.bands)

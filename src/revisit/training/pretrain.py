@@ -1,112 +1,153 @@
-"""Pretrain one method on one modality of a patch store with one seed, and write the encoder with its card.
+"""Pretrain one method on one modality of a collection with one seed, and write the encoder with its card.
 
 A run that was interrupted goes on from its checkpoint if settings, code and data are still the same.
-Settings: those of ``revisit.training.settings``.
 """
 
-import argparse
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from revisit import provenance, stage
+from revisit import parts, provenance, stage
 from revisit.errors import RevisitError
-from revisit.files import remove
-from revisit.methods.base import DataDescription, Method, check_keys
-from revisit.nets.encoder import save_encoder
+from revisit.job import Job
+from revisit.methods.base import DataDescription, Method, build_method
+from revisit.methods.check import check_parents
+from revisit.methods.parts import ranks
+from revisit.nets.encoder import Encoder, architecture_modules, load_encoder, save_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
+from revisit.record import read
+from revisit.training import distributed
 from revisit.training.batches import batches
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.device import choose_device, prepare
 from revisit.training.loop import Progress, Row, Trainer
 from revisit.training.monitor import Spread, encoder_spread
-from revisit.training.outputs import Run, card, scaling_of, write_log, write_reconstruction
-from revisit.training.settings import Settings, derived_seed
+from revisit.training.optimiser import Course
+from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction
+from revisit.training.settings import derived_seed
 
 LOOKED_AT = 64  # images whose features are watched
 SHOWN = 8  # samples reconstructed for the report
 
 
-def pretrain(run: Run, patches: Path, given: Mapping[str, Any], checkpoint: Path, out: Path) -> None:
-    """Pretrain; write ``out`` (encoder.safetensors), beside it card, log, reconstruction and tensorboard/.
+def run(job: Job) -> None:
+    """The stage: ``patches`` (an index) and encoders of ``parents`` to ``encoder``, ``card``, ``history``.
+
+    And to ``reconstruction`` where the method reconstructs. TensorBoard finds the log in ``tensorboard/``
+    beside the encoder, which holds the other encoders of a method that leaves several in folders of theirs.
+    """
+    settings = read(Settings, job.settings, "pretrain")
+    if settings.training.gpus > 1 and not distributed.launched():
+        distributed.launch(job, settings.training.gpus)
+        return
+    with distributed.group() as number:
+        pretrain(job, settings, choose_device(number))
+
+
+def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
+    """Pretrain on ``device``, together with the other processes where there are some.
 
     Raises RevisitError where settings and data do not fit, on a loss not finite, and when interrupted.
     """
-    settings = Settings.read(given)
-    device = choose_device()
-    prepare(device, settings.threads)
-    store = PatchStore(patches)
-    # Through importlib, so that a new line in the registry does not rerun every method.
-    registry = import_module("revisit.methods.registry")
-    torch.manual_seed(derived_seed("weights", run.seed))
-    description = describe(store, bands_of(run.modality, store.bands))
-    method: Method = registry.build(run.method, settings.method, description).to(device)
-    check_keys(settings.method, method.keys, f"pretraining {run.method}: method")
-    modules = registry.modules(run.method, settings.method)
+    training, lead = settings.training, ranks.rank() == 0
+    prepare(device, training.threads)
+    store = PatchStore(job.source("patches"))
+    data = describe(store, bands_of(settings.modality, store.bands))
+    torch.manual_seed(derived_seed("weights", settings.seed))
+    method = build_method(settings.method, data).to(device)
+    check_parents(method.needs_parents, len(settings.parents), settings.name)
+    parents = [load_encoder(path, device=device) for path in job.sources("parents")]
+    method.start_from(parents)
+    if training.channels_last:
+        method = method.to(memory_format=torch.channels_last)
+    if training.gpus > 1:
+        distributed.synchronise(method, device)
+    modules = [parts.module_of("method", method.name), *architecture_modules(settings.method["encoder"])]
     identity = {
-        "settings": provenance.config_hash([*run, settings.content()]),
+        "settings": provenance.config_hash(settings.made_of()),
         "code": provenance.config_hash(provenance.code("revisit.training.pretrain", *modules)),
-        "data": provenance.config_hash(dict(store.attrs)),
+        "data": provenance.config_hash([store.attrs, [parent.card for parent in parents]]),
     }
-    with Checkpoint(checkpoint, identity, settings.checkpoint_minutes) as saved:
-        progress, spread = train(method, store, settings, run.seed, saved, out.parent / "tensorboard")
-        shown = held_out(store, method, SHOWN, None if method.needs_series else 0)
-        write_reconstruction(out.parent / "reconstruction.npz", method, shown, run.seed)
-        write_log(out.parent / "log.csv", progress.rows)
-        save_encoder(method.encoder, out.parent, card(run, settings, store, method, progress, spread))
+    folder = Path(settings.checkpoint)
+    with Checkpoint(folder, identity, training.checkpoint_minutes, lead=lead) as saved:
+        board = job.target("encoder").parent / "tensorboard"
+        progress, spread = train(method, store, settings, saved, board)
+        if lead:
+            write(job, settings, store, method, parents, progress, spread)
         saved.remove()
-    if spread.collapsed:
+    if lead and spread.collapsed:
         stage.log.info("the features collapsed: standard deviation %.3g, effective rank %.3g", *spread)
 
 
+def write(
+    job: Job,
+    settings: Settings,
+    store: PatchStore,
+    method: Method,
+    parents: Sequence[Encoder],
+    progress: Progress,
+    spread: Spread,
+) -> None:
+    """Write all outputs of the job, the encoder last."""
+    if "reconstruction" in job.output and method.reconstructs:
+        shown = held_out(store, method, SHOWN, None if method.needs_series else 0)
+        write_reconstruction(job.target("reconstruction"), method, shown, settings.seed)
+    write_log(job.target("history"), progress.rows)
+    folder = job.target("encoder").parent
+    for name, encoder in method.encoders().items():
+        save_encoder(
+            encoder, folder / name, card(settings, store, method, encoder, parents, progress, spread)
+        )
+
+
 def train(
-    method: Method, store: PatchStore, settings: Settings, seed: int, checkpoint: Checkpoint, board: Path
+    method: Method, store: PatchStore, settings: Settings, checkpoint: Checkpoint, board: Path
 ) -> tuple[Progress, Spread]:
     """Train ``method`` where it lies; returns how it went and the final spread of the features.
 
     ``board``: folder for TensorBoard, written anew.
     """
-    device = next(method.parameters()).device
+    device, training = next(method.parameters()).device, settings.training
     watched = held_out(store, method, LOOKED_AT, time=0)
 
     def look() -> Spread:
-        return encoder_spread(method.encoder, method.standardised(watched), method.data.bands)
+        encoder = next(iter(method.encoders().values()))
+        return encoder_spread(encoder, method.standardised(watched), method.data.bands)
 
-    remove(board)
-    if not method.trains:
+    if method.baseline:
         return Progress(), look()
-    if method.needs_series and store.kind != "yearly":
-        raise RevisitError("pretraining: this method learns from series of years; use a yearly collection")
     indices = store.indices("train")
-    steps, epoch_steps = settings.steps_for(len(indices))
+    steps, epoch_steps = training.steps_for(len(indices))
     stage.log.info(
         f"{sum(p.numel() for p in method.parameters()):,} parameters, {len(indices):,} samples, "
-        f"{steps:,} steps of {settings.batch_size}, on {device.type}"
+        f"{steps:,} steps of {training.batch_size}, on {training.gpus} × {device.type}"
     )
     draw = batches(
         store,
         method.data.bands,
         indices,
-        settings.batch_size,
-        seed,
+        training.batch_size,
+        settings.seed,
         steps,
         series=method.needs_series,
         pin=device.type == "cuda",
     )
-    with SummaryWriter(str(board)) as writer:
+    course = Course(steps, epoch_steps, device)
+    # Only training needs it, and it takes its time to load.
+    from revisit.training.events import Board
+
+    with Board(board) if ranks.rank() == 0 else nullcontext() as events:
 
         def to_board(row: Row) -> None:
-            for name, value in row.items():
-                writer.add_scalar(name, value, int(row["step"]))
+            if events is not None:
+                events.add(row)
 
-        trainer = Trainer(method, settings, seed, steps, epoch_steps, device, look, to_board)
+        trainer = Trainer(method, training, settings.seed, course, look, store, to_board)
         return trainer.run(draw, checkpoint), look()
 
 
@@ -121,41 +162,28 @@ def describe(store: PatchStore, bands: Sequence[str]) -> DataDescription:
             f"{store.path}: the sensors' clip_sigma differ ({sorted(clips)}); scale them alike"
         )
     times = store.years(bands)
-    if store.kind == "yearly" and not times:
-        raise RevisitError(f"{store.path}: the sensors of {list(bands)} have no year in common")
-    kind: Literal["pairs", "yearly"] = "yearly" if store.kind == "yearly" else "pairs"
-    return DataDescription(tuple(bands), store.patch_pixels, float(clips.pop()), kind, times)
+    if store.attrs["years"] and not times:
+        raise RevisitError(
+            f"{store.path}: the sensors of {list(bands)} have no year in common; search alike years"
+        )
+    return DataDescription(
+        tuple(bands),
+        store.patch_pixels,
+        float(clips.pop()),
+        store.kind,
+        times,
+        len(store.indices("train")),
+    )
 
 
 def held_out(store: PatchStore, method: Method, count: int, time: int | None) -> Tensor:
     """Up to ``count`` validation images, evenly from all (training ones where there are none), on its device.
 
-    ``time``: one year, or None for all. Images are cut to the size the encoder was made for.
+    ``time``: one of several, or None for all. Images are cut to the size the encoder was made for.
     """
     indices = store.indices("val")
     if not len(indices):
         indices = store.indices("train")
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
-    side, device = method.encoder.image_pixels, next(method.parameters()).device
+    side, device = method.crop_pixels, next(method.parameters()).device
     return torch.from_numpy(store.images(chosen, method.data.bands, time)[..., :side, :side]).to(device)
-
-
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    run = Run(arguments.collection, arguments.method, arguments.modality, arguments.seed)
-    pretrain(run, arguments.patches, arguments.settings, arguments.checkpoint, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--patches", type=Path, required=True, help="the patch store")
-    parser.add_argument("--collection", required=True, help="its name, for the card")
-    parser.add_argument("--method", required=True, help="as `revisit methods` lists them")
-    parser.add_argument("--modality", required=True, help="such as s1, rgb or s1+s2")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder for the training's state")
-    parser.add_argument("--out", type=Path, required=True, help="the encoder.safetensors to write")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

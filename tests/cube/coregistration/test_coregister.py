@@ -12,14 +12,15 @@ from scipy import fft, ndimage
 from revisit.cube.contract import open_cube, values_of
 from revisit.cube.coregistration import coregister as coregister_stage
 from revisit.cube.coregistration import displacement
-from revisit.cube.coregistration.coregister import Shift, coregister, main
+from revisit.cube.coregistration.coregister import Settings, Shift, coregister, run
 from revisit.cube.grid import Grid
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
+from revisit.job import Job
 
 SIZE, FINER = 256, 3
 GRID = Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), SIZE, SIZE)
-SETTINGS = {"max_shift_pixels": 3}
+SETTINGS = Settings(max_shift_pixels=3)
 # East and south, of eight dates.
 PLACES = np.array(
     [[0.9, 0.2], [-0.6, -0.9], [0.3, 0.8], [-1.2, 0.4], [0.0, -0.5], [0.7, -0.7], [-0.4, 0.9], [0.3, -0.2]]
@@ -159,9 +160,8 @@ def test_radar_onto_optical(folder: Path) -> None:
 
 def test_bound(folder: Path, tmp_path: Path) -> None:
     """A date farther off than allowed is left alone."""
-    shifts = coregister(
-        folder / "s2.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", {"max_shift_pixels": 0.8}
-    )
+    near = Settings(max_shift_pixels=0.8)
+    shifts = coregister(folder / "s2.zarr", tmp_path / "a.zarr", tmp_path / "a.csv", near)
     assert [shift.cause for shift in shifts][:2] == ["", "farther than 0.8 pixels"]
     assert (shifts[1].x, shifts[1].y, shifts[1].confidence) == (0, 0, 0)
 
@@ -182,11 +182,17 @@ def test_wrong_inputs(folder: Path, tmp_path: Path) -> None:
         )
 
 
-def test_command_line(folder: Path, tmp_path: Path) -> None:
-    """The stage as the workflow calls it, with its picture; the same table as before."""
-    out = ["--out", str(tmp_path / "aligned.zarr"), "--shifts", str(tmp_path / "shifts.csv")]
-    out += ["--quicklook", str(tmp_path / "aligned.png")]
-    assert main(["--cube", str(folder / "s2.zarr"), "--settings", '{"max_shift_pixels": 3}', *out]) == 0
+def test_job(folder: Path, tmp_path: Path) -> None:
+    """The stage as the workflow runs it, with its picture; the same table as before."""
+    names = {"cube": "aligned.zarr", "shifts": "shifts.csv", "quicklook": "aligned.png"}
+    run(
+        Job(
+            "revisit.cube.coregistration.coregister",
+            input={"cube": str(folder / "s2.zarr"), "reference": []},
+            output={name: str(tmp_path / file) for name, file in names.items()},
+            settings={"max_shift_pixels": 3},
+        )
+    )
     assert (tmp_path / "aligned.png").is_file()
     assert (tmp_path / "shifts.csv").read_text() == (folder / "s2.csv").read_text()
 

@@ -8,21 +8,22 @@ from rasterio.warp import transform
 
 from revisit.cube.contract import grid_of, open_cube
 from revisit.cube.grid import region_grid
-from revisit.cube.labels.labels import label, main
+from revisit.cube.labels.labels import Settings, label, run
 from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.errors import RevisitError
+from revisit.job import Job
 
 DEGREE = 1 / 12000  # WorldCover's pixel
 
 
 def place(settings):
     """What the labels stage is given of the settings of the stack stage."""
-    return {key: settings(["red"])[key] for key in ("bbox", "epsg", "resolution_m")}
+    return Settings(bbox=settings(["red"]).bbox, resolution_m=10)
 
 
 def world(settings, seed: int = 0):
     """A map in degrees, as WorldCover comes, around the region, with all codes; and its corner."""
-    west, _, _, north = settings(["red"])["bbox"]
+    west, _, _, north = settings(["red"]).bbox
     left, top = (np.floor(west / DEGREE) - 6) * DEGREE, (np.ceil(north / DEGREE) + 6) * DEGREE
     codes = np.random.default_rng(seed).choice([0, *WORLDCOVER], (60, 70)).astype(np.uint8)
     return codes, left, top
@@ -36,7 +37,7 @@ def test_codes_are_those_of_the_nearest_pixel(tmp_path, download, settings) -> N
     maps.add("N48E003", "2020-01-01T00:00:00Z", {"map": codes}, **about)
     label([maps.manifest()], tmp_path / "labels.zarr", region="here", settings=place(settings))
     cube = open_cube(tmp_path / "labels.zarr", stage="labels", unit="class")
-    grid = region_grid(settings(["red"])["bbox"])
+    grid = region_grid(settings(["red"]))
     assert grid_of(cube) == grid
     found = cube["land_cover"].values
     xs, ys = np.meshgrid(grid.x, grid.y)
@@ -84,13 +85,19 @@ def test_a_changed_map_is_refused(tmp_path, download, settings) -> None:
         label([maps.manifest()], tmp_path / "labels.zarr", region="here", settings=place(settings))
 
 
-def test_the_command_leaves_cube_map_and_item(tmp_path, download, settings) -> None:
+def test_the_job_leaves_cube_map_and_item(tmp_path, download, settings) -> None:
     maps = download("worldcover")
     maps.add("a", "2020-01-01T00:00:00Z", {"map": np.full((24, 24), 10, np.uint8)}, unit="class")
     out = tmp_path / "labels.zarr"
-    arguments = ["--region", "here", "--manifests", str(maps.manifest()), "--out", str(out)]
-    arguments += ["--quicklook", str(tmp_path / "labels.png"), "--settings", json.dumps(place(settings))]
-    assert main(arguments) == 0
+    run(
+        Job(
+            "revisit.cube.labels.labels",
+            names={"region": "here"},
+            input={"manifests": [str(maps.manifest())]},
+            output={"cube": str(out), "quicklook": str(tmp_path / "labels.png")},
+            settings=place(settings).content(),
+        )
+    )
     item = json.loads((tmp_path / "labels.json").read_text())
     assert item["properties"]["start_datetime"] == "2020-01-01T00:00:00Z"
     assert [link["title"] for link in item["links"]] == ["a"]

@@ -11,14 +11,18 @@ from revisit.cube.grid import Grid
 from revisit.cube.scaling import limits as limits_stage
 from revisit.cube.scaling import moments as moments_stage
 from revisit.cube.scaling.limits import limits
-from revisit.cube.scaling.moments import Moments, moments
-from revisit.cube.split import TRAIN, split_map
+from revisit.cube.scaling.moments import moments
+from revisit.cube.scaling.sums import Moments
+from revisit.cube.split import TRAIN, Split, split_map
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
+from revisit.job import Job
+from revisit.record import read
 
-SPLIT = {"block_pixels": 16, "train": 0.5, "val": 0.25, "test": 0.25}
-SETTINGS = {"seed": 3, "split": SPLIT}
+SPLIT = Split(block_pixels=16, train=0.5, val=0.25, test=0.25)
+SETTINGS = moments_stage.Settings(seed=3, split=SPLIT)
+THREE = limits_stage.Settings(clip_sigma=3)
 
 
 def write_cube(path: Path, region: str, height: int, seed: int, stage: str = "aligned") -> tuple[Grid, Any]:
@@ -56,7 +60,7 @@ def two(tmp_path: Path) -> tuple[list[Path], np.ndarray]:
 def test_as_numpy_has_them(two: tuple[list[Path], np.ndarray]) -> None:
     """Mean, population deviation, limits, count to 1e-6, though added up by date and by region."""
     paths, values = two
-    found = limits(paths, {"clip_sigma": 3})
+    found = limits(paths, THREE)
     assert found["regions"] == ["here", "there"]
     assert found["band_order"] == ["vv", "vh"]
     for band, column in zip(("vv", "vh"), values, strict=True):
@@ -84,7 +88,7 @@ def test_refuses_mixtures(two: tuple[list[Path], np.ndarray], key: str, value: A
     paths, _ = two
     write_json(paths[1], read_json(paths[1]) | {key: value})
     with pytest.raises(RevisitError, match=rf"there\.json: {key} is"):
-        limits(paths, {"clip_sigma": 3})
+        limits(paths, THREE)
 
 
 def test_refuses_nothing(two: tuple[list[Path], np.ndarray]) -> None:
@@ -93,9 +97,9 @@ def test_refuses_nothing(two: tuple[list[Path], np.ndarray]) -> None:
     empty = read_json(paths[0]) | {"count": [0, 0], "mean": [0, 0], "m2": [0, 0]}
     write_json(paths[0], empty)
     with pytest.raises(RevisitError, match="band vv: 0 valid training pixels"):
-        limits(paths[:1], {"clip_sigma": 3})
-    with pytest.raises(RevisitError, match="clip_sigma is 0"):
-        limits(paths, {"clip_sigma": 0})
+        limits(paths[:1], THREE)
+    with pytest.raises(RevisitError, match=r"limits\.clip_sigma: .*greater than 0"):
+        read(limits_stage.Settings, {"clip_sigma": 0}, "limits")
 
 
 def test_wrong_stage(tmp_path: Path) -> None:
@@ -105,23 +109,24 @@ def test_wrong_stage(tmp_path: Path) -> None:
         moments(tmp_path / "raw.zarr", SETTINGS)
 
 
-def test_command_lines(two: tuple[list[Path], np.ndarray], tmp_path: Path) -> None:
-    """Both stages as the workflow calls them."""
-    out = tmp_path / "again.json"
-    settings = '{"seed": 3, "split": {"block_pixels": 16, "train": 0.5, "val": 0.25, "test": 0.25}}'
-    assert moments_stage.main(
-        ["--cube", str(tmp_path / "here.zarr"), "--out", str(out), "--settings", settings]
-    ) == 0  # fmt: skip
+def test_jobs(two: tuple[list[Path], np.ndarray], tmp_path: Path) -> None:
+    """Both stages as the workflow runs them."""
+    out, pooled = tmp_path / "again.json", tmp_path / "limits.json"
+    moments_stage.run(
+        Job(
+            "revisit.cube.scaling.moments",
+            input={"cube": str(tmp_path / "here.zarr")},
+            output={"moments": str(out)},
+            settings={"seed": 3, "split": {"block_pixels": 16, "train": 0.5, "val": 0.25, "test": 0.25}},
+        )
+    )
     assert out.read_bytes() == two[0][0].read_bytes()
-    pooled = tmp_path / "limits.json"
-    arguments = [
-        "--moments",
-        str(out),
-        str(two[0][1]),
-        "--out",
-        str(pooled),
-        "--settings",
-        '{"clip_sigma": 3}',
-    ]
-    assert limits_stage.main(arguments) == 0
-    assert read_json(pooled)["clip_sigma"] == 3
+    limits_stage.run(
+        Job(
+            "revisit.cube.scaling.limits",
+            input={"moments": [str(out), str(two[0][1])]},
+            output={"limits": str(pooled)},
+            settings={"clip_sigma": 3},
+        )
+    )
+    assert read_json(pooled) == limits(two[0], THREE)

@@ -8,10 +8,11 @@ from affine import Affine
 
 from revisit.cube.contract import open_cube
 from revisit.cube.grid import Grid
-from revisit.cube.scaling.scale import from_uint8, main, scale, to_uint8
+from revisit.cube.scaling.scale import from_uint8, run, scale, to_uint8
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
+from revisit.job import Job
 
 LOWER, UPPER = np.array([-0.1, 0.05]), np.array([0.5, 0.35])
 BANDS = ["red", "nir"]
@@ -62,9 +63,13 @@ def aligned(tmp_path: Path) -> Path:
 def test_cube(aligned: Path) -> None:
     """Values, mask and all that is known of a date and a band are in the scaled cube."""
     folder = aligned.parent
-    arguments = ["--cube", str(aligned), "--limits", str(folder / "limits.json")]
-    arguments += ["--out", str(folder / "scaled.zarr"), "--quicklook", str(folder / "scaled.png")]
-    assert main(arguments) == 0
+    run(
+        Job(
+            "revisit.cube.scaling.scale",
+            input={"cube": str(aligned), "limits": str(folder / "limits.json")},
+            output={"cube": str(folder / "scaled.zarr"), "quicklook": str(folder / "scaled.png")},
+        )
+    )
     assert (folder / "scaled.png").is_file()
     before = open_cube(aligned)
     after = open_cube(folder / "scaled.zarr", stage="scaled", unit="scaled", bands=BANDS, sensor="sentinel-2")
@@ -87,5 +92,5 @@ def test_other_limits(aligned: Path, key: str, value: object) -> None:
     path = aligned.parent / "limits.json"
     write_json(path, read_json(path) | {key: value})
     with pytest.raises(RevisitError, match=f"{key} is"):
-        scale(aligned, path, aligned.parent / "scaled.zarr", {})
+        scale(aligned, path, aligned.parent / "scaled.zarr")
     assert not (aligned.parent / "scaled.zarr").exists()

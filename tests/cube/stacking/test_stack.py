@@ -1,6 +1,5 @@
 """Protects the way from digital numbers to the raw cube: units, offsets, grid, mosaic, mask, refusals."""
 
-import json
 import logging
 import subprocess
 import sys
@@ -15,8 +14,9 @@ import xarray as xr
 from affine import Affine
 
 from revisit.cube.contract import open_cube, values_of
-from revisit.cube.stacking.stack import main, stack
+from revisit.cube.stacking.stack import Settings, run, stack
 from revisit.errors import RevisitError
+from revisit.job import Job
 
 PIXELS = 24  # the square of 240 m of `settings`
 CLEAR, CLOUD = 4, 9
@@ -30,7 +30,17 @@ def classes(value: int = CLEAR, size: int = PIXELS) -> np.ndarray:
     return np.full((size, size), value, np.uint8)
 
 
-def build(tmp_path: Path, download: Any, settings: dict[str, Any]) -> xr.Dataset:
+def job(manifest: Path, out: Path, settings: dict[str, Any]) -> Job:
+    return Job(
+        "revisit.cube.stacking.stack",
+        names={"region": "here", "sensor": "sentinel-2"},
+        input={"manifests": [str(manifest)]},
+        output={"cube": str(out), "quicklook": str(out.with_suffix(".png"))},
+        settings=settings,
+    )
+
+
+def build(tmp_path: Path, download: Any, settings: Settings) -> xr.Dataset:
     path = tmp_path / "raw.zarr"
     stack([download.manifest()], path, region="here", sensor=download.sensor, settings=settings)
     return open_cube(path, stage="raw", sensor=download.sensor)
@@ -308,21 +318,16 @@ def test_years_are_stacked_in_order_whatever_the_order_of_manifests(tmp_path, do
     assert open_cube(tmp_path / "raw.zarr")["source_items"].values.tolist() == ["s2019", "s2020", "s2021"]
 
 
-def test_the_command_leaves_cube_pictures_and_item(tmp_path, download, settings) -> None:
-    """What the rule calls: four files, the same bytes each time; the STAC Item names the cube's sources."""
+def test_the_job_leaves_cube_pictures_and_item(tmp_path, download, settings) -> None:
+    """What the rule runs: four files, the same bytes each time; the STAC Item names the cube's sources."""
     scenes = download("sentinel-2")
     bands = {"red": random(), "green": random(1), "blue": random(2), "scl": classes()}
     scenes.add("a", "2020-01-01T10:00:00Z", bands)
     scenes.add("b", "2020-02-01T10:00:00Z", bands)
     contents = []
-    for run in ("1", "2"):
-        out = tmp_path / run / "raw.zarr"
-        arguments = {"region": "here", "sensor": "sentinel-2", "manifests": scenes.manifest(), "out": out}
-        arguments |= {
-            "quicklook": out.with_suffix(".png"),
-            "settings": json.dumps(settings(["red", "green", "blue"])),
-        }
-        assert main([text for name, value in arguments.items() for text in (f"--{name}", str(value))]) == 0
+    for name in ("1", "2"):
+        out = tmp_path / name / "raw.zarr"
+        run(job(scenes.manifest(), out, settings(["red", "green", "blue"]).content()))
         contents.append([out.with_suffix(suffix).read_bytes() for suffix in (".png", ".tif", ".json")])
     assert contents[0] == contents[1]
     item = pystac.Item.from_file(str(tmp_path / "1" / "raw.json"))
@@ -330,7 +335,7 @@ def test_the_command_leaves_cube_pictures_and_item(tmp_path, download, settings)
     assert item.properties["cube:variables"]["reflectance"]["dimensions"] == ["time", "band", "y", "x"]
     assert item.properties["proj:code"] == "EPSG:32631"
     west, south, east, north = item.bbox
-    box = settings(["red"])["bbox"]
+    box = settings(["red"]).bbox
     assert west <= box[0] < box[2] <= east
     assert south <= box[1] < box[3] <= north
     assert {"cube", "thumbnail", "overview"} == set(item.assets)
@@ -338,20 +343,27 @@ def test_the_command_leaves_cube_pictures_and_item(tmp_path, download, settings)
         assert (tmp_path / "1" / asset.href).exists()
 
 
-def test_the_command_says_in_one_line_what_is_wrong(tmp_path, settings, capsys) -> None:
-    arguments = ["--region", "here", "--sensor", "sentinel-2", "--manifests", str(tmp_path / "manifest.json")]
-    arguments += ["--out", str(tmp_path / "raw.zarr"), "--quicklook", str(tmp_path / "raw.png")]
-    assert main([*arguments, "--settings", json.dumps(settings(["red"]))]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
-    assert main(arguments) == 1
-    assert "key 'bbox' is missing" in capsys.readouterr().err
+def test_settings_that_are_none_are_named(tmp_path, settings) -> None:
+    """A job's file that was edited by hand is refused in one line, key first."""
+    content = settings(["red"]).content()
+    for wrong, says in (
+        ({"bbox": content["bbox"][:3]}, r"stack\.bbox: .*has 3 numbers"),
+        ({"bands": []}, r"stack\.bands"),
+        ({"band": ["red"]}, r"stack: unknown key 'band'; did you mean 'bands'\?"),
+    ):
+        with pytest.raises(RevisitError, match=says):
+            run(job(tmp_path / "manifest.json", tmp_path / "raw.zarr", content | wrong))
+    with pytest.raises(RevisitError, match=r"manifest\.json: no such file"):
+        run(job(tmp_path / "manifest.json", tmp_path / "raw.zarr", content))
 
 
 MEASURED = """
 import json, sys
-import dask.array
+from contextlib import suppress
 from pathlib import Path
-from revisit.cube.stacking.stack import stack
+with suppress(ImportError):  # where it is installed xarray imports it with the first slice
+    import dask.array
+from revisit.cube.stacking.stack import Settings, stack
 from revisit.provenance import code_version
 
 def kilobytes(key):
@@ -361,7 +373,8 @@ def kilobytes(key):
 code_version()
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 begin = kilobytes("VmRSS")
-stack([sys.argv[1]], sys.argv[2], region="here", sensor="sentinel-2", settings=json.loads(sys.argv[3]))
+settings = Settings(**json.loads(sys.argv[3]))
+stack([sys.argv[1]], sys.argv[2], region="here", sensor="sentinel-2", settings=settings)
 print(kilobytes("VmHWM") - begin)
 """
 
@@ -378,7 +391,7 @@ def test_memory_does_not_grow_with_the_region(tmp_path, download, settings) -> N
         for month in (1, 2):
             scenes.add(f"m{month}", f"2020-0{month}-01T10:00:00Z", bands | {"scl": classes(size=pixels)})
         arguments = [str(scenes.manifest()), str(tmp_path / f"{pixels}.zarr")]
-        arguments.append(json.dumps(settings(["red", "green", "blue", "nir"], pixels * 10)))
+        arguments.append(settings(["red", "green", "blue", "nir"], pixels * 10).model_dump_json())
         done = subprocess.run(
             [sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True, check=True
         )

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from revisit.stac.api.query import BadRequestError, from_get, parse, select_fields, span
+from revisit.stac.api.query import BadRequestError, from_get, parse, select_fields
+from revisit.stac.period import span
 
 ITEM: dict[str, Any] = {
     "type": "Feature",

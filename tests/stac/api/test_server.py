@@ -220,17 +220,17 @@ def test_faults_count_down(archive) -> None:
 
 
 def test_the_command_line_serves(archive) -> None:
-    """`python -m revisit.stac.api.server` prints its address and answers there."""
+    """`revisit serve` prints its address and answers there."""
     with serve([archive.folder]) as taken:
         port = taken.rpartition(":")[2]
-        command = [sys.executable, "-m", "revisit.stac.api.server", str(archive.folder), "--port", port]
+        command = [sys.executable, "-m", "revisit.cli", "serve", str(archive.folder), "--port", port]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert f"port {port} is not free" in result.stderr
-    process = subprocess.Popen([*command[:-1], "0"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command[:-1], "0"], stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
+        assert process.stdout is not None
+        line = process.stdout.readline()
         address = next(word for word in line.split() if word.startswith("http")).rstrip(";")
         assert requests.get(address, timeout=5).json()["type"] == "Catalog"
     finally:

@@ -5,20 +5,19 @@ also onto an aligned Sentinel-2 cube where one is given. A date whose evidence i
 the table says why. How displacements are found: revisit.cube.coregistration.displacement.
 """
 
-import argparse
 import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
 from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
-from revisit.cube.contract import DATE_COORDINATES, grid_of, open_cube, values_of
+from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
 from revisit.cube.coregistration.move import MARGIN, move, move_classes, move_mask
@@ -26,9 +25,18 @@ from revisit.cube.grid import Block, Grid
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import write_text
+from revisit.job import Job
+from revisit.record import Record, read
 
 BLOCK = 1024  # pixels moved at a time, a multiple of the cube's chunks
 IN_PLACE = 0.05  # pixels; a smaller move is not worth the blur of an interpolation
+
+
+class Settings(Record):
+    """How far dates may be moved."""
+
+    max_shift_pixels: float = Field(ge=0)
+    """A date found farther away stays where it is."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +50,27 @@ class Shift:
     cause: str
 
 
+def run(job: Job) -> None:
+    """Make the aligned ``cube`` and its ``shifts`` from the raw ``cube``, onto ``reference`` where given."""
+    raw, path, references = job.source("cube"), job.target("cube"), job.sources("reference")
+    settings = read(Settings, job.settings, "coregister")
+    coregister(raw, path, job.target("shifts"), settings, *references)
+    write_beside(path, job.target("quicklook"), [cube_link(source) for source in (raw, *references)])
+
+
 def coregister(
     cube_path: str | Path,
     aligned_path: str | Path,
     shifts_path: str | Path,
-    settings: dict[str, Any],
+    settings: Settings,
     reference_path: str | Path | None = None,
 ) -> list[Shift]:
     """Write the aligned cube and the table of its shifts, one a date, which are returned too.
 
-    ``settings`` has ``max_shift_pixels``. ``reference_path`` is an aligned Sentinel-2 cube of the region.
+    ``reference_path`` is an aligned Sentinel-2 cube of the region.
     Raises RevisitError where a cube is of another stage, sensor or grid than that.
     """
-    max_shift = float(stage.setting(settings, "max_shift_pixels"))
+    max_shift = settings.max_shift_pixels
     cube = open_cube(cube_path, stage="raw")
     if cube.attrs["sensor"] == "sentinel-2":
         matches = optical(cube, max_shift)
@@ -86,7 +102,7 @@ def _shift(match: Match, max_shift: float) -> Shift:
     return Shift(-match.x, -match.y, match.confidence, match.windows, "")
 
 
-def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: dict[str, Any]) -> None:
+def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: Settings) -> None:
     grid = grid_of(cube)
     with create_cube(
         path,
@@ -97,16 +113,15 @@ def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings
         region=cube.attrs["region"],
         stage="aligned",
         unit=cube.attrs["unit"],
-        settings=settings,
+        settings=settings.content(),
         scene_classification="scl" in cube,
     ) as writer:
         for date, shift in stage.progress(list(enumerate(shifts)), "moving dates"):
             at = cube.isel(time=date)
             for block in grid.blocks(BLOCK):
                 writer.write(block, *_moved(at, grid, block, shift))
-            known = {name: at[name].values.item() for name in DATE_COORDINATES if name != "valid_fraction"}
-            known |= {"shift_x": shift.x, "shift_y": shift.y, "shift_confidence": shift.confidence}
-            writer.keep(cube["time"].values[date], **known)
+            found = {"shift_x": shift.x, "shift_y": shift.y, "shift_confidence": shift.confidence}
+            writer.keep(cube["time"].values[date], **about_date(cube, date) | found)
 
 
 def _moved(
@@ -141,29 +156,3 @@ def _table(cube: xr.Dataset, shifts: Sequence[Shift]) -> str:
         numbers = [f"{shift.x:.3f}", f"{shift.y:.3f}", f"{shift.confidence:.2f}", shift.windows]
         rows.writerow([time, items, *numbers, "no" if shift.cause else "yes", shift.cause])
     return text.getvalue()
-
-
-def _run(arguments: argparse.Namespace) -> None:
-    coregister(
-        arguments.cube,
-        arguments.out,
-        arguments.shifts,
-        arguments.settings,
-        reference_path=arguments.reference,
-    )
-    inputs = [path for path in (arguments.cube, arguments.reference) if path]
-    write_beside(arguments.out, arguments.quicklook, [cube_link(path) for path in inputs])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = stage.parser(__doc__)
-    arguments.add_argument("--cube", type=Path, required=True, help="raw.zarr")
-    arguments.add_argument("--reference", type=Path, help="aligned.zarr of Sentinel-2")
-    arguments.add_argument("--out", type=Path, required=True, help="aligned.zarr to make")
-    arguments.add_argument("--shifts", type=Path, required=True, help="table of shifts to make, .csv")
-    arguments.add_argument("--quicklook", type=Path, required=True, help="picture to make, .png")
-    return stage.main(_run, arguments, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from revisit.cube.composite import median_of_valid
-from revisit.cube.contract import grid_of, values_of
+from revisit.cube.composite import mean_of_valid, median_of_valid
+from revisit.cube.contract import clearest, grid_of, values_of
 from revisit.cube.coregistration.match import Match, agree, orientations, window_shifts
 from revisit.cube.coregistration.move import move, move_mask
 from revisit.cube.grid import Block
@@ -44,7 +44,7 @@ def optical(cube: xr.Dataset, max_shift: float) -> list[Match]:
     """
     samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube))
     weights = np.array([_weight(baseline) for baseline in cube["processing_baseline"].values])
-    return _settle(samples, _clearest(cube), weights, median_of_valid, max_shift)[0]
+    return _settle(samples, clearest(cube, CLEAREST_DATES), weights, median_of_valid, max_shift)[0]
 
 
 def radar(
@@ -63,7 +63,7 @@ def radar(
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
         samples = _samples(cube, dates, blocks)
-        found, means = _settle(samples, np.arange(len(dates)), np.ones(len(dates)), _mean, max_shift)
+        found, means = _settle(samples, np.arange(len(dates)), np.ones(len(dates)), mean_of_valid, max_shift)
         if medians:
             offset = _across(medians, means, max_shift)
             offsets[int(orbit)] = offset
@@ -91,7 +91,8 @@ def _low(mean: np.ndarray) -> np.ndarray:
     """
     valid = ~np.isnan(mean).any(axis=0)
     tall = ndimage.gaussian_filter(np.where(valid, mean[-1], TALL_VH_DB - 10), 1) > TALL_VH_DB
-    return valid & ~ndimage.binary_dilation(tall, iterations=2)
+    low: np.ndarray = valid & ~ndimage.binary_dilation(tall, iterations=2)
+    return low
 
 
 def _settle(
@@ -158,24 +159,13 @@ def _composite(sample: Sample, matches: Sequence[Match], dates: np.ndarray, comp
     return compose(images, valid)
 
 
-def _mean(decibels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Mean of the valid dates in dB, where speckle is alike in dark and bright places."""
-    count = valid.sum(axis=0, dtype=np.float32)
-    total = np.where(valid[:, None], decibels, 0).sum(axis=0)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-
-
 def _field(image: np.ndarray) -> np.ndarray:
     return orientations(image, ~np.isnan(image).any(axis=0))
 
 
 def _medians(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:
-    samples = _samples(reference, _clearest(reference), blocks)
+    samples = _samples(reference, clearest(reference, CLEAREST_DATES), blocks)
     return [median_of_valid(sample.images, sample.valid) for sample in samples]
-
-
-def _clearest(cube: xr.Dataset) -> np.ndarray:
-    return np.sort(np.argsort(-cube["valid_fraction"].values, kind="stable")[:CLEAREST_DATES])
 
 
 def _blocks(cube: xr.Dataset) -> list[Block]:

@@ -1,9 +1,8 @@
 """Puts the land cover of ESA WorldCover onto a region's grid: every code kept, 0 where there is none."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -11,16 +10,16 @@ import zarr
 
 from revisit.cube import item, quicklook
 from revisit.cube.contract import codecs, open_cube
-from revisit.cube.grid import region_grid
+from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.cube.stacking.acquisitions import read_manifests, with_bands
 from revisit.cube.warp import read_onto
 from revisit.cube.write import create_array, write_coordinates
 from revisit.errors import RevisitError
 from revisit.files import atomic
+from revisit.job import Job
 from revisit.provenance import code_version, config_hash
-from revisit.stage import main as run_stage
-from revisit.stage import parser, setting
+from revisit.record import read
 
 BLOCK = 2048
 BAND = "map"
@@ -34,15 +33,29 @@ ABOUT = {
 }
 
 
-def label(
-    manifests: Sequence[str | Path], path: str | Path, *, region: str, settings: dict[str, Any]
-) -> None:
+class Settings(Region):
+    """The grid of the region's cubes."""
+
+    resolution_m: Literal[10, 20, 60]
+    """Pixel size in metres."""
+
+
+def run(job: Job) -> None:
+    """Make ``cube`` from ``manifests``, with its map and STAC Item beside it."""
+    path, manifests = job.target("cube"), job.sources("manifests")
+    label(manifests, path, region=job.names["region"], settings=read(Settings, job.settings, "labels"))
+    cube = open_cube(path, stage="labels")
+    quicklook.label_map(cube, job.target("quicklook"))
+    item.write_item(cube, path, item.scene_links(manifests))
+
+
+def label(manifests: Sequence[str | Path], path: str | Path, *, region: str, settings: Settings) -> None:
     """Make the label cube at ``path``: ``land_cover`` uint8 (y, x) on the grid of the region's cubes.
 
-    ``settings``: bbox, epsg (or null), resolution_m. Where maps overlap the newest is taken. Raises
-    RevisitError where a map is not the one downloaded, or none covers the region.
+    Where maps overlap the newest is taken. Raises RevisitError where a map is not the one downloaded, or
+    none covers the region.
     """
-    grid = region_grid(setting(settings, "bbox"), setting(settings, "resolution_m"), settings.get("epsg"))
+    grid = region_grid(settings, settings.resolution_m)
     maps = with_bands(read_manifests(manifests), [BAND])[::-1]
     for scene in maps:
         scene.clips[BAND].verify()
@@ -68,28 +81,7 @@ def label(
             "unit": "class",
             "years": sorted({scene.time.year for scene in maps}),
             "source_items": " ".join(sorted(scene.id for scene in maps)),
-            "config_hash": config_hash(settings),
+            "config_hash": config_hash(settings.content()),
             "code_version": code_version(),
         }
         write_coordinates(aside, grid, {}, attributes)
-
-
-def build(arguments: argparse.Namespace) -> None:
-    """What the command line does: the label cube, its map and its STAC Item."""
-    label(arguments.manifests, arguments.out, region=arguments.region, settings=arguments.settings)
-    cube = open_cube(arguments.out, stage="labels")
-    quicklook.label_map(cube, arguments.quicklook)
-    item.write_item(cube, arguments.out, item.scene_links(arguments.manifests))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    p = parser(__doc__)
-    p.add_argument("--region", required=True)
-    p.add_argument("--manifests", required=True, type=Path, nargs="+")
-    p.add_argument("--out", required=True, type=Path, help="the label cube, labels.zarr")
-    p.add_argument("--quicklook", required=True, type=Path, help="map with legend, PNG")
-    return run_stage(build, p, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,6 +1,8 @@
-"""The classes of ESA WorldCover: codes, names and colours of its official legend."""
+"""The classes of ESA WorldCover: codes, names and colours of its official legend, for all pictures."""
 
 from typing import NamedTuple
+
+import numpy as np
 
 
 class LandCover(NamedTuple):
@@ -24,3 +26,17 @@ WORLDCOVER: dict[int, LandCover] = {
     95: LandCover("Mangroves", "#00cf75"),
     100: LandCover("Moss and lichen", "#fae6a0"),
 }
+# Colours of land cover by name: the legend's, and near them those of classes that merge several.
+COLOURS = {land_cover.name: land_cover.colour for land_cover in WORLDCOVER.values()} | {
+    "Build-up": "#e8262a",
+    "Water": "#0064c8",
+    "Others": "#b9cf9a",
+}
+
+
+def palette() -> np.ndarray:
+    """Colours by code: uint8 (256, 3), white where there is no class."""
+    colours = np.full((256, 3), 255, np.uint8)
+    for code, land_cover in WORLDCOVER.items():
+        colours[code] = list(bytes.fromhex(land_cover.colour[1:]))
+    return colours

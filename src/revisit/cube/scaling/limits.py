@@ -4,33 +4,45 @@ A band's limits are its mean over the valid training pixels of all regions, less
 standard deviations. One set of limits for all regions: a value means the same reflectance everywhere.
 """
 
-import argparse
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from revisit import stage
-from revisit.cube.scaling.moments import Moments
+from revisit.cube.scaling.sums import Moments
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
+from revisit.job import Job
 from revisit.provenance import code_version, config_hash
+from revisit.record import Record, read
 
 # What the moments of all regions must share, or their sum means nothing.
 SHARED = ("sensor", "unit", "bands", "split")
 
 
-def limits(moments_paths: Sequence[str | Path], settings: dict[str, Any]) -> dict[str, Any]:
-    """Limits of one sensor's bands, as limits.json has them; ``settings`` has ``clip_sigma``.
+class Settings(Record):
+    """How wide the limits are."""
+
+    clip_sigma: float = Field(gt=0)
+    """Standard deviations from the mean to either limit."""
+
+
+def run(job: Job) -> None:
+    """Make ``limits`` (JSON) from the ``moments`` of regions."""
+    settings = read(Settings, job.settings, "limits")
+    write_json(job.target("limits"), limits(job.sources("moments"), settings))
+
+
+def limits(moments_paths: Sequence[str | Path], settings: Settings) -> dict[str, Any]:
+    """Limits of one sensor's bands, as limits.json has them.
 
     ``std`` is that of the population. Raises RevisitError where the regions' moments differ in sensor,
     unit, bands or split, or where a band has no valid training pixel or but one value.
     """
-    clip_sigma = float(stage.setting(settings, "clip_sigma"))
-    if not clip_sigma > 0:
-        raise RevisitError(f"clip_sigma is {clip_sigma:g}; it must be above 0")
     regions = [read_json(path) for path in moments_paths]
     if not regions:
         raise RevisitError("limits: no moments given; name a moments.json of each region")
@@ -55,8 +67,8 @@ def limits(moments_paths: Sequence[str | Path], settings: dict[str, Any]) -> dic
                 "widen the search or the training share"
             )
         bands[band] = {
-            "lower": float(mean - clip_sigma * std),
-            "upper": float(mean + clip_sigma * std),
+            "lower": float(mean - settings.clip_sigma * std),
+            "upper": float(mean + settings.clip_sigma * std),
             "mean": float(mean),
             "std": std,
             "valid_pixels": int(count),
@@ -65,28 +77,11 @@ def limits(moments_paths: Sequence[str | Path], settings: dict[str, Any]) -> dic
     return {
         "sensor": first["sensor"],
         "unit": first["unit"],
-        "clip_sigma": clip_sigma,
+        "clip_sigma": settings.clip_sigma,
         "bands": bands,
         "band_order": first["bands"],
         "regions": [region["region"] for region in regions],
         "split": first["split"],
-        "config_hash": config_hash(settings),
+        "config_hash": config_hash(settings.content()),
         "code_version": code_version(),
     }
-
-
-def _run(arguments: argparse.Namespace) -> None:
-    write_json(arguments.out, limits(arguments.moments, arguments.settings))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = stage.parser(__doc__)
-    arguments.add_argument(
-        "--moments", type=Path, nargs="+", required=True, help="moments.json of each region"
-    )
-    arguments.add_argument("--out", type=Path, required=True, help="limits.json to make")
-    return stage.main(_run, arguments, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -4,21 +4,26 @@
 limits travel with the cube, and the scaling is undone to within half a step between them.
 """
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
-from revisit.cube.contract import DATE_COORDINATES, grid_of, open_cube, values_of
+from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
+from revisit.job import Job
 
 BLOCK = 1024  # pixels, a multiple of the cube's chunks
+
+
+def run(job: Job) -> None:
+    """Make ``cube`` (scaled) from ``cube`` (aligned) and ``limits``."""
+    aligned, path = job.source("cube"), job.target("cube")
+    scale(aligned, job.source("limits"), path)
+    write_beside(path, job.target("quicklook"), [cube_link(aligned)])
 
 
 def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -28,18 +33,18 @@ def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.nda
     """
     low, high = (np.asarray(limit, np.float32)[:, None, None] for limit in (lower, upper))
     shares = np.nan_to_num((values - low) / (high - low))
-    return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+    scaled: np.ndarray = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+    return scaled
 
 
 def from_uint8(scaled: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Undo ``to_uint8``: float32 in the unit of the limits, right to half a step for values between them."""
     low, high = (np.asarray(limit, np.float32)[:, None, None] for limit in (lower, upper))
-    return low + scaled.astype(np.float32) / 255 * (high - low)
+    values: np.ndarray = low + scaled.astype(np.float32) / 255 * (high - low)
+    return values
 
 
-def scale(
-    cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path, settings: dict[str, Any]
-) -> None:
+def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path) -> None:
     """Write the scaled cube; raises RevisitError where limits and cube differ in sensor, unit or bands."""
     cube, limits = open_cube(cube_path, stage="aligned"), read_json(limits_path)
     bands = cube["band"].values.tolist()
@@ -60,7 +65,7 @@ def scale(
         region=cube.attrs["region"],
         stage="scaled",
         unit="scaled",
-        settings={"settings": settings, "limits": limits["bands"]},
+        settings=limits["bands"],
         band_coordinates=columns,
         attributes={
             "clip_sigma": limits["clip_sigma"],
@@ -74,23 +79,4 @@ def scale(
                 values = values_of(at)[:, rows, across].values
                 valid = at["valid"][rows, across].values
                 writer.write((rows, across), to_uint8(values, lower, upper), valid)
-            known = {name: at[name].values.item() for name in DATE_COORDINATES if name != "valid_fraction"}
-            writer.keep(cube["time"].values[date], **known)
-
-
-def _run(arguments: argparse.Namespace) -> None:
-    scale(arguments.cube, arguments.limits, arguments.out, arguments.settings)
-    write_beside(arguments.out, arguments.quicklook, [cube_link(arguments.cube)])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = stage.parser(__doc__)
-    arguments.add_argument("--cube", type=Path, required=True, help="aligned.zarr")
-    arguments.add_argument("--limits", type=Path, required=True, help="limits.json of the sensor")
-    arguments.add_argument("--out", type=Path, required=True, help="scaled.zarr to make")
-    arguments.add_argument("--quicklook", type=Path, required=True, help="picture to make, .png")
-    return stage.main(_run, arguments, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+            writer.keep(cube["time"].values[date], **about_date(cube, date))

@@ -5,22 +5,21 @@ reflectance or backscatter in dB. Resampling and mosaicking happen in linear uni
 cloud keep their values; `valid` says which to use.
 """
 
-import argparse
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
+from pydantic import Field
 from rasterio.io import DatasetReader
 
 from revisit.cube.beside import write_beside
-from revisit.cube.grid import Grid, region_grid
+from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.item import scene_links
 from revisit.cube.stacking.acquisitions import Scene, acquisitions, read_manifests, with_bands
 from revisit.cube.stacking.decode import OffsetCheck, decibel, physical
@@ -28,8 +27,9 @@ from revisit.cube.warp import read_onto
 from revisit.cube.write import CubeWriter, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
-from revisit.stage import log, parser, progress, setting
-from revisit.stage import main as run_stage
+from revisit.job import Job
+from revisit.record import read
+from revisit.stage import log, progress
 
 # Pixels a side read at once: ten bands of a block are 10 MB.
 BLOCK = 512
@@ -38,23 +38,49 @@ CLASSIFICATION = "scl"
 VISIBLE = ("blue", "green", "red")
 
 
+class Settings(Region):
+    """What the raw cube of one sensor and region is to be."""
+
+    resolution_m: Literal[10, 20, 60]
+    """Pixel size in metres."""
+
+    bands: list[str] = Field(min_length=1)
+    """Bands in the order of the cube."""
+
+    scene_classification_valid: list[int] = []
+    """Classes of the scene classification that count as clear; only Sentinel-2 has them."""
+
+
+def run(job: Job) -> None:
+    """Make the cube ``cube`` from ``manifests``, with its pictures and STAC Item beside it."""
+    path, manifests = job.target("cube"), job.sources("manifests")
+    settings = read(Settings, job.settings, "stack")
+    stack(
+        manifests,
+        path,
+        region=job.names["region"],
+        sensor=job.names["sensor"],
+        settings=settings,
+        threads=job.threads,
+    )
+    write_beside(path, job.target("quicklook"), scene_links(manifests))
+
+
 def stack(
     manifests: Sequence[str | Path],
     path: str | Path,
     *,
     region: str,
     sensor: str,
-    settings: dict[str, Any],
+    settings: Settings,
+    threads: int = 1,
 ) -> None:
-    """Make the raw cube at ``path`` from download manifests.
+    """Make the raw cube at ``path`` from download manifests; clips are read in ``threads``.
 
-    ``settings``: bbox, epsg (or null), resolution_m, bands, and for Sentinel-2
-    scene_classification_valid, the classes that are clear. Raises RevisitError where a clip is not the
-    one downloaded, or where no date has a usable pixel.
+    Raises RevisitError where a clip is not the one downloaded, or where no date has a usable pixel.
     """
-    grid = region_grid(setting(settings, "bbox"), setting(settings, "resolution_m"), settings.get("epsg"))
-    bands = list(setting(settings, "bands"))
-    clear = frozenset(setting(settings, "scene_classification_valid")) if sensor == "sentinel-2" else None
+    grid, bands = region_grid(settings, settings.resolution_m), settings.bands
+    clear = frozenset(settings.scene_classification_valid) if sensor == "sentinel-2" else None
     scenes = with_bands(read_manifests(manifests), bands if clear is None else [*bands, CLASSIFICATION])
     passes = acquisitions(scenes)
     if not passes:
@@ -73,12 +99,12 @@ def stack(
             region=region,
             stage="raw",
             unit=UNITS[sensor],
-            settings=settings,
+            settings=settings.content(),
             scene_classification=clear is not None,
             attributes=about,
         ) as cube,
         rasterio.Env(GDAL_CACHEMAX=64),  # MB: every pixel is read once
-        ThreadPoolExecutor(_threads()) as pool,
+        ThreadPoolExecutor(threads) as pool,
     ):
         for scenes in progress(passes, f"stack {region} {sensor}"):
             cause = _Pass(scenes, bands, clear, pool).write(cube, grid)
@@ -184,7 +210,8 @@ class _Pass:
     def _darkest(self, values: np.ndarray, usable: np.ndarray) -> np.ndarray:
         """Reflectance of the darkest visible band in every fourth usable pixel."""
         visible = [index for index, band in enumerate(self.bands) if band in VISIBLE] or [0]
-        return values[visible, ::4, ::4].min(axis=0)[usable[::4, ::4]]
+        darkest: np.ndarray = values[visible, ::4, ::4].min(axis=0)[usable[::4, ::4]]
+        return darkest
 
     def _offset(self, scene: Scene) -> float:
         return scene.clips[self.bands[0]].offset
@@ -194,37 +221,5 @@ def _identity(numbers: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _threads() -> int:
-    """Cores to read with: Snakemake names those of a job in OMP_NUM_THREADS."""
-    return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
-
-
 def _providers(manifests: Sequence[str | Path]) -> str:
     return " ".join(sorted({read_json(path)["provider"] for path in manifests}))
-
-
-def build(arguments: argparse.Namespace) -> None:
-    """What the command line does: the cube, and its pictures and STAC Item beside it."""
-    path: Path = arguments.out
-    stack(
-        arguments.manifests,
-        path,
-        region=arguments.region,
-        sensor=arguments.sensor,
-        settings=arguments.settings,
-    )
-    write_beside(path, arguments.quicklook, scene_links(arguments.manifests))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    p = parser(__doc__)
-    p.add_argument("--region", required=True)
-    p.add_argument("--sensor", required=True, choices=sorted(UNITS))
-    p.add_argument("--manifests", required=True, type=Path, nargs="+")
-    p.add_argument("--out", required=True, type=Path, help="the cube, raw.zarr")
-    p.add_argument("--quicklook", required=True, type=Path, help="contact sheet, PNG")
-    return run_stage(build, p, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

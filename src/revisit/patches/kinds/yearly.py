@@ -1,36 +1,75 @@
 """Annual composites of a place: the year's mean backscatter, the year's median reflectance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from revisit.cube.composite import mean_of_power, median_of_valid
 from revisit.cube.scaling.scale import from_uint8, to_uint8
-from revisit.patches.ground import years_of
-from revisit.patches.writer import Look
+from revisit.patches.kind import NO_TIME, Entry, Ground, Kind, Look, Sensed, check_year, years_of
 
 GAP_REACH = 2  # pixels around a gap that it is filled from
 
 
-def yearly(
-    looks: Mapping[str, Look],
-    years: Mapping[str, Sequence[int]],
-    scaling: Mapping[str, Any],
-    min_valid: float,
-) -> tuple[list[dict[str, Look]], str]:
-    """The one sample of a place, a look of all years by sensor; or none, and what the place lacks.
+class YearlyEntry(Entry):
+    """A collection of annual composites."""
 
-    ``years`` and ``scaling`` are by sensor. Every year must show at least ``min_valid`` of the pixels.
-    """
-    sample = {}
-    for sensor, look in looks.items():
-        sample[sensor] = annual(look, years[sensor], scaling[sensor])
-        for year, valid in zip(years[sensor], sample[sensor].valid, strict=True):
-            if valid.mean() < min_valid:
-                return [], f"enough of {sensor} in {year}"
-    return [sample], ""
+    label_year: int
+    """Year whose land cover is the label; every place has composites of it."""
+    missing_years: Literal["drop", "mask"] = "drop"
+    """What becomes of a place with too few valid pixels in a year: `drop` it, or `mask` the year."""
+
+
+class Yearly(Kind[YearlyEntry]):
+    """A composite a year of each sensor a sample, one sample a place."""
+
+    Settings = YearlyEntry
+    time_axis = True
+
+    def __init__(self, settings: YearlyEntry, sensors: Mapping[str, Sensed], seed: int) -> None:
+        super().__init__(settings, sensors, seed)
+        self.years = {name: list(sensed.years) for name, sensed in sensors.items()}
+
+    @classmethod
+    def needs_all_years(cls, settings: YearlyEntry) -> bool:
+        return settings.missing_years == "drop"
+
+    @classmethod
+    def check(
+        cls, name: str, settings: YearlyEntry, searched: Mapping[str, Sequence[int]], block_pixels: int
+    ) -> None:
+        super().check(name, settings, searched, block_pixels)
+        check_year(name, settings.label_year, searched)
+
+    def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
+        sample = {}
+        for sensor, look in ground.looks.items():
+            years = self.years[sensor]
+            composites = annual(look, years, self.sensors[sensor].scaling)
+            enough = composites.valid.mean(axis=(1, 2)) >= self.settings.min_valid
+            if lacking := self._lacking(years, enough):
+                return [], f"enough of {sensor} in {lacking}"
+            sample[sensor] = masked(composites, enough)
+        return [sample], ""
+
+    def _lacking(self, years: Sequence[int], enough: np.ndarray) -> int | None:
+        """The first year without which a place is no sample, and which it lacks; None where all are there."""
+        seen = {year for year, there in zip(years, enough, strict=True) if there}
+        needed = {*years, self.settings.label_year}
+        if self.settings.missing_years == "mask":
+            needed = {self.settings.label_year}
+        return min(needed - seen, default=None)
+
+
+def masked(composites: Look, there: np.ndarray) -> Look:
+    """The composites with those years invalid and without a date that are not ``there`` (time,)."""
+    return Look(
+        composites.values,
+        composites.valid & there[:, None, None],
+        np.where(there, composites.times, NO_TIME),
+    )
 
 
 def annual(look: Look, years: Sequence[int], scaling: Mapping[str, Any]) -> Look:
@@ -75,3 +114,6 @@ def _fill_gaps(image: np.ndarray) -> np.ndarray:
     image = image.copy()
     image[:, rows, columns] = np.nanmedian(near[:, some], axis=2)
     return image
+
+
+KIND = Yearly

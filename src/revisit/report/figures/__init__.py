@@ -1,1 +1,1 @@
-"""The figures of a run: one module a figure, each a stage that writes one PNG."""
+"""The figures of a study: one file a figure, which offers itself as FIGURE; ``style`` is how they look."""

@@ -1,31 +1,40 @@
 """Land-cover maps of test places: image, label and the prediction of each method, with a legend."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from revisit import stage
 from revisit.errors import RevisitError
-from revisit.report import names, reading
+from revisit.report import reading, words
+from revisit.report.drawing import Drawing
+from revisit.report.facts import Facts
 from revisit.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SAMPLES = 5
 ARRAYS = ("image", "bands", "label", "prediction", "classes")
 
 
-def draw(predictions: Sequence[Path], out: Path) -> None:
+def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
     """A row a place, the ones with most classes first; columns: SAR, RGB, label, then the predictions.
 
-    Raises RevisitError where two files show other places or classes.
+    ``predictions`` are in the order of the facts' runs; the columns go by modality. Raises RevisitError where
+    there are not as many, or two show other places or classes.
     """
-    paths = sorted(predictions, key=_order)
+    if len(predictions) != len(facts.runs):
+        raise RevisitError(
+            f"figure: {len(predictions)} files of predictions for {len(facts.runs)} runs; rerun the workflow"
+        )
+    pairs = sorted(
+        zip(facts.runs, predictions, strict=True), key=lambda pair: words.modality_rank(pair[0].modality)
+    )
+    paths = [path for _, path in pairs]
     runs = [reading.read_arrays(path, ARRAYS) for path in paths]
     first = runs[0]
     for path, run in zip(paths, runs, strict=True):
@@ -36,7 +45,7 @@ def draw(predictions: Sequence[Path], out: Path) -> None:
                 )
     classes = tuple(str(name) for name in first["classes"])
     label = first["label"]
-    images: dict[str, NDArray] = {}  # what there is to show: SAR as VV, RGB
+    images: dict[str, NDArray[Any]] = {}  # what there is to show: SAR as VV, RGB
     for run in runs:
         bands = tuple(str(name) for name in run["bands"])
         for title, needed in (("SAR (VV)", ("vv", "vv", "vv")), ("RGB", ("red", "green", "blue"))):
@@ -55,37 +64,25 @@ def draw(predictions: Sequence[Path], out: Path) -> None:
             _map(row[len(images)], label[sample], classes)
             for panel, run in zip(row[len(images) + 1 :], runs, strict=True):
                 _map(panel, run["prediction"][sample], classes)
-        titles = [*images, "label", *map(_title, paths)]
+        titles = [*images, "label"]
+        titles += [f"{run.title}\n{words.sar_modality(run.modality)}" for run, _ in pairs]
         for panel, title in zip(axes[0], titles, strict=True):
             panel.set_title(title, fontsize=8)
         _legend(figure, classes, bool((label >= len(classes)).any()))
 
 
-def _run(path: Path) -> tuple[str, str]:
-    """Method and modality, from the place scores/{experiment}/{method}/{modality}/{protocol}.npz."""
-    if len(path.parts) < 3 or path.parts[-2] not in names.SAR_MODALITIES:
-        raise RevisitError(f"{path}: not in a folder {{method}}/{{modality}} of the scores")
-    return path.parts[-3], path.parts[-2]
+def _map(axes: "Axes", numbers: NDArray[Any], classes: tuple[str, ...]) -> None:
+    from matplotlib.colors import ListedColormap
 
-
-def _order(path: Path) -> tuple[int, tuple[int, str]]:
-    method, modality = _run(path)
-    return list(names.SAR_MODALITIES).index(modality), names.rank(method)
-
-
-def _title(path: Path) -> str:
-    method, modality = _run(path)
-    return f"{names.method(method)}\n{names.SAR_MODALITIES[modality]}"
-
-
-def _map(axes: Axes, numbers: NDArray, classes: tuple[str, ...]) -> None:
     shown = np.ma.masked_greater_equal(numbers, len(classes))
     colours = ListedColormap(style.class_colours(classes)).with_extremes(bad=style.NO_LABEL)
     axes.imshow(shown, vmin=-0.5, vmax=len(classes) - 0.5, cmap=colours)
     style.bare(axes)
 
 
-def _legend(figure: Figure, classes: tuple[str, ...], unlabelled: bool) -> None:
+def _legend(figure: "Figure", classes: tuple[str, ...], unlabelled: bool) -> None:
+    from matplotlib.patches import Patch
+
     colours = style.class_colours(classes)
     patches = [Patch(facecolor=colour, label=name) for name, colour in zip(classes, colours, strict=True)]
     if unlabelled:
@@ -93,16 +90,12 @@ def _legend(figure: Figure, classes: tuple[str, ...], unlabelled: bool) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
 
 
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    draw(arguments.predictions, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions (.npz)")
-    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+FIGURE = Drawing(
+    per="experiment",
+    source="predictions",
+    title="Maps",
+    section="results",
+    caption="Test places: image, label and predictions.",
+    applies=lambda facts: any(experiment.task == "segmentation" for experiment in facts.experiments.values()),
+    draw=draw,
+)

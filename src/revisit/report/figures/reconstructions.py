@@ -1,15 +1,16 @@
 """What a masked method restores: input, what the encoder saw, and the reconstruction side by side."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit import stage
 from revisit.errors import RevisitError
 from revisit.report import reading
+from revisit.report.drawing import Drawing
+from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 PARTS = ("input", "masked", "reconstruction")
@@ -17,11 +18,12 @@ SAMPLES = 4  # places shown of single dates
 SERIES = 2  # places shown of year series, three rows each
 
 
-def draw(arrays: Path, out: Path) -> None:
+def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     """Single dates (n, band, y, x): a row a place. Series (n, time, band, y, x): a column a year.
 
     Raises RevisitError where the arrays do not fit each other.
     """
+    (arrays,) = paths
     content = reading.read_arrays(arrays, (*PARTS, "bands"))
     bands = tuple(str(name) for name in content["bands"])
     images = {part: np.asarray(content[part], np.float32) for part in PARTS}
@@ -39,7 +41,7 @@ def draw(arrays: Path, out: Path) -> None:
         _single(images, bands, out)
 
 
-def _single(images: dict[str, NDArray], bands: tuple[str, ...], out: Path) -> None:
+def _single(images: dict[str, NDArray[Any]], bands: tuple[str, ...], out: Path) -> None:
     kinds = [style.composite(bands)]
     if "vv" in bands and kinds[0][0] != "VV":
         kinds.append(("VV", [bands.index("vv")] * 3))
@@ -56,7 +58,7 @@ def _single(images: dict[str, NDArray], bands: tuple[str, ...], out: Path) -> No
                 style.show(axes[sample, part], of_sample, images["input"][sample][shown], title, hidden)
 
 
-def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str], out: Path) -> None:
+def _series(images: dict[str, NDArray[Any]], bands: tuple[str, ...], times: list[str], out: Path) -> None:
     _, shown = style.composite(bands)
     count = min(SERIES, len(images["input"]))
     with style.figure(out, 1.2 * len(times) + 0.6, 3.8 * count + 0.3) as figure:
@@ -71,16 +73,12 @@ def _series(images: dict[str, NDArray], bands: tuple[str, ...], times: list[str]
                 panel.set_ylabel(PARTS[part])
 
 
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    draw(arguments.arrays, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--arrays", type=Path, required=True, help="reconstruction.npz of one encoder")
-    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+FIGURE = Drawing(
+    per="encoder",
+    source="reconstruction",
+    title="Reconstruction",
+    section="pretraining",
+    caption="Input, what the encoder saw, and what the decoder restored.",
+    applies=lambda facts: facts.encoders[0].reconstructs,
+    draw=draw,
+)

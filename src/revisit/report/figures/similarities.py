@@ -1,21 +1,26 @@
 """How alike an encoder finds the years of a place: one matrix a place, and one between places."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from revisit import files, stage
+from revisit import files
 from revisit.errors import RevisitError
+from revisit.report.drawing import Drawing
+from revisit.report.facts import Facts
 from revisit.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PLACES = 4
 
 
-def draw(matrices: Path, out: Path) -> None:
+def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     """Cosine similarities as heat maps, all places' years on one colour scale, the places on their own."""
+    (matrices,) = paths
     content = files.read_json(matrices)
     if missing := [key for key in ("places", "between_places") if key not in content]:
         raise RevisitError(f"{matrices}: key {missing[0]!r} is missing; rerun the similarity")
@@ -36,22 +41,18 @@ def draw(matrices: Path, out: Path) -> None:
         figure.colorbar(image, ax=axes[-1], shrink=0.8)
 
 
-def _ticks(axes: Axes, labels: list[str]) -> None:
+def _ticks(axes: "Axes", labels: list[str]) -> None:
     axes.set_xticks(range(len(labels)), labels, rotation=90)
     axes.set_yticks(range(len(labels)), labels)
     axes.grid(False)
 
 
-def build_from_arguments(arguments: argparse.Namespace) -> None:
-    draw(arguments.matrices, arguments.out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--matrices", type=Path, required=True, help="similarity JSON of one encoder")
-    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
-    return stage.main(build_from_arguments, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+FIGURE = Drawing(
+    per="encoder",
+    source="similarity",
+    title="Similarity over the years",
+    section="pretraining",
+    caption="Cosine similarity of pooled features: years of a place, and places.",
+    applies=lambda facts: facts.encoders[0].kind == "yearly" and not facts.encoders[0].baseline,
+    draw=draw,
+)

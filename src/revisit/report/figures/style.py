@@ -1,18 +1,21 @@
-"""How all figures look: fonts, colour-blind-safe colours, and files that are the same at every run."""
+"""How all figures look: fonts, colour-blind-safe colours, and files that are the same at every run.
+
+Planning imports the figures to ask which of them apply, so matplotlib is imported only while one is drawn.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from revisit import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, dark tones first; black stays for what is published.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933")
@@ -42,8 +45,12 @@ SHEET: dict[Any, Any] = {
 
 
 @contextmanager
-def figure(path: str | Path, width: float, height: float) -> Iterator[Figure]:
+def figure(path: str | Path, width: float, height: float) -> Iterator["Figure"]:
     """A figure of this size (inches) to draw on; written to ``path`` as PNG when the block succeeds."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(SHEET):
         result = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(result)
@@ -61,11 +68,12 @@ def class_colours(classes: tuple[str, ...]) -> list[str]:
     return [LAND_COVER.get(name, colour_of(number)) for number, name in enumerate(classes)]
 
 
-def stretch(image: NDArray, reference: NDArray | None = None) -> NDArray[np.float64]:
+def stretch(image: NDArray[Any], reference: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Scale (band, y, x) to 0..1 between the 2nd and 98th percentile of each band of ``reference``."""
     reference = image if reference is None else reference
     low, high = np.nanpercentile(reference, (2, 98), axis=(-2, -1), keepdims=True)
-    return np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1)
+    scaled: NDArray[np.float64] = np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1)
+    return scaled
 
 
 def composite(bands: tuple[str, ...]) -> tuple[str, list[int]]:
@@ -77,9 +85,9 @@ def composite(bands: tuple[str, ...]) -> tuple[str, list[int]]:
 
 
 def show(
-    axes: Axes,
-    image: NDArray,
-    reference: NDArray | None = None,
+    axes: "Axes",
+    image: NDArray[Any],
+    reference: NDArray[Any] | None = None,
     title: str = "",
     hidden: NDArray[np.bool_] | None = None,
 ) -> None:
@@ -95,7 +103,7 @@ def show(
     bare(axes, title)
 
 
-def bare(axes: Axes, title: str = "") -> None:
+def bare(axes: "Axes", title: str = "") -> None:
     """An axes that holds an image: no ticks, frame or grid."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)

@@ -15,7 +15,8 @@ import shapely.geometry
 
 from revisit.errors import RevisitError
 from revisit.files import read_json
-from revisit.stac.api.query import Search, sort_key, span
+from revisit.stac.api.query import Search, sort_key
+from revisit.stac.period import span
 
 
 class Catalogue:

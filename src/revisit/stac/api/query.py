@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import cql2
 import shapely
 import shapely.geometry
 
+from revisit.stac.period import EVER, NEVER_ENDING, instant, span
+
 DEFAULT_LIMIT, LARGEST_LIMIT = 10, 10_000
-EVER, NEVER_ENDING = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 # What an answer holds when `fields` is there but empty: a valid item, no more.
 DEFAULT_FIELDS = [
@@ -110,22 +111,6 @@ def parse(body: dict[str, Any]) -> Search:
         limit=min(_whole("limit", body.get("limit", DEFAULT_LIMIT), least=1), LARGEST_LIMIT),
         offset=_whole("token", body.get("token", 0), least=0),
     )
-
-
-def span(item: dict[str, Any]) -> tuple[datetime, datetime]:
-    """First and last moment of an item: its datetime or, where that is null, its start and end."""
-    properties = item["properties"]
-    if properties.get("datetime"):
-        moment = instant(properties["datetime"])
-        return moment, moment
-    start, end = properties.get("start_datetime"), properties.get("end_datetime")
-    return (instant(start) if start else EVER, instant(end) if end else NEVER_ENDING)
-
-
-def instant(text: str) -> datetime:
-    """A moment in UTC; the blank instead of ``T`` that some catalogues write is accepted."""
-    moment = datetime.fromisoformat(text.strip())
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def lookup(item: dict[str, Any], name: str) -> Any:

@@ -1,16 +1,17 @@
 """A STAC API over HTTP on this machine, over folders of items: search without network or account.
 
-    python -m revisit.stac.api.server results/archive/north --port 8000
+    revisit serve results/archive/north --port 8000
 
 Speaks STAC API 1.0: core, collections, features, item search with paging, and the extensions query,
 fields, sort and filter (CQL2 text and JSON). Assets are served with HTTP range requests, so that
 GDAL reads windows of them just as from an object store.
 """
 
+import argparse
 import os
 import socket
+import sys
 import threading
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from revisit import stage
 from revisit.errors import RevisitError
 from revisit.stac.api.folders import Catalogue
 from revisit.stac.api.misbehaviour import Fault, Faults, truncated
@@ -119,7 +119,8 @@ def _root(request: Request) -> str:
 
 
 def _catalogue(request: Request) -> Catalogue:
-    return request.app.state.catalogue
+    catalogue: Catalogue = request.app.state.catalogue
+    return catalogue
 
 
 async def _landing(request: Request) -> Response:
@@ -288,21 +289,22 @@ async def _asset(request: Request) -> Response:
     return FileResponse(file, media_type=media_type, background=cleanup)
 
 
-def run(arguments: Namespace) -> None:
-    with serve(arguments.folders, arguments.port) as address:
-        stage.log.info("STAC API at %s; stop with Ctrl-C", address)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            stage.log.info("stopped")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = stage.parser(__doc__)
+    """The command ``revisit serve``: serve folders until Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        description="Serve folders of STAC items as a STAC API on this machine.",
+        epilog="example: revisit serve results/archive/north --port 8000",
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="folders with collections.json and items.json")
     parser.add_argument("--port", type=int, default=8000)
-    return stage.main(run, parser, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    arguments = parser.parse_args(argv)
+    try:
+        with serve(arguments.folders, arguments.port) as address:
+            print(f"STAC API at {address}; stop with Ctrl-C", flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except RevisitError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0

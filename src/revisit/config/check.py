@@ -1,0 +1,250 @@
+"""The check of a study: what can be refused before a byte is fetched is refused here, in one line.
+
+    python -m revisit.config.check < study.json
+
+prints the checked study that ``revisit.plan`` works from: the config with all defaults, what each method and
+run is made of, and which figures there will be.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from revisit import parts
+from revisit.archive.make import check_years
+from revisit.config.study import Study
+from revisit.cube.cube_settings import check_cubes
+from revisit.cube.grid import region_grid
+from revisit.cube.split import check_blocks
+from revisit.errors import RevisitError
+from revisit.evaluation.task import Task
+from revisit.methods.base import DataDescription
+from revisit.methods.check import check_method
+from revisit.patches.modality import bands_of
+from revisit.record import read
+from revisit.report.drawing import figures
+from revisit.report.facts import Encoder, Experiment, Facts, Run
+from revisit.report.published.lookup import keys as published
+from revisit.stac.providers import check_provider, source
+from revisit.training.settings import Training
+
+IMAGE_SENSORS = ("sentinel-1", "sentinel-2")
+
+
+def check(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
+    study = read(Study, config, "")
+    searched = study.search.content()
+    check_provider(study.provider, study.providers, searched)
+    folders = _folders(study, searched)
+    check_years({sensor: searched[sensor]["years"] for sensor, folder in folders.items() if folder is None})
+    check_cubes(study.cube, study.regions, study.split)
+    for key in ("biomes", "tiles"):
+        _known(getattr(study.archive, key), study.regions, f"archive.{key}")
+    missing = [sensor for sensor in searched if sensor in IMAGE_SENSORS and sensor not in study.cube.bands]
+    if missing:
+        raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
+    collections = {name: _collection(study, name) for name in study.collections}
+    entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
+    tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
+    runs = [
+        {**run.content(), "experiment": name, "task": own.task}
+        for name, (task, own) in tasks.items()
+        for run in task.runs(name, own, entries)
+    ]
+    facts = Facts(
+        runs=[Run(**{key: run[key] for key in Run.model_fields}) for run in runs],
+        encoders=_encoders(study, entries),
+        experiments={name: _experiment(name, *task) for name, task in tasks.items()},
+    )
+    return {
+        "config": {
+            **study.content(),
+            "search": searched,
+            "collections": {name: about["content"] for name, about in collections.items()},
+            "experiments": {name: own.content() for name, (_, own) in tasks.items()},
+        },
+        "collections": {name: {"modules": about["modules"]} for name, about in collections.items()},
+        "entries": entries,
+        "folders": folders,
+        "layouts": {
+            layout: [parts.module_of("layout", layout)] for _, own in tasks.values() for layout in own.layouts
+        },
+        "runs": runs,
+        "facts": facts.content(),
+        "figures": figures(facts),
+    }
+
+
+def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
+    """The folder that our own STAC API serves of each sensor it serves; None for the embedded archive's."""
+    origins = {sensor: source(study.provider, sensor, study.providers) for sensor in searched}
+    return {
+        sensor: str(origin.folder) if origin.folder else None
+        for sensor, origin in origins.items()
+        if origin.url is None
+    }
+
+
+def _collection(study: Study, name: str) -> dict[str, Any]:
+    """What a collection will hold: its settings, bands by sensor, times, and the most samples it can have."""
+    where, given = f"collections.{name}", study.collections[name]
+    if "kind" not in given:
+        raise RevisitError(f"{where}.kind is missing; choose from {', '.join(parts.names('kind'))}")
+    kind = _part("kind", given["kind"], f"{where}.kind")
+    own = read(kind.Settings, given, where)
+    if own.regions is not None:
+        _known(own.regions, study.regions, f"{where}.regions")
+    searched = study.search.content()
+    years = {sensor: sorted(entry["years"]) for sensor, entry in searched.items()}
+    kind.check(name, own, years, study.split.block_pixels)
+    names = own.regions or list(study.regions)
+    blocks = check_blocks(
+        {region: study.regions[region] for region in names}, study.cube.resolution_m, study.split
+    )
+    block_places = (study.split.block_pixels // own.patch_pixels) ** 2
+    places = 0
+    for region in names:
+        grid = region_grid(study.regions[region], study.cube.resolution_m)
+        whole = (grid.height // own.patch_pixels) * (grid.width // own.patch_pixels)
+        # Blocks at the far edges take in what is left over there, up to half a block.
+        places += min(whole, round(blocks[region][0] * block_places * 2.25))
+    images = {sensor: years[sensor] for sensor in IMAGE_SENSORS if sensor in years}
+    return {
+        "content": own.content(),
+        "kind": given["kind"],
+        "modules": [parts.module_of("kind", given["kind"])],
+        "patch_pixels": own.patch_pixels,
+        "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images},
+        "years": images,
+        "series": kind.time_axis,
+        "most_training_samples": places * getattr(own, "samples_per_place", 1),
+    }
+
+
+def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pretraining is made of."""
+    where, entry = f"pretraining.methods.{name}", study.pretraining.methods[name]
+    _known([entry.collection], collections, f"{where}.collection")
+    collection = collections[entry.collection]
+    _known(entry.parents, study.pretraining.methods, f"{where}.parents")
+    rows = [row for rows in published().values() for row in rows]
+    _known([entry.published_as] if entry.published_as else [], rows, f"{where}.published_as")
+    if "name" not in entry.method:
+        raise RevisitError(f"{where}.method.name is missing; choose from {', '.join(parts.names('method'))}")
+    method = _part("method", entry.method["name"], f"{where}.method.name")
+    method_settings = read(method.Settings, entry.method, f"{where}.method")
+    facts: dict[str, Any] = {}
+    for modality in entry.modalities:
+        bands = _placed(f"{where}.modalities", bands_of, modality, collection["bands"])
+        sensors = [sensor for sensor, names in collection["bands"].items() if set(names) & set(bands)]
+        times = set.intersection(*(set(collection["years"][sensor]) for sensor in sensors))
+        description = DataDescription(
+            bands=bands,
+            image_pixels=collection["patch_pixels"],
+            clip_sigma=study.cube.clip_sigma,
+            kind=collection["kind"],
+            times=tuple(sorted(times)) if collection["series"] else (),
+        )
+        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, len(entry.parents))
+    if not facts["baseline"] and entry.batch_size > collection["most_training_samples"]:
+        raise RevisitError(
+            f"{where}.batch_size: {entry.batch_size} is more than the training split of {entry.collection} "
+            f"can hold, at most {collection['most_training_samples']} samples; lower it or add regions"
+        )
+    return {
+        "collection": entry.collection,
+        "modalities": entry.modalities,
+        "title": entry.title or name,
+        "published_as": entry.published_as,
+        "parents": entry.parents,
+        "method": entry.method,
+        "training": {key: value for key, value in entry.content().items() if key in Training.model_fields},
+        "kind": collection["kind"],
+        "series": collection["series"],
+        "reconstructs": facts["reconstructs"],
+        "baseline": facts["baseline"],
+        "modules": facts["modules"],
+        "encoder_modules": facts["encoder_modules"],
+        # Files that the method reads, such as weights: a changed one is another pretraining.
+        "files": [str(value) for value in vars(method_settings).values() if isinstance(value, Path)],
+    }
+
+
+def _task(
+    study: Study, name: str, entries: Mapping[str, Any], collections: Mapping[str, Any]
+) -> tuple[Task, Any]:
+    """The task of an experiment and the experiment's settings, checked."""
+    where, given = f"experiments.{name}", study.experiments[name]
+    if "task" not in given:
+        raise RevisitError(f"{where}.task is missing; choose from {', '.join(parts.names('task'))}")
+    task: Task = _part("task", given["task"], f"{where}.task")
+    own = read(task.Settings, given, where)
+    _known([own.collection], collections, f"{where}.collection")
+    for layout in own.layouts:
+        made_for = _part("layout", layout, f"{where}.layouts").task
+        if made_for != given["task"]:
+            raise RevisitError(
+                f"{where}.layouts: {layout!r} lays out {made_for}, not {given['task']}; leave it out"
+            )
+    _known([own.published_as] if own.published_as else [], published(), f"{where}.published_as")
+    task.check(name, own, entries, collections)
+    return task, own
+
+
+def _experiment(name: str, task: Task, own: Any) -> Experiment:
+    """What tables and figures must know of an experiment."""
+    return Experiment(
+        task=own.task,
+        title=own.title or name,
+        headline=task.headline,
+        label_fractions=own.label_fractions,
+        layouts=own.layouts,
+        published_as=own.published_as,
+    )
+
+
+def _encoders(study: Study, entries: Mapping[str, Any]) -> list[Encoder]:
+    """Every encoder of the study, in the order of the config."""
+    shared = ("title", "collection", "kind", "reconstructs", "baseline")
+    return [
+        Encoder(entry=name, modality=modality, seed=seed, **{key: entry[key] for key in shared})
+        for name, entry in entries.items()
+        for modality in entry["modalities"]
+        for seed in study.pretraining.seeds
+    ]
+
+
+def _part(sort: str, name: str, where: str) -> Any:
+    return _placed(where, parts.find, sort, name)
+
+
+def _placed(where: str, work: Any, *arguments: Any) -> Any:
+    """``work`` done, its refusal told with the key it concerns."""
+    try:
+        return work(*arguments)
+    except RevisitError as error:
+        raise RevisitError(f"{where}: {error}") from error
+
+
+def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise RevisitError(f"{where}: {name!r} is not defined, there is {', '.join(known)}")
+
+
+def main() -> int:
+    """Check the study of standard input; 1 after one line where it is refused."""
+    try:
+        # In the order of the config: it is that of regions, of rows in tables, of figures.
+        print(json.dumps(check(json.load(sys.stdin))))
+    except RevisitError as error:
+        sys.stderr.write(f"error: config: {' '.join(str(error).split())}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

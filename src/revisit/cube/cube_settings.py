@@ -1,0 +1,74 @@
+"""The config's section ``cube``: how cubes are built, and what is refused before anything is fetched."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from revisit.cube.bands import BANDS
+from revisit.cube.grid import Region
+from revisit.cube.split import PARTS, TRAIN, Split, check_blocks
+from revisit.errors import RevisitError
+from revisit.record import Record
+
+Sensor = Literal["sentinel-1", "sentinel-2"]
+SceneClass = Annotated[int, Field(ge=0, le=11)]
+
+
+class Cube(Record):
+    """How cubes are built."""
+
+    resolution_m: Literal[10, 20, 60] = 10
+    """Pixel size in metres."""
+
+    bands: dict[Sensor, list[str]]
+    """Bands of each sensor, in the order of the cube."""
+
+    scene_classification_valid: list[SceneClass] = Field(default=[4, 5, 6, 7], min_length=1)
+    """Classes of the Sentinel-2 scene classification (0 to 11) that count as clear."""
+
+    max_shift_pixels: float = Field(default=3, ge=0, le=20)
+    """Co-registration moves no date further than this."""
+
+    clip_sigma: float = Field(default=3, gt=0, le=10)
+    """Half the range that 0 to 255 spans, in standard deviations of the training pixels."""
+
+    limits_from: list[str] | None = Field(default=None, min_length=1)
+    """Regions whose training pixels set the limits of 0 and 255; null takes all. Named, they stay as they
+    are when regions are added, and so does every cube already scaled."""
+
+    @field_validator("bands")
+    @classmethod
+    def _known(cls, bands: dict[Sensor, list[str]]) -> dict[Sensor, list[str]]:
+        for sensor, names in bands.items():
+            if not names:
+                raise ValueError(f"{sensor} has no band; name some of {', '.join(BANDS[sensor])}")
+            for name in names:
+                if name not in BANDS[sensor]:
+                    close = difflib.get_close_matches(name, BANDS[sensor], n=1)
+                    hint = f"; did you mean {close[0]!r}?" if close else ""
+                    known = ", ".join(BANDS[sensor])
+                    raise ValueError(f"{sensor} has no band {name!r}, it has {known}{hint}")
+                if names.count(name) > 1:
+                    raise ValueError(f"{sensor} names the band {name!r} twice; leave one out")
+        return bands
+
+
+def check_cubes(cube: Cube, regions: Mapping[str, Region], split: Split) -> None:
+    """Refuse what regions, cubes and split make impossible together; raises RevisitError.
+
+    A region smaller than a block, a part of the split without any block, limits from a region that is not
+    there, or from regions none of which has a training block.
+    """
+    blocks = check_blocks(regions, cube.resolution_m, split)
+    limiting = cube.limits_from or list(regions)
+    for name in limiting:
+        if name not in regions:
+            known = ", ".join(regions)
+            raise RevisitError(f"cube.limits_from: no region is called {name!r}, there is {known}")
+    if not any(blocks[name][TRAIN] for name in limiting):
+        raise RevisitError(
+            f"cube.limits_from: {', '.join(limiting)} have no {PARTS[TRAIN]} block; "
+            f"name a larger region or raise split.{PARTS[TRAIN]}"
+        )

@@ -1,0 +1,116 @@
+"""What tasks refuse at planning: names that point nowhere, and encoders that cannot take the images."""
+
+import difflib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+
+from revisit import parts
+from revisit.errors import RevisitError
+from revisit.nets.encoder import build_encoder
+from revisit.patches.modality import bands_of
+from revisit.record import Record
+
+Entries = Mapping[str, Mapping[str, Any]]
+
+
+@contextmanager
+def at(key: str) -> Iterator[None]:
+    """Name the key of the config in front of an error raised inside."""
+    try:
+        yield
+    except RevisitError as error:
+        raise RevisitError(f"{key}: {error}") from None
+
+
+def known(name: str, names: Collection[str], key: str) -> None:
+    """Raise RevisitError unless ``name`` is one of ``names``."""
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise RevisitError(f"{key}: {name!r} is not defined, there is {', '.join(sorted(names))}{hint}")
+
+
+def each_once(values: Sequence[Any], key: str) -> None:
+    """Raise RevisitError where a list is empty or says something twice."""
+    if not values:
+        raise RevisitError(f"{key}: is empty; give at least one")
+    if twice := [value for number, value in enumerate(values) if value in values[:number]]:
+        raise RevisitError(f"{key}: {twice[0]!r} is given twice; give each once")
+
+
+def collection_of(name: str, kinds: Collection[str], collections: Entries, where: str) -> Mapping[str, Any]:
+    """The collection of an experiment; raises RevisitError unless it is of a kind the task can take."""
+    known(name, collections, f"{where}.collection")
+    kind = collections[name]["kind"]
+    if kind not in kinds:
+        raise RevisitError(
+            f"{where}.collection: {name!r} is of the kind {kind!r}; "
+            f"this task needs one of the kind {' or '.join(kinds)}"
+        )
+    return collections[name]
+
+
+def pretrained_entry(entry: str, modality: str, pretraining: Entries, entry_key: str, key: str) -> None:
+    """Raise RevisitError unless there is such a pretraining entry, run on this modality."""
+    known(entry, pretraining, entry_key)
+    modalities = pretraining[entry]["modalities"]
+    if modality not in modalities:
+        raise RevisitError(
+            f"{key}: {entry!r} is not pretrained on {modality!r}, only on {', '.join(modalities)}; "
+            f"add it to pretraining.methods.{entry}.modalities"
+        )
+
+
+def part(sort: str, name: str, key: str) -> Any:
+    """The part of that name; raises RevisitError, with the key of the config, where there is none."""
+    with at(key):
+        return parts.find(sort, name)
+
+
+def shape_of(pretraining: Mapping[str, Any]) -> dict[str, Any]:
+    """The architecture of an entry's encoder; with ``image_pixels`` where its method trains on crops."""
+    method = pretraining["method"]
+    crop = method.get("crop_pixels")
+    return {**method["encoder"], **({"image_pixels": crop} if crop else {})}
+
+
+def is_trained(pretraining: Mapping[str, Any]) -> bool:
+    """Whether the method of an entry trains its encoder at all."""
+    return not parts.find("method", pretraining["method"]["name"]).baseline
+
+
+def lists_each_once(settings: Record, where: str) -> None:
+    """Raise RevisitError where a list of the settings says something twice or is empty (but ``layouts``)."""
+    for key, value in settings.content().items():
+        if isinstance(value, list) and not (key == "layouts" and not value):
+            each_once(value, f"{where}.{key}")
+
+
+def takes(
+    pretraining: Mapping[str, Any],
+    modality: str,
+    seen: str,
+    collections: Entries,
+    collection: Mapping[str, Any],
+    key: str,
+) -> None:
+    """Raise RevisitError unless an entry's encoder of ``modality`` takes images of the modality ``seen``.
+
+    It is tried on torch's ``meta`` device: no weight is drawn, no number computed.
+    """
+    with at(key):
+        own = collections[pretraining["collection"]]
+        bands = bands_of(modality, own["bands"])
+        shape = {"image_pixels": own["patch_pixels"], **shape_of(pretraining), "bands": bands}
+        _try(json.dumps(shape), bands_of(seen, collection["bands"]), collection["patch_pixels"])
+
+
+@cache
+def _try(shape: str, bands: tuple[str, ...], side: int) -> None:
+    with torch.device("meta"), torch.inference_mode():
+        build_encoder(json.loads(shape)).eval().pooled(torch.zeros(1, len(bands), side, side), bands)

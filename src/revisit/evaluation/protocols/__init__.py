@@ -1,0 +1,1 @@
+"""Protocols, one file each: what of a network learns from the labels of a task, and how."""

@@ -1,0 +1,1 @@
+"""Downstream tasks, one file each: what is predicted, from which labels, how it is scored."""

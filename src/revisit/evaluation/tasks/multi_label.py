@@ -1,0 +1,252 @@
+"""Multi-label scenes: which land-cover classes a patch shows, scored by mean average precision.
+
+Works on collections of pairs. Labels are given by place; models are selected on ``val`` and scored once on
+the whole of ``test``.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field, create_model
+from torch import Tensor, nn
+
+from revisit import parts
+from revisit.errors import RevisitError
+from revisit.evaluation import checks
+from revisit.evaluation.average_precision import mean_average_precision
+from revisit.evaluation.features import Pooled, Reader
+from revisit.evaluation.networks import Networks, load_scene_encoders
+from revisit.evaluation.protocol import Predict
+from revisit.evaluation.task import (
+    Data,
+    Experiment,
+    Metric,
+    Numbers,
+    Repeats,
+    Row,
+    Run,
+    RunNumber,
+    Scorer,
+    Task,
+)
+from revisit.nets.encoder import Encoder, architecture_modules
+from revisit.patches.modality import bands_of
+from revisit.patches.store import PARTS, PatchStore
+from revisit.record import Record, read
+
+
+class SceneExperiment(Experiment):
+    """An experiment on scenes with several classes each."""
+
+    methods: list[str]
+    """Keys of `pretraining.methods`: whose encoders to compare, a row each."""
+    pretrain_modality: str
+    """Modality the encoders were pretrained on."""
+    modalities: list[str]
+    """Modalities to train and test on, a column each; their bands must be among the encoders'."""
+    protocols: list[str]
+    """Ways of learning the labels: files of `revisit.evaluation.protocols`."""
+
+
+def _with_recipes(experiment: type[Experiment]) -> type[Experiment]:
+    """The record with a key for the recipe of each protocol that learns scenes."""
+    recipes: dict[str, Any] = {}
+    for name in parts.names("protocol"):
+        protocol = parts.find("protocol", name)
+        if "scene" in protocol.labels:
+            field = Field(None, description=f"Recipe of the protocol `{name}`.")
+            recipes[_key(name)] = (protocol.Settings | None, field)
+    return create_model("MultiLabelExperiment", __base__=experiment, **recipes)
+
+
+def _key(protocol: str) -> str:
+    """The key of a protocol's recipe in an experiment."""
+    return protocol.replace("-", "_")
+
+
+class MultiLabel(Task):
+    """The task; see ``revisit.evaluation.task``."""
+
+    Settings = _with_recipes(SceneExperiment)
+    labels = "scene"
+    kinds = ("pairs",)
+    metrics = {
+        "micro_map": Metric("mAP (micro)"),
+        "macro_map": Metric("mAP (macro)"),
+        "average_precision": Metric("average precision"),
+    }
+    headline = "micro_map"
+
+    def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
+        wanted = cast(SceneExperiment, settings)
+        found = []
+        for method in wanted.methods:
+            checks.known(method, pretraining, f"experiments.{name}.methods")
+            own = pretraining[method]
+            row = Row(
+                name=method,
+                title=own.get("title") or method,
+                published_as=own.get("published_as"),
+                pretrained=checks.is_trained(own),
+                entry={},
+                modules=architecture_modules(own["method"]["encoder"]),
+            )
+            found += [
+                self.run(
+                    settings,
+                    row,
+                    modality,
+                    protocol,
+                    self._recipe(name, settings, protocol),
+                    [(method, wanted.pretrain_modality)],
+                )
+                for modality in wanted.modalities
+                for protocol in wanted.protocols
+            ]
+        return found
+
+    def check(
+        self, name: str, settings: Experiment, pretraining: checks.Entries, collections: checks.Entries
+    ) -> None:
+        wanted, where = cast(SceneExperiment, settings), f"experiments.{name}"
+        collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
+        checks.lists_each_once(wanted, where)
+        for protocol in wanted.protocols:
+            if self.labels not in checks.part("protocol", protocol, f"{where}.protocols").labels:
+                raise RevisitError(f"{where}.protocols: {protocol!r} cannot learn scenes; leave it out")
+            self._recipe(name, settings, protocol)
+        for method in wanted.methods:
+            checks.pretrained_entry(
+                method,
+                wanted.pretrain_modality,
+                pretraining,
+                f"{where}.methods",
+                f"{where}.pretrain_modality",
+            )
+            for modality in wanted.modalities:
+                checks.takes(
+                    pretraining[method], wanted.pretrain_modality, modality, collections, collection,
+                    f"{where}.modalities: {method!r} on {modality!r}",
+                )  # fmt: skip
+
+    def _recipe(self, name: str, settings: Experiment, protocol: str) -> Record:
+        """The recipe of a protocol; where the experiment gives none, the protocol's defaults."""
+        key = _key(protocol)
+        given: Record | None = getattr(settings, key, None)
+        kind: type[Record] = parts.find("protocol", protocol).Settings
+        return given if given is not None else read(kind, {}, f"experiments.{name}.{key}")
+
+    def data(self, store: PatchStore, modality: str, given: Repeats, device: torch.device) -> Data:
+        if store.kind not in self.kinds:
+            raise RevisitError(f"{store.path}: scenes need a collection of pairs, this is {store.kind!r}")
+        splits = {split: store.indices(split) for split in PARTS}
+        targets = store.multi_label(np.arange(store.samples))
+        for split, indices in splits.items():
+            if not targets[indices].any():
+                raise RevisitError(
+                    f"{store.path}: no labelled scene in {split!r} ({len(indices)} samples); "
+                    "use more or larger regions, or another split"
+                )
+        bands = bands_of(modality, store.bands)
+        return Data(
+            Reader(store, bands, device),
+            bands,
+            lambda indices: targets[indices],
+            tuple(store.attrs["classes"]),
+            store.positions,
+            **splits,
+        )
+
+    def networks(
+        self,
+        store: PatchStore,
+        modality: str,
+        classes: int,
+        encoders: Sequence[Path],
+        entry: Mapping[str, Any],
+        device: torch.device,
+    ) -> Networks:
+        bands = bands_of(modality, store.bands)
+        return SceneNetworks(load_scene_encoders(encoders, bands, store, device), bands, classes)
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, labels.float())
+
+    def validation(self, data: Data, predict: Predict) -> float:
+        return mean_average_precision(data.labels(data.val), predict(data.val).numpy()).micro
+
+    def scorer(self, data: Data, given: Repeats) -> Scorer:
+        return SceneScorer(data)
+
+
+TASK = MultiLabel()
+
+
+class SceneNetworks(Networks):
+    """A classifier on each encoder, all of one architecture."""
+
+    def __init__(self, encoders: Sequence[Encoder], bands: Sequence[str], classes: int) -> None:
+        super().__init__([encoders])
+        self.bands, self.classes = bands, classes
+
+    def build(self, order: int) -> nn.Module:
+        (encoder,) = self.chosen(order)
+        return SceneClassifier(encoder, self.bands, self.classes)
+
+
+class SceneClassifier(nn.Module):
+    """Pooled features of an encoder, LayerNorm, one logit a class (0 at the start)."""
+
+    def __init__(self, encoder: Encoder, bands: Sequence[str], classes: int) -> None:
+        super().__init__()
+        self.features = Pooled(encoder, bands)
+        self.norm = nn.LayerNorm(encoder.feature_dim)
+        self.head = nn.Linear(encoder.feature_dim, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.norm(self.features(images))))
+
+
+class SceneScorer(Scorer):
+    """Mean average precision over the whole test set; keeps the outputs of all runs.
+
+    Predictions: ``target`` uint8 (sample, class), ``score`` (run, sample, class) logits or probabilities,
+    ``label_fraction`` and ``seed`` (run,), ``sample`` (sample,) indices into the collection, ``classes``.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self.data, self.targets = data, data.labels(data.test)
+        self.runs: list[tuple[RunNumber, NDArray[Any]]] = []
+
+    def add(self, run: RunNumber, predict: Predict) -> tuple[Numbers, dict[str, Any]]:
+        outputs = predict(self.data.test).numpy()
+        self.runs.append((run, outputs))
+        result = mean_average_precision(self.targets, outputs)
+        classes = {
+            name: {"average_precision": value}
+            for name, value in zip(self.data.classes, result.classes, strict=True)
+            if value is not None
+        }
+        return {"all": {"micro_map": result.micro, "macro_map": result.macro}, **classes}, {}
+
+    def absent(self) -> list[str]:
+        return [
+            name for name, column in zip(self.data.classes, self.targets.T, strict=True) if not column.any()
+        ]
+
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        return {
+            "target": self.targets,
+            "score": np.stack([outputs for _, outputs in self.runs]),
+            "label_fraction": np.array([run.label_fraction for run, _ in self.runs]),
+            "seed": np.array([run.seed for run, _ in self.runs]),
+            "sample": self.data.test,
+            "classes": np.array(self.data.classes),
+        }

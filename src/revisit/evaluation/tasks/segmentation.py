@@ -1,0 +1,357 @@
+"""Land-cover segmentation: a class for every pixel of an annual composite, scored by one confusion matrix.
+
+Works on yearly collections. The input is the composite of the label year, as the tables of STMIM read
+literally; the classes are merged from ESA WorldCover codes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+from torch import Tensor, nn
+
+from revisit import parts
+from revisit.errors import RevisitError
+from revisit.evaluation import checks
+from revisit.evaluation.features import Reader, batches
+from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
+from revisit.evaluation.networks import Networks, load_groups
+from revisit.evaluation.protocol import Predict, Protocol
+from revisit.evaluation.protocols.recipes import Train
+from revisit.evaluation.subsets import evenly
+from revisit.evaluation.task import (
+    Data,
+    Experiment,
+    Metric,
+    Numbers,
+    Repeats,
+    Row,
+    Run,
+    RunNumber,
+    Scorer,
+    Task,
+)
+from revisit.evaluation.tasks.landcover import CLASSES, LandClass, Legend
+from revisit.evaluation.tasks.losses import segmentation_loss
+from revisit.nets.encoder import architecture_modules, build_encoder, check_architecture
+from revisit.nets.network import Network
+from revisit.patches.modality import bands_of
+from revisit.patches.store import PARTS, PatchStore
+from revisit.record import Record, read
+
+FINE_TUNE = "fine-tune"  # the one protocol for these networks
+PLACES = 8  # test places to keep as maps
+BATCH = 32  # class maps predicted at once
+
+
+class MapRepeats(Repeats):
+    """What a job gets of an experiment."""
+
+    classes: list[LandClass] = CLASSES
+    """What to tell apart, in order: names of classes with the WorldCover codes merged into each."""
+
+
+class MapNetwork(Record):
+    """A row: a network, and where its encoders come from. Beside these keys it takes the network's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    network: str
+    """A file of `revisit.nets.segmentation`, or a dotted path to one of your own."""
+    modalities: list[str]
+    """Modalities to train and test on; a network of several encoders needs a sensor for each (`s1+rgb`)."""
+    pretrained: str | None = None
+    """Key of `pretraining.methods`: whose encoders to start from."""
+    encoder_of: str | None = None
+    """Key of `pretraining.methods`: whose encoder's shape to take, with new weights."""
+    title: str | None = None
+    """Name of the row as printed; that of the entry when left out."""
+    published_as: str | None = None
+    """Key of the published numbers to set beside the row's."""
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Settings of the network itself."""
+        return dict(self.model_extra or {})
+
+
+class MapExperiment(MapRepeats, Experiment):
+    """An experiment on maps of land cover."""
+
+    networks: dict[str, MapNetwork]
+    """The rows, by names of your choice."""
+    train: Train
+    """How all networks are trained."""
+
+
+class MapEntry(Record):
+    """What a job gets of a row."""
+
+    network: str
+    """The network, by its name or dotted path."""
+    settings: dict[str, Any] = {}
+    """The network's own."""
+    encoder: dict[str, Any] | None = None
+    """Architecture of its encoders where they have new weights."""
+
+
+class Segmentation(Task):
+    """The task; see ``revisit.evaluation.task``."""
+
+    Settings = MapExperiment
+    Slice = MapRepeats
+    labels = "map"
+    kinds = ("yearly",)
+    metrics = {
+        "miou": Metric("mIoU"),
+        "accuracy": Metric("accuracy"),
+        "iou": Metric("IoU"),
+        "precision": Metric("precision"),
+        "recall": Metric("recall"),
+        "f1": Metric("F1"),
+    }
+    headline = "miou"
+    figures = ("maps",)
+
+    def recipe(self, protocol: type[Protocol]) -> type[Record]:
+        return Train
+
+    def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
+        wanted = cast(MapExperiment, settings)
+        found = []
+        for row_name, of_row in wanted.networks.items():
+            where = f"experiments.{name}.networks.{row_name}"
+            network = checks.part("network", of_row.network, f"{where}.network")
+            shape = None
+            modules = [parts.module_of("network", of_row.network)]
+            if source := of_row.pretrained or of_row.encoder_of:
+                checks.known(source, pretraining, where)
+                shape = checks.shape_of(pretraining[source])
+                modules += architecture_modules(shape)
+            row = Row(
+                name=row_name,
+                title=of_row.title or row_name,
+                published_as=of_row.published_as,
+                pretrained=of_row.pretrained is not None
+                and checks.is_trained(pretraining[of_row.pretrained]),
+                entry=MapEntry(
+                    network=of_row.network,
+                    settings=read(network.Settings, of_row.own, where).content(),
+                    encoder=shape if of_row.pretrained is None else None,
+                ).content(),
+                modules=modules,
+            )
+            for modality in of_row.modalities:
+                encoders = [
+                    (of_row.pretrained, part)
+                    for part in _sensors(network, of_row.network, modality, where)
+                    if of_row.pretrained is not None
+                ]
+                found.append(self.run(settings, row, modality, FINE_TUNE, wanted.train, encoders))
+        return found
+
+    def check(
+        self, name: str, settings: Experiment, pretraining: checks.Entries, collections: checks.Entries
+    ) -> None:
+        wanted, where = cast(MapExperiment, settings), f"experiments.{name}"
+        collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
+        checks.lists_each_once(wanted, where)
+        with checks.at(where):
+            Legend(wanted.classes)
+        if not wanted.networks:
+            raise RevisitError(f"{where}.networks: is empty; give at least one")
+        for row_name, of_row in wanted.networks.items():
+            self._check_row(f"{where}.networks.{row_name}", of_row, pretraining, collections, collection)
+
+    def _check_row(
+        self,
+        where: str,
+        row: MapNetwork,
+        pretraining: checks.Entries,
+        collections: checks.Entries,
+        collection: Mapping[str, Any],
+    ) -> None:
+        network = checks.part("network", row.network, f"{where}.network")
+        read(network.Settings, row.own, where)
+        given = [key for key in ("pretrained", "encoder_of") if getattr(row, key) is not None]
+        if network.encoders and len(given) != 1:
+            raise RevisitError(
+                f"{where}: {row.network} needs encoders; give one of pretrained and encoder_of, not "
+                f"{' and '.join(given) or 'none'}"
+            )
+        if not network.encoders and given:
+            raise RevisitError(f"{where}.{given[0]}: {row.network} takes no encoder; leave it out")
+        checks.each_once(row.modalities, f"{where}.modalities")
+        for modality in row.modalities:
+            key = f"{where}.modalities: {modality!r}"
+            sensors = _sensors(network, row.network, modality, f"{where}.modalities")
+            with checks.at(key):
+                bands = [bands_of(sensor, collection["bands"]) for sensor in (*sensors, modality)]
+            shapes = []
+            for sensor, wanted in zip(sensors, bands, strict=False):
+                if row.pretrained is not None:
+                    key_of = f"{where}.pretrained"
+                    checks.pretrained_entry(
+                        row.pretrained, sensor, pretraining, key_of, f"{where}.modalities"
+                    )
+                    own = pretraining[row.pretrained]
+                    checks.takes(own, sensor, sensor, collections, collection, key)
+                    side = collections[own["collection"]]["patch_pixels"]
+                else:
+                    checks.known(str(row.encoder_of), pretraining, f"{where}.encoder_of")
+                    own, side = pretraining[str(row.encoder_of)], collection["patch_pixels"]
+                shapes.append({"image_pixels": side, **checks.shape_of(own), "bands": list(wanted)})
+            with checks.at(key):
+                for shape in shapes:
+                    check_architecture(shape)
+                network.check(shapes, collection["patch_pixels"])
+
+    def data(self, store: PatchStore, modality: str, given: Repeats, device: torch.device) -> Data:
+        if store.kind not in self.kinds:
+            raise RevisitError(f"{store.path}: maps need a yearly collection, this is {store.kind!r}")
+        splits = {split: store.indices(split) for split in PARTS}
+        legend = Legend(cast(MapRepeats, given).classes)
+
+        def labels(indices: NDArray[Any]) -> NDArray[np.uint8]:
+            return legend.merge(store.land_cover(indices))
+
+        for split, indices in splits.items():
+            if all((labels(part) == IGNORE).all() for part in batches(indices)):
+                raise RevisitError(
+                    f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
+                    "use more or larger regions, or another split"
+                )
+        bands, year = bands_of(modality, store.bands), store.attrs["label_year"]
+        if year not in (years := store.years(bands)):
+            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
+        images = Reader(store, bands, device, years.index(year))
+        return Data(images, bands, labels, legend.names, store.positions, **splits)
+
+    def networks(
+        self,
+        store: PatchStore,
+        modality: str,
+        classes: int,
+        encoders: Sequence[Path],
+        entry: Mapping[str, Any],
+        device: torch.device,
+    ) -> Networks:
+        return MapNetworks(store, modality, classes, encoders, read(MapEntry, entry, "evaluate.entry"))
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return segmentation_loss(outputs, labels)
+
+    def validation(self, data: Data, predict: Predict) -> float:
+        return confusion(data, predict, data.val).summary()["all"]["miou"]
+
+    def scorer(self, data: Data, given: Repeats) -> Scorer:
+        return MapScorer(data, max(given.label_fractions))
+
+
+TASK = Segmentation()
+
+
+def _sensors(network: type[Network], name: str, modality: str, key: str) -> list[str]:
+    """The modality of each encoder of a network on ``modality``."""
+    sensors = modality.split("+") if network.encoders > 1 else [modality][: network.encoders]
+    if len(sensors) != network.encoders:
+        raise RevisitError(
+            f"{key}: {name} has {network.encoders} encoders, one a sensor, and {modality!r} is of "
+            f"{len(sensors)}; give a modality such as s1+rgb"
+        )
+    return sensors
+
+
+class MapNetworks(Networks):
+    """Networks of one row, on pretrained encoders, on new ones, or on none."""
+
+    def __init__(
+        self, store: PatchStore, modality: str, classes: int, encoders: Sequence[Path], entry: MapEntry
+    ) -> None:
+        self.network: type[Network] = parts.find("network", entry.network)
+        self.settings = read(self.network.Settings, entry.settings, f"evaluate.entry: {entry.network}")
+        self.channels, self.classes = len(bands_of(modality, store.bands)), classes
+        sensors = _sensors(self.network, entry.network, modality, "evaluate.modality")
+        self.new = [
+            {
+                "image_pixels": store.patch_pixels,
+                **entry.encoder,
+                "bands": list(bands_of(sensor, store.bands)),
+            }
+            for sensor in sensors
+            if entry.encoder is not None
+        ]
+        super().__init__(load_groups(encoders, [] if self.new else sensors, store, entry.network))
+
+    def build(self, order: int) -> nn.Module:
+        encoders = self.chosen(order) or [build_encoder(architecture) for architecture in self.new]
+        return self.network.build(self.settings, encoders, self.channels, self.classes)
+
+    def columns(self) -> dict[str, Any]:
+        if self.groups:
+            return super().columns()
+        name = self.network.short_name(self.settings, self.new)
+        return {"encoder": name, "pretrain_data": "none", "collapsed": False, "gpu_hours": 0.0}
+
+
+def confusion(data: Data, predict: Predict, indices: NDArray[Any]) -> ConfusionMatrix:
+    """One matrix over all labelled pixels of the given samples."""
+    matrix = ConfusionMatrix(len(data.classes))
+    for part in batches(indices, BATCH):
+        matrix.update(data.labels(part), class_maps(predict, part))
+    return matrix
+
+
+def class_maps(predict: Predict, indices: NDArray[Any]) -> NDArray[np.uint8]:
+    """Predicted class numbers (sample, y, x)."""
+    return predict(indices).argmax(1).numpy().astype(np.uint8)
+
+
+class MapScorer(Scorer):
+    """Scores from one confusion matrix of the whole test set; keeps the maps of a few places.
+
+    Predictions: of ``PLACES`` test samples, by the first seed and the largest label fraction: ``image`` uint8
+    (sample, band, y, x), ``label`` and ``prediction`` uint8 (sample, y, x) class numbers, 255 for no label,
+    ``sample`` indices into the collection, ``bands`` and ``classes``.
+    """
+
+    def __init__(self, data: Data, largest: float) -> None:
+        self.data, self.largest = data, largest
+        self.kept: dict[str, NDArray[Any]] = {}
+
+    def add(self, run: RunNumber, predict: Predict) -> tuple[Numbers, dict[str, Any]]:
+        matrix = confusion(self.data, predict, self.data.test)
+        by_metric = matrix.scores()
+        support = by_metric.pop("support")
+        by_class = {
+            name: {metric: float(values[number]) for metric, values in by_metric.items()}
+            for number, name in enumerate(self.data.classes)
+            if support[number]
+        }
+        if run.order == 0 and run.label_fraction == self.largest:
+            self.kept = self._maps(predict)
+        return by_class | matrix.summary(), {"confusion": matrix.counts.tolist()}
+
+    def _maps(self, predict: Predict) -> dict[str, NDArray[Any]]:
+        chosen = evenly(self.data.test, PLACES)
+        return {
+            "sample": chosen,
+            "image": self.data.images.scaled(chosen),
+            "label": self.data.labels(chosen),
+            "prediction": class_maps(predict, chosen),
+            "bands": np.array(self.data.bands),
+            "classes": np.array(self.data.classes),
+        }
+
+    def absent(self) -> list[str]:
+        shown = {
+            int(number) for part in batches(self.data.test) for number in np.unique(self.data.labels(part))
+        }
+        return [name for number, name in enumerate(self.data.classes) if number not in shown]
+
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        return self.kept

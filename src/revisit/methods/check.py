@@ -1,0 +1,55 @@
+"""Whether a pretraining fits its data, told at planning by building the method on torch's meta device."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from revisit import parts
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription, build_method
+from revisit.nets.encoder import architecture_modules
+from revisit.training.settings import Training
+
+
+def check_method(
+    entry: Mapping[str, Any],
+    data: DataDescription,
+    training: Training | None = None,
+    parents: int | None = None,
+) -> dict[str, Any]:
+    """Facts of a ``method`` entry, as JSON can hold them; raises RevisitError naming key, value and remedy.
+
+    ``training``: settings of the loop, and ``parents``: how many encoders the entry starts from, are held
+    against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
+    ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` (names of those it leaves), ``modules``
+    (dotted, of the method and of its encoder), ``encoder_modules``, ``architecture``.
+    """
+    with torch.device("meta"):
+        method = build_method(entry, data)
+    if training is not None and not method.baseline:
+        training.check_length()
+        method.check_training(training)
+    if parents is not None:
+        check_parents(method.needs_parents, parents, method.name)
+    encoder_modules = architecture_modules(entry["encoder"])
+    return {
+        "name": method.name,
+        "kinds": None if method.kinds is None else sorted(method.kinds),
+        "series": method.needs_series,
+        "reconstructs": method.reconstructs,
+        "baseline": method.baseline,
+        "needs_parents": method.needs_parents,
+        "encoders": list(method.encoders()),
+        "modules": [parts.module_of("method", method.name), *encoder_modules],
+        "encoder_modules": encoder_modules,
+        "architecture": method.encoder.architecture(),
+    }
+
+
+def check_parents(needed: int, given: int, name: str) -> None:
+    """Raise RevisitError unless a method gets as many parents as it starts from."""
+    if needed != given:
+        raise RevisitError(
+            f"{name}: starts from {needed} other entries, parents names {given}; name {needed}"
+        )

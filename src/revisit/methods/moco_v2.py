@@ -1,0 +1,100 @@
+"""MoCo v2: a query finds its key, another view seen by a slow copy of the encoder, among a queue of old keys.
+
+loss = -log exp(q k+ / T) / (exp(q k+ / T) + sum over queue exp(q k / T))
+"""
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription, Method, MethodSettings, Moment
+from revisit.methods.parts import ranks
+from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.contrast import info_nce
+from revisit.methods.parts.heads import moco_projector
+from revisit.methods.parts.momentum import follow, follower
+from revisit.methods.parts.queue import Queue
+from revisit.patches.batch import Batch
+from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.settings import Training
+
+
+class MoCoV2(Method):
+    """Any encoder, by its pooled features; negatives come from the queue alone."""
+
+    class Settings(MethodSettings):
+        """MoCo v2's own keys."""
+
+        dim: int = Field(128, gt=0)
+        """Numbers of a query or key."""
+        queue: int = Field(65536, gt=0)
+        """Keys of earlier batches that are kept, a multiple of batch_size."""
+        temperature: float = Field(0.2, gt=0)
+        """Of the similarities."""
+        momentum: float = Field(0.999, ge=0, le=1)
+        """Share of itself that the key encoder keeps in a step."""
+        augmentation: Augmentation = Augmentation()
+        """Of both views."""
+        optimiser: OptimiserSettings = OptimiserSettings()
+        """SGD with momentum in the source."""
+
+    source = "MoCo v2 (Chen et al., arXiv 2003.04297), as in facebookresearch/moco"
+    choices = (
+        "batch normalisation over all GPUs instead of shuffled keys; colour augmentations become a gain and "
+        "an offset per optical band and a gain with speckle per SAR band, no greyscale; flips on both axes"
+    )
+    batch_wide = True  # batch normalisation in some encoders, and one push to the queue per step
+
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
+        super().__init__(settings, data)
+        self.temperature, self.momentum = settings.temperature, settings.momentum
+        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
+        self.head = moco_projector(self.encoder.feature_dim, settings.dim)
+        self.slow_encoder, self.slow_head = follower(self.encoder), follower(self.head)
+        self.queue = Queue(settings.queue, settings.dim)
+        self._fresh: Tensor | None = None  # the step's keys, of all processes
+
+    def check_training(self, training: Training) -> None:
+        super().check_training(training)
+        if len(self.queue.keys) % training.batch_size:
+            raise RevisitError(
+                f"{self.name}: queue {len(self.queue.keys)} must be a multiple of batch_size "
+                f"{training.batch_size}; change one of them"
+            )
+
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """``query`` and ``key``, float32 [B, C, H, W]."""
+        images = self.standardised(batch.images)
+        query, key = (
+            self.augmentation.view(images, self.data.bands, self.crop_pixels, generator) for _ in range(2)
+        )
+        return {"query": query, "key": key}
+
+    def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        query = self._embedded(self.encoder, self.head, views["query"])
+        with torch.no_grad():
+            key = self._embedded(self.slow_encoder, self.slow_head, views["key"])
+            self._fresh = ranks.gather(key)
+        return {"loss": info_nce(query, key, self.queue.keys.clone(), self.temperature)}
+
+    def after_step(self, moment: Moment) -> None:
+        """The queue takes the step's keys, the key encoder follows."""
+        assert self._fresh is not None
+        self.queue.push(self._fresh)
+        self._fresh = None
+        follow(self.slow_encoder, self.encoder, self.momentum)
+        follow(self.slow_head, self.head, self.momentum)
+
+    def optimisers(self, training: Training, course: Course) -> list[Descent]:
+        groups = self.optimiser.groups(self.named_parameters(), training)
+        schedule = {"lr": main_schedule(training, course)}
+        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
+
+    @staticmethod
+    def _embedded(encoder: nn.Module, head: nn.Module, images: Tensor) -> Tensor:
+        return F.normalize(head(encoder(images)).float(), dim=1)
+
+
+METHOD = MoCoV2

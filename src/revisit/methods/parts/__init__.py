@@ -1,0 +1,1 @@
+"""What several pretraining methods share: draws, masks, augmentation, heads, queues, momentum, contrast."""

@@ -1,0 +1,76 @@
+"""SimSiam: two views of an image, one predicts the features of the other; no negatives, no momentum encoder.
+
+loss = -1/2 [cos(p1, stop(z2)) + cos(p2, stop(z1))],  z = projector(features), p = predictor(z)
+"""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.contrast import negative_cosine
+from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
+from revisit.patches.batch import Batch
+from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.schedules import constant
+from revisit.training.settings import Training
+
+
+class SimSiam(Method):
+    """Any encoder, by its pooled features."""
+
+    class Settings(MethodSettings):
+        """SimSiam's own keys."""
+
+        width: int = Field(2048, gt=0)
+        """Of the projector and of what is predicted."""
+        hidden: int = Field(512, gt=0)
+        """Width of the predictor's bottleneck."""
+        augmentation: Augmentation = Augmentation()
+        """Of both views."""
+        optimiser: OptimiserSettings = OptimiserSettings()
+        """SGD with momentum in the source."""
+
+    source = "SimSiam (Chen & He, CVPR 2021), as in facebookresearch/simsiam"
+    choices = (
+        "colour augmentations become a gain and an offset per optical band and a gain with speckle per SAR "
+        "band, no greyscale; flips on both axes; views at the size of the stored image"
+    )
+    batch_wide = True  # batch normalisation in the heads
+
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
+        super().__init__(settings, data)
+        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
+        self.projector = simsiam_projector(self.encoder.feature_dim, settings.width)
+        self.predictor = simsiam_predictor(settings.width, settings.hidden)
+
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """``first`` and ``second``, float32 [B, C, H, W]."""
+        images = self.standardised(batch.images)
+        first, second = (
+            self.augmentation.view(images, self.data.bands, self.crop_pixels, generator) for _ in range(2)
+        )
+        return {"first": first, "second": second}
+
+    def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        first, second = (self.projector(self.encoder.pooled(views[name])) for name in ("first", "second"))
+        forward = negative_cosine(self.predictor(first), second)
+        backward = negative_cosine(self.predictor(second), first)
+        return {"loss": 0.5 * (forward + backward)}
+
+    def optimisers(self, training: Training, course: Course) -> list[Descent]:
+        """The predictor keeps the peak rate; the rest follows the schedule."""
+        rest = [item for item in self.named_parameters() if not item[0].startswith("predictor.")]
+        groups, schedules = [], []
+        for named, rate in (
+            (rest, main_schedule(training, course)),
+            (list(self.predictor.named_parameters()), constant(training.peak_rate)),
+        ):
+            own = self.optimiser.groups(named, training)
+            groups += own
+            schedules += [{"lr": rate}] * len(own)
+        return [Descent(self.optimiser.make(groups, training, course.device), schedules)]
+
+
+METHOD = SimSiam

@@ -1,0 +1,165 @@
+"""The contract of encoders: what every architecture gives, and what its settings can say before it is built.
+
+An architecture is one file in ``revisit/nets/encoders`` with one class, offered as ``ENCODER``; its
+``Settings`` are the keys of an ``encoder:`` entry beside ``name``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from revisit.errors import RevisitError
+from revisit.parts import ROOMS
+from revisit.record import Record
+
+
+class EncoderSettings(Record):
+    """Settings of an architecture. Its validators refuse what no image could make right."""
+
+    def check(self, image_pixels: int, bands: Sequence[str]) -> None:
+        """Raise RevisitError where images of these bands and this side cannot be taken."""
+        side = self.side_multiple()
+        if image_pixels < 1 or image_pixels % side:
+            raise RevisitError(f"image_pixels {image_pixels} must be a multiple of {side} pixels")
+
+    def side_multiple(self) -> int:
+        """Sides of images must be multiples of this many pixels."""
+        return self.strides()[0]
+
+    def strides(self) -> tuple[int, ...]:
+        """Pixels of the image along a side of one cell, for each level of the pyramid, fine to coarse."""
+        raise NotImplementedError
+
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level of the pyramid, fine to coarse."""
+        raise NotImplementedError
+
+    def size(self) -> str:
+        """What follows the architecture's name in a table: every size, such as ``dim 96 depth 3 patch 8``."""
+        raise NotImplementedError
+
+    def inner(self) -> Sequence[Mapping[str, Any]]:
+        """Entries of the encoders that this one is made of; none for most."""
+        return ()
+
+
+class Encoder(nn.Module, ABC):
+    """Images to features.
+
+    ``bands``: channel names in order. ``image_pixels``: side of the images it was made for; other sizes that
+    are multiples of ``settings.side_multiple()`` work too. ``patch_pixels``: side of the finest cell.
+    ``feature_dim``: D below. ``strides``, ``widths``: pixels a cell and channels of the pyramid's levels.
+    ``card``: what is known of its training, None when untrained. ``origin``: of weights from elsewhere, what
+    they are, for the card.
+    """
+
+    Settings: ClassVar[type[EncoderSettings]]
+    pooling: ClassVar[str] = "mean"
+    """How ``pooled`` comes from the cells; on the card."""
+    input_affine: Tensor | None
+
+    def __init__(self, settings: EncoderSettings, bands: Sequence[str], image_pixels: int) -> None:
+        super().__init__()
+        if not bands or len(set(bands)) != len(bands):
+            raise RevisitError(f"{self.name()}: bands must be given, each once; got {list(bands)}")
+        try:
+            settings.check(image_pixels, bands)
+        except RevisitError as error:
+            raise RevisitError(f"{self.name()}: {error}") from None
+        self.settings = settings
+        self.bands = tuple(bands)
+        self.image_pixels = image_pixels
+        self.strides, self.widths = settings.strides(), settings.widths()
+        self.patch_pixels, self.feature_dim = self.strides[0], self.widths[-1]
+        self.card: dict[str, Any] | None = None
+        self.origin: dict[str, Any] | None = None
+        self.register_buffer("input_affine", None, persistent=False)
+
+    @classmethod
+    def name(cls) -> str:
+        """What a config calls this architecture: its file's name, or a dotted path outside this package."""
+        package, _, file = cls.__module__.rpartition(".")
+        if package == ROOMS["encoder"].package:
+            return file.replace("_", "-")
+        return f"{cls.__module__}:{cls.__qualname__}"
+
+    def architecture(self) -> dict[str, Any]:
+        """What ``build_encoder`` needs to make this encoder again (JSON-able)."""
+        return {
+            "name": self.name(),
+            "bands": list(self.bands),
+            "image_pixels": self.image_pixels,
+            **self.settings.content(),
+        }
+
+    @abstractmethod
+    def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """Normalised cells of the coarsest level, row by row, [B, N, D], of standardised images [B, C, H, W].
+
+        ``bands``: names of the channels of ``images``; None: those of the encoder.
+        """
+
+    def pooled(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """One feature vector an image, [B, D]: the mean of its cells."""
+        return self.forward_features(images, bands).mean(1)
+
+    @abstractmethod
+    def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
+        """Feature maps [B, C_l, H_l, W_l], fine to coarse, of widths ``widths`` and strides ``strides``."""
+
+    @abstractmethod
+    def layers(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once, grouped by depth from the image upwards.
+
+        Group 0 is the embedding (or stem), then one group a block; what follows the last block is a group of
+        its own. For rates that decay from layer to layer: decay ** (number of groups - 1 - group).
+        """
+
+    def forward(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """The same as ``pooled``."""
+        return self.pooled(images, bands)
+
+    def channels(self, bands: Sequence[str] | None = None) -> list[int]:
+        """Positions of ``bands`` among the encoder's own; raises RevisitError unless they are all of them."""
+        if bands is not None and tuple(bands) != self.bands:
+            raise RevisitError(f"encoder: needs bands {list(self.bands)} in this order; got {list(bands)}")
+        return list(range(len(self.bands)))
+
+    def enter(self, images: Tensor, bands: Sequence[str] | None = None) -> tuple[Tensor, list[int]]:
+        """The images as the weights know them, and the positions of their bands: where every pass begins.
+
+        Raises RevisitError for other bands, another shape, or sides the encoder cannot take.
+        """
+        channels, side = self.channels(bands), self.settings.side_multiple()
+        if images.ndim != 4 or images.shape[1] != len(channels):
+            raise RevisitError(
+                f"encoder: expected images [B, {len(channels)}, H, W] for bands "
+                f"{[self.bands[c] for c in channels]}; got shape {list(images.shape)}"
+            )
+        if images.shape[2] % side or images.shape[3] % side:
+            raise RevisitError(
+                f"encoder: image sides must be multiples of {side} pixels; got {list(images.shape[2:])}"
+            )
+        if self.input_affine is not None:
+            factor, shift, limit = self.input_affine[:, channels, None, None]
+            images = (images * factor + shift).clamp(-limit, limit)
+        return images, channels
+
+    def rescale(self, by_band: Mapping[str, Sequence[float]]) -> None:
+        """From now on take images of other limits: z becomes factor * z + shift, cut to -limit ... limit.
+
+        ``by_band``: factor, shift and limit, of standardised values; bands not named are left as they are.
+        Not saved with the weights.
+        """
+        unchanged = (1.0, 0.0, float("inf"))
+        rows = [by_band.get(band, unchanged) for band in self.bands]
+        device = next(self.parameters()).device
+        self.input_affine = torch.tensor(rows, dtype=torch.float32, device=device).T.contiguous()
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether the input is rescaled from other limits."""
+        return self.input_affine is not None

@@ -1,0 +1,76 @@
+"""The pre-norm transformer block of ViT, and stochastic depth.
+
+Names of the weights, their order and every operation are those of timm's ``vision_transformer.Block`` (Apache
+2.0), so weights of either load into the other. To import timm takes longer than all else a short job does.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Self-attention and a two-layer perceptron, each on a layer norm and added to its input: [B, N, dim].
+
+    Source: Dosovitskiy et al. 2021. ``heads`` must divide ``dim``.
+    """
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.attn(self.norm1(tokens))
+        tokens = tokens + self.mlp(self.norm2(tokens))
+        return tokens
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention of all tokens with all, [B, N, dim]."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        batch, count, dim = tokens.shape
+        parts = self.qkv(tokens).reshape(batch, count, 3, self.heads, dim // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        result: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
+        return result
+
+
+class Mlp(nn.Module):
+    """Two linear maps with GELU between, [..., dim]."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        result: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
+        return result
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): in training a sample's branch is left out at rate ``drop_prob``.
+
+    Branches that are kept are scaled up, so that the expected value stays.
+    """
+
+    def __init__(self, drop_prob: float = 0.0) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, branch: Tensor) -> Tensor:
+        if self.drop_prob == 0 or not self.training:
+            return branch
+        keep = 1 - self.drop_prob
+        drawn = branch.new_empty((len(branch),) + (1,) * (branch.ndim - 1)).bernoulli_(keep)
+        return branch * (drawn.div_(keep) if keep > 0 else drawn)

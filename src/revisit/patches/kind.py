@@ -1,0 +1,150 @@
+"""The contract of a kind of collection: which looks at a place make a sample, and what it asks of a study.
+
+A kind is one file in ``revisit.patches.kinds`` that offers its class as ``KIND``, or a class from elsewhere
+named by its dotted path.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.errors import RevisitError
+from revisit.record import Record
+
+LAND_COVER = "worldcover"  # the search that labels come from
+NO_TIME = np.datetime64("NaT", "ns")  # the time of a slot or year that a sample does not have
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Look(NamedTuple):
+    """A sensor's view of a patch: values (time, band, y, x) uint8, valid (time, y, x) bool, times (time,)."""
+
+    values: np.ndarray
+    valid: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A patch of ground: centre in metres, part of the split, all looks at it, WorldCover codes (y, x)."""
+
+    x: float
+    y: float
+    part: int
+    looks: dict[str, Look]
+    land_cover: np.ndarray
+
+
+class Sensed(NamedTuple):
+    """What a region has of a sensor: how its cube was scaled, and the years in which it has a date."""
+
+    scaling: Mapping[str, Any]
+    years: Sequence[int]
+
+
+class Entry(Record):
+    """A collection of the config, whatever its kind."""
+
+    kind: str
+    """What a sample is; see `src/revisit/patches/kinds`."""
+    regions: list[str] | None = None
+    """Regions to take; all if absent."""
+    patch_pixels: int = Field(ge=8)
+    """Side of a patch, pixels; divides the blocks of the split."""
+    min_valid: Share
+    """Least share of valid pixels for a date, or a composite, to be used."""
+    classes: list[int] | None = Field(None, min_length=1)
+    """WorldCover codes that are labels; all that occur in training if absent."""
+    min_class_fraction: Share = 0.1
+    """A class is a label of a patch from this share of its area on."""
+    allow_empty: bool = False
+    """Go on without a region that gives no sample; such a region is an error otherwise."""
+
+    @field_validator("classes")
+    @classmethod
+    def _are_codes(cls, classes: list[int] | None) -> list[int] | None:
+        if unknown := sorted(set(classes or ()) - set(WORLDCOVER)):
+            raise ValueError(f"{unknown} are no codes of WorldCover, {list(WORLDCOVER)}")
+        return classes
+
+
+S = TypeVar("S", bound=Entry)
+
+
+class Kind(ABC, Generic[S]):
+    """What the samples of a region are.
+
+    ``sensors`` are those of the region that the kind takes, with their scaling and years; ``seed`` is the
+    study's. ``years`` are those of each sensor's time axis where that counts years, else empty.
+    """
+
+    Settings: ClassVar[type[Entry]]
+    needs: ClassVar[tuple[str, ...]] = ()  # sensors it cannot do without
+    time_axis: ClassVar[bool]  # whether a sample has several times of a sensor
+
+    def __init__(self, settings: S, sensors: Mapping[str, Sensed], seed: int) -> None:
+        self.settings, self.sensors, self.seed = settings, sensors, seed
+        self.years: dict[str, list[int]] = {}
+
+    @abstractmethod
+    def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
+        """The samples of a place, each a look by sensor, always of as many times; if none, what it lacks."""
+
+    @classmethod
+    def taken(cls, settings: S, available: Iterable[str]) -> list[str]:
+        """Those of the available sensors that are stored, in order."""
+        return sorted(available)
+
+    @classmethod
+    def needs_all_years(cls, settings: S) -> bool:
+        """Whether a region without a date in a year that another region has is left without a sample."""
+        return False
+
+    @classmethod
+    def check(cls, name: str, settings: S, searched: Mapping[str, Sequence[int]], block_pixels: int) -> None:
+        """Raise RevisitError where the collection ``name`` does not fit the study.
+
+        ``searched``: the years searched by sensor, ``worldcover`` among them where labels are.
+        """
+        check_blocks(name, settings.patch_pixels, block_pixels)
+        check_sensors(name, cls.needs, searched)
+
+
+def check_blocks(name: str, patch_pixels: int, block_pixels: int) -> None:
+    """Raise RevisitError where the blocks of the split do not hold whole patches."""
+    if block_pixels % patch_pixels:
+        raise RevisitError(
+            f"collections.{name}.patch_pixels: {patch_pixels} does not divide split.block_pixels, "
+            f"{block_pixels}; a block must hold whole patches, choose a divisor"
+        )
+
+
+def check_sensors(name: str, needed: Iterable[str], searched: Iterable[str]) -> None:
+    """Raise RevisitError where a sensor the collection needs is not searched."""
+    images = sorted(set(searched) - {LAND_COVER})
+    if missing := [sensor for sensor in needed if sensor not in images]:
+        raise RevisitError(
+            f"collections.{name}: needs {' and '.join(missing)}, but searched are {', '.join(images)}; "
+            "add it to the search or choose another kind"
+        )
+
+
+def check_year(name: str, year: int, searched: Mapping[str, Sequence[int]]) -> None:
+    """Raise RevisitError where a sensor or the land cover is not searched in the year of the labels."""
+    for sensor, years in searched.items():
+        if year not in years:
+            raise RevisitError(
+                f"collections.{name}.label_year: {year}, but {sensor} is searched in {list(years)}; "
+                "choose a year of all"
+            )
+
+
+def years_of(times: np.ndarray) -> np.ndarray:
+    """Calendar year of each time."""
+    return times.astype("datetime64[Y]").astype(int) + 1970

@@ -1,0 +1,165 @@
+"""The scores of one experiment, found by what names a cell, with the models that a table of them lists."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from revisit.errors import RevisitError
+from revisit.report import words
+from revisit.report.facts import Run
+from revisit.report.layout import Block, Cell, Setting
+from revisit.report.published.lookup import listed, lookup
+
+Row = dict[str, Any]
+WHOLE = "fine-tune"  # the protocol that stands for all which train the whole network
+SETTING = ("dataset", "protocol", "label_fraction")
+CELL = (*SETTING, "method", "modality", "class", "metric")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row that a table may list. ``method`` is its name in all.csv, None where only a work reports it."""
+
+    title: str
+    method: str | None
+    published_as: str | None
+    modalities: tuple[str, ...]
+
+
+class Line(NamedTuple):
+    """A row of a block: the words that name it, its model, and the columns of all.csv that find its cells."""
+
+    label: tuple[str, ...]
+    model: Model
+    where: dict[str, str]
+
+
+class Scores:
+    """The rows of one experiment.
+
+    ``settings``: what its blocks are of, the whole network trained on all labels first. ``models``: what its
+    tables may list, first what only the works report (in their order), then ours in the order of the config.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], experiment: str, runs: Sequence[Run], published_as: str | None
+    ) -> None:
+        self.experiment = experiment
+        self.published_as = published_as
+        self.rows: dict[tuple[Any, ...], Row] = {}
+        for row in rows:
+            key = tuple({**row, "protocol": _merged(row["protocol"])}[name] for name in CELL)
+            if key in self.rows:
+                raise RevisitError(
+                    f"all.csv: experiment {experiment!r} gives {key} for two encoders or pretraining "
+                    "sets, which one table cannot show; give them two experiment names"
+                )
+            self.rows[key] = row
+        found = {key[: len(SETTING)] for key in self.rows}
+        named: list[Setting] = [dict(zip(SETTING, values, strict=True)) for values in found]
+        self.settings = [{"experiment": experiment, **one} for one in sorted(named, key=_setting_order)]
+        self.models = _models(runs, published_as)
+        self.classes = list(dict.fromkeys(key[CELL.index("class")] for key in self.rows))
+
+    def block(
+        self,
+        heading: str,
+        setting: Setting,
+        labels: tuple[str, ...],
+        lines: Sequence[Line],
+        columns: dict[str, dict[str, str]],
+        unit: float,
+        form: str,
+    ) -> Block:
+        """A block whose cell is found by the setting, the line and the column together.
+
+        A line of a model that was not run here is left out where the works report nothing of it either.
+        """
+        cells = [
+            (
+                line.label,
+                [self._cell({**setting, **line.where, **one}, line.model, unit) for one in columns.values()],
+            )
+            for line in lines
+        ]
+        kept = [
+            (label, row)
+            for line, (label, row) in zip(lines, cells, strict=True)
+            if line.model.method is not None or any(cell.published is not None for cell in row)
+        ]
+        return Block(f"{_heading(setting)}; {heading}", setting, labels, tuple(columns), kept, form)
+
+    def _cell(self, where: dict[str, Any], model: Model, unit: float) -> Cell:
+        row = self.rows.get(tuple({**where, "method": model.method}[name] for name in CELL), {})
+        theirs = lookup(
+            self.published_as,
+            model.published_as,
+            where["modality"],
+            where["protocol"],
+            where["label_fraction"],
+            where["class"],
+            where["metric"],
+        )
+        value, low, high = (
+            None if row.get(name) is None else row[name] * unit for name in ("value", "ci_low", "ci_high")
+        )
+        return Cell(value, low, high, theirs and theirs.value * unit, row.get("collapsed") is True)
+
+
+def of_experiment(
+    table: Iterable[Row], experiment: str, runs: Sequence[Run], published_as: str | None
+) -> Scores:
+    """The scores of an experiment; raises RevisitError where they are not those of its runs."""
+    ours = [run for run in runs if run.experiment == experiment]
+    rows = [
+        row for row in table if row["experiment"] == experiment and not row["metric"].endswith(words.GAIN)
+    ]
+    planned = {(run.method, run.modality, run.protocol) for run in ours}
+    scored = {(row["method"], row["modality"], row["protocol"]) for row in rows}
+    if not rows:
+        raise RevisitError(f"all.csv: has no number of the experiment {experiment!r}; rerun its scores")
+    for some, others, words_ in (
+        (planned, scored, "lacks a run"),
+        (scored, planned, "has a run the config does not name"),
+    ):
+        if stray := sorted(some - others):
+            raise RevisitError(
+                f"all.csv: experiment {experiment!r} {words_}: {' '.join(stray[0])}; rerun its scores"
+            )
+    return Scores(rows, experiment, ours, published_as)
+
+
+def _models(runs: Sequence[Run], published_as: str | None) -> list[Model]:
+    ours: dict[str, Model] = {}
+    for run in runs:
+        before = ours[run.method].modalities if run.method in ours else ()
+        modalities = tuple(dict.fromkeys((*before, run.modality)))
+        ours[run.method] = Model(run.title, run.method, run.published_as, modalities)
+    reproduced = {model.published_as for model in ours.values()}
+    theirs: dict[str, Model] = {}
+    for cell in listed(published_as):
+        if cell.row not in reproduced:
+            before = theirs[cell.row].modalities if cell.row in theirs else ()
+            modalities = tuple(dict.fromkeys((*before, cell.modality)))
+            theirs[cell.row] = Model(cell.title, None, cell.row, modalities)
+    return [*theirs.values(), *ours.values()]
+
+
+def modalities(models: Iterable[Model]) -> list[str]:
+    """All modalities of these models, in the order that the works print them."""
+    return sorted({name for model in models for name in model.modalities}, key=words.modality_rank)
+
+
+def _merged(protocol: str) -> str:
+    """Networks trained as a whole stand in one table, whether pretrained or not."""
+    return WHOLE if words.training(protocol) == words.training(WHOLE) else protocol
+
+
+def _setting_order(setting: Setting) -> tuple[Any, ...]:
+    main = setting["protocol"] == WHOLE and setting["label_fraction"] == 1.0
+    return not main, setting["dataset"], setting["protocol"], -setting["label_fraction"]
+
+
+def _heading(setting: Setting) -> str:
+    training = words.training(setting["protocol"])
+    return f"{setting['dataset']}: {training}, {100 * setting['label_fraction']:.4g} % of the labels"

@@ -1,0 +1,57 @@
+"""Tables as files: one number a cell for programs (CSV), and the same to read (Markdown)."""
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from revisit import files
+from revisit.report.layout import NOT_RUN, Cell, Table
+
+
+def write(table: Table, csv_path: Path, markdown_path: Path) -> None:
+    """Write both files of a table."""
+    files.write_text(csv_path, to_csv(table))
+    files.write_text(markdown_path, to_markdown(table))
+
+
+def to_csv(table: Table) -> str:
+    """One number a cell: per column ours, the ends of its interval and the published number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    labels = table.blocks[0].labels if table.blocks else ("model",)
+    columns = list(dict.fromkeys(itertools.chain.from_iterable(block.columns for block in table.blocks)))
+    parts = ("", " low", " high", " published")
+    head = ("experiment", "dataset", "protocol", "label_fraction")
+    writer.writerow([*head, *labels, *(column + part for column in columns for part in parts)])
+    for block in table.blocks:
+        for label, cells in block.rows:
+            by_column = dict(zip(block.columns, cells, strict=True))
+            numbers: list[float | None] = []
+            for column in columns:
+                cell = by_column.get(column, Cell())
+                numbers += [cell.value, cell.low, cell.high, cell.published]
+            rounded = [None if number is None else round(number, 4) for number in numbers]
+            writer.writerow([*(block.setting[name] for name in head), *label, *rounded])
+    return text.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """The same to read: under each row of ours the published one in italics."""
+    lines = [f"# {table.title}", "", f"{table.subtitle}.", ""]
+    for block in table.blocks:
+        header = (*block.labels, "", *block.columns)
+        lines += [f"## {block.heading}", "", _line(header), _line(["---"] * len(header))]
+        for label, cells in block.rows:
+            lines.append(_line([*label, "this run", *(cell.ours(block.form) for cell in cells)]))
+            if any(cell.published is not None for cell in cells):
+                theirs = [cell.theirs(block.form) for cell in cells]
+                italic = [text if text == NOT_RUN else f"*{text}*" for text in theirs]
+                lines.append(_line([*label, "*published*", *italic]))
+        lines.append("")
+    return "\n".join([*lines, *(f"- {note}" for note in table.notes), ""])
+
+
+def _line(words: Sequence[str]) -> str:
+    return f"| {' | '.join(words)} |"

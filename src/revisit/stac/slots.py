@@ -1,0 +1,64 @@
+"""At most so many requests at a time, over all jobs that share a folder: one lock file for each request.
+
+The locks are the operating system's (flock): a killed job leaves none behind. They work between processes
+and, on a shared file system that has locks, between nodes.
+"""
+
+import errno
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from revisit.stage import log
+
+PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between tries while all slots are taken
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+@contextmanager
+def slot(folder: Path | None, count: int) -> Iterator[None]:
+    """Hold one of the ``count`` slots of a folder for the life of the block, waiting until one is free.
+
+    Nothing is held without a folder, nor, after a warning, where its file system has no locks.
+    """
+    held = _wait(folder, count) if folder else None
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)  # which unlocks it
+
+
+def _wait(folder: Path, count: int) -> int | None:
+    """The open file of a slot that is now ours; None where files cannot be locked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pause = PAUSE_S
+    while True:
+        # Each in an order of its own, so that not all queue for the first.
+        for number in random.sample(range(count), count):
+            file = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                os.close(file)
+            except OSError as error:
+                os.close(file)
+                if error.errno not in NO_LOCKS:
+                    raise
+                _warn(folder)
+                return None
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+@cache
+def _warn(folder: Path) -> None:
+    log.warning(
+        "%s: this file system has no locks; jobs on several nodes may together exceed `requests`", folder
+    )

@@ -1,0 +1,138 @@
+"""Protects the user's days: what cannot work is refused before a byte is fetched, with key and remedy."""
+
+import copy
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from revisit.config.check import check
+from revisit.errors import RevisitError
+
+ROOT = Path(__file__).parents[2]
+STUDIES = [
+    ROOT / "config.yaml",
+    ROOT / "tests/study.yaml",
+    *sorted((ROOT / "workflow/presets").glob("*.yaml")),
+]
+METHODS, EXPERIMENTS = ("pretraining", "methods"), ("experiments",)
+THIS_YEAR = date.today().year
+
+
+@pytest.fixture(scope="module")
+def study():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(study, *path_and_value):
+    """The study with one value put at a path; the last but one argument may be new."""
+    *path, last, value = path_and_value
+    result = place = copy.deepcopy(study)
+    for key in path:
+        place = place[key]
+    place[last] = value
+    return result
+
+
+def refusal(study) -> str:
+    with pytest.raises(RevisitError) as caught:
+        check(study)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_is_right(path):
+    content = yaml.safe_load(path.read_text())
+    folders = [provider.get("folder") for provider in content.get("providers", {}).values()]
+    if any(folder and not (ROOT / folder).is_dir() for folder in folders):
+        pytest.skip(f"{folders[0]} is absent")
+    check(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("sed",), 1, "the top level: unknown key 'sed'; did you mean 'seed'?"),
+        (("study",), "Mine", "study: "),
+        (("collections", "pairs", "patch_pixel"), 32, "collections.pairs: unknown key 'patch_pixel'; did"),
+        (("collections", "pairs", "kind"), "pair", "collections.pairs.kind: .* did you mean 'pairs'"),
+        ((*EXPERIMENTS, "masking", "lable_fractions"), [1], "did you mean 'label_fractions'"),
+        ((*EXPERIMENTS, "masking", "task"), "multilabel", "masking.task: .* did you mean 'multi-label'"),
+        ((*EXPERIMENTS, "masking", "layouts"), ["maskin"], "experiments.masking.layouts: .* 'masking'"),
+        (("cube", "clip_sigma"), "three", "cube.clip_sigma: .*number.* not 'three'"),
+        (("cube", "bands", "sentinel-2"), ["blue", "grean"], "cube.bands: .*'grean'.* did you mean 'green'"),
+        (("cube", "limits_from"), ["nowhere"], "cube.limits_from: .*'nowhere'"),
+        ((*EXPERIMENTS, "masking", "methods"), ["3dmae-rmm"], "3dmae-rmm"),
+        ((*EXPERIMENTS, "land-cover", "collection"), "yearli", "land-cover.collection: 'yearli'"),
+        ((*METHODS, "3dmae-rm", "method", "mask_ration"), 0.5, "did you mean 'mask_ratio'"),
+        ((*METHODS, "3dmae-rm", "method", "name"), "mae3", "pretraining.methods.3dmae-rm.method.name: "),
+        ((*METHODS, "stmim", "method", "encoder", "depth"), 3, "unknown key 'depth'"),
+        ((*METHODS, "scratch", "method", "encoder", "name"), "vit", "'vit'"),
+        (("archive", "biomes"), {"nowhere": "coast"}, "archive.biomes: 'nowhere' is not defined"),
+        (("provider",), "earthsearch", "did you mean 'earth-search'"),
+        (("search", "sentinel-1"), {"orbit_state": "ascending"}, "search.sentinel-1.years is missing"),
+        # Places
+        (("regions", "plain", "bbox"), [1, 2, 3], "regions.plain.bbox"),
+        (("regions", "plain", "bbox"), [2.67, 48.40, 2.60, 48.45], "regions.plain.bbox"),
+        (("regions", "plain", "bbox"), [-33.95, 151.0, -33.90, 151.05], "regions.plain.bbox: .*latitude"),
+        (("regions", "plain", "bbox"), [2.60, 97.96, 2.67, 98.00], "regions.plain.bbox: .*latitude"),
+        (("regions", "plain", "bbox"), [5.97, 48.40, 6.04, 48.45], "regions.plain.*epsg"),
+        (("regions", "plain", "bbox"), [0.0, 43.0, 5.9, 48.9], "regions.plain.bbox: .*km"),
+        (("regions", "plain", "bbox"), [2.6, 48.4, 2.6001, 48.4001], "regions.plain.bbox: .*smaller"),
+        (("regions", "plain", "epsg"), 4326, "regions.plain.epsg"),
+        # Times
+        (("search", "sentinel-2", "years"), [2021, THIS_YEAR + 1], f"sentinel-2.years: .*{THIS_YEAR + 1}"),
+        (("search", "sentinel-2", "months"), [0, 4], "search.sentinel-2.months"),
+        # Splits, collections
+        (("split", "train"), 0.9, "split: .*0.9.*add up to 1"),
+        (("split", "block_pixels"), 100, "collections.pairs.patch_pixels: .*100"),
+        (("collections", "yearly", "label_year"), 2016, "collections.yearly.label_year: .*2016"),
+        (("collections", "pairs", "regions"), ["plane"], "collections.pairs.regions: 'plane'"),
+        # Methods
+        ((*METHODS, "3dmae-rm", "method", "encoder", "heads"), 5, "method: .*heads 5"),
+        ((*METHODS, "3dmae-rm", "method", "encoder", "patch_pixels"), 5, "method: .*multiple of 5 pixels"),
+        ((*METHODS, "stmim", "method", "encoder", "patch_pixels"), 6, "stmim.method: "),
+        ((*METHODS, "stmim", "method", "years_per_step"), 7, "stmim.method: .*years_per_step.*7"),
+        ((*METHODS, "stmim", "method", "beta"), 0.3, "stmim.method: .*beta.*0.3"),
+        ((*METHODS, "stmim", "collection"), "pairs", "stmim.method: .*yearly"),
+        ((*METHODS, "stmim", "batch_size"), 5000, "stmim.batch_size: 5000 .*at most"),
+        ((*METHODS, "3dmae-rm", "modalities"), ["s1"], "3dmae-rm.method: .*rm"),
+        ((*METHODS, "stmim", "modalities"), ["s3"], "stmim.modalities: .*'s3'"),
+        # Experiments
+        ((*EXPERIMENTS, "masking", "collection"), "yearly", "experiments.masking.collection"),
+        ((*EXPERIMENTS, "masking", "pretrain_modality"), "s1", "experiments.masking.pretrain_modality"),
+        ((*EXPERIMENTS, "masking", "label_fractions"), [0.0], "experiments.masking.label_fractions"),
+        ((*EXPERIMENTS, "land-cover", "networks", "stmim-unet", "modalities"), ["s2"], "stmim-unet.*s2"),
+        ((*EXPERIMENTS, "land-cover", "networks", "unet", "network"), "unett", "did you mean 'unet'"),
+        ((*EXPERIMENTS, "land-cover", "networks", "dual-stmim-unet", "modalities"), ["s1"], "dual"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused(study, path, value, told):
+    line = refusal(changed(study, *path, value))
+    assert re.search(told, line), line
+
+
+def test_a_modality_whose_sensor_is_not_searched_is_refused(study):
+    wrong = copy.deepcopy(study)
+    del wrong["search"]["sentinel-1"]
+    assert "sentinel-1" in refusal(wrong)
+
+
+def test_a_modality_whose_bands_the_cubes_lack_is_refused(study):
+    line = refusal(changed(study, "cube", "bands", "sentinel-2", ["red", "nir"]))
+    assert "rgb" in line and "green" in line
+
+
+def test_a_label_year_nobody_searches_is_refused(study):
+    line = refusal(changed(study, "search", "worldcover", "years", [2021]))
+    assert "collections.yearly.label_year: " in line and "2020" in line
+
+
+def test_a_folder_that_does_not_exist_is_refused(study):
+    mine = {"mine": {"inherits": "embedded", "folder": "nowhere/at/all"}}
+    wrong = changed(study, "providers", mine) | {"provider": "mine"}
+    line = refusal(wrong)
+    assert "providers.mine.folder" in line and "nowhere/at/all" in line

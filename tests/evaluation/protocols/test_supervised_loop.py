@@ -1,0 +1,64 @@
+"""The training loop of the downstream tasks: rates, batches, which state is kept."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from revisit.errors import RevisitError
+from revisit.evaluation.protocols.fitting import Fit, fit, shuffled
+from revisit.training.schedules import polynomial
+
+
+def test_batches_are_full_and_a_pass_shows_no_sample_twice() -> None:
+    """Indices are drawn without replacement and reshuffled."""
+    drawn = list(islice(shuffled(np.arange(10, 20), 5, seed=0), 4))
+    assert all(len(batch) == 5 for batch in drawn)
+    assert set(np.concatenate(drawn[:2])) == set(np.concatenate(drawn[2:])) == set(range(10, 20))
+    assert not np.array_equal(drawn[0], drawn[2])
+    assert len(next(shuffled(np.arange(3), 64, seed=0))) == 3
+
+
+def run(validations: Iterator[float], seen: list[float], scale: float = 1.0) -> tuple[nn.Linear, list[dict]]:
+    """Ten updates that lower the weight by the learning rate; ``seen``: the weight at each validation."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+
+    def loss(_: None) -> Tensor:
+        return scale * model.weight.sum()
+
+    def validate() -> float:
+        seen.append(model.weight.item())
+        return next(validations)
+
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
+    plan = Fit(steps=10, rate=polynomial(10), validations=5, gradient_clip=0)
+    return model, fit(model, optimiser, shuffled(np.arange(9), 3, 0), lambda _: None, loss, validate, plan)
+
+
+def test_the_state_with_the_best_validation_is_kept() -> None:
+    """Not the last: that would overfit."""
+    seen: list[float] = []
+    model, history = run(iter([0.1, 0.2, 0.9, 0.4, 0.3, 0.2]), seen)
+    assert model.weight.item() == seen[2] != seen[-1]
+    assert [record["step"] for record in history] == [0, 2, 4, 6, 8, 10]
+    assert [record["validation"] for record in history] == [0.1, 0.2, 0.9, 0.4, 0.3, 0.2]
+
+
+def test_the_rate_of_the_record_is_the_rate_used() -> None:
+    """Plain SGD on a loss of slope one moves by exactly the rate of each update."""
+    seen: list[float] = []
+    _, history = run(iter([0.0] * 6), seen)
+    rates = [0.5 * (1 - step / 10) ** 0.9 for step in range(10)]
+    assert -seen[-1] == pytest.approx(sum(rates))
+    assert history[1]["learning_rate"] == pytest.approx(rates[1])
+    assert history[-1]["learning_rate"] == pytest.approx(rates[9])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    """It would end as a row of chance level, or as a number JSON cannot hold."""
+    with pytest.raises(RevisitError, match="not finite by step 2 of 10"):
+        run(iter([0.0] * 6), [], scale=float("nan"))

@@ -1,0 +1,229 @@
+"""Land-cover segmentation, from an experiment of the config to score files and maps."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from revisit.errors import RevisitError
+from revisit.evaluation.metrics import IGNORE
+from revisit.evaluation.task import Run
+from revisit.evaluation.tasks.segmentation import PLACES, TASK
+from revisit.files import json_text, read_json
+from revisit.record import read
+
+SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [2, 2], "window": 4, "patch_pixels": 2}
+VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
+PRETRAINING: dict[str, dict[str, Any]] = {
+    "series": {
+        "collection": "yearly",
+        "modalities": ["s1", "rgb"],
+        "method": {"name": "stmim", "encoder": SWIN},
+    },
+    "vit": {
+        "collection": "pairs",
+        "modalities": ["s1"],
+        "method": {"name": "mae3d", "mask": "rm", "encoder": VIT},
+    },
+}
+BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
+COLLECTIONS = {
+    "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS},
+    "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS},
+    "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS},
+}
+TRAIN = {"steps": 80, "batch_size": 8, "learning_rate": 1e-2, "optimiser": "adamw", "validations": 2}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "plain": {"network": "unet", "modalities": ["s1"], "width": 8},
+    "new": {"network": "swin-unet", "modalities": ["s1"], "encoder_of": "series", "drop_path": 0.0},
+    "one": {"network": "swin-unet", "modalities": ["s1", "rgb"], "pretrained": "series", "drop_path": 0.0},
+    "two": {"network": "dual-swin-unet", "modalities": ["s1+rgb"], "pretrained": "series", "drop_path": 0.0},
+}
+EXPERIMENT: dict[str, Any] = {
+    "task": "segmentation",
+    "collection": "yearly",
+    "networks": NETWORKS,
+    "seeds": [0, 1],
+    "train": TRAIN,
+}
+
+
+def runs(**changes: Any) -> list[Run]:
+    settings = read(TASK.Settings, EXPERIMENT | changes, "experiments.x")
+    return TASK.runs("x", settings, PRETRAINING)
+
+
+def only(row: str, **changes: Any) -> Run:
+    return runs(networks={row: NETWORKS[row]}, **changes)[0]
+
+
+def test_runs_know_their_encoders_and_how_tables_call_them() -> None:
+    """Pretrained networks are fine-tuned, others supervised; a dual network takes an encoder a sensor."""
+    found = runs()
+    assert [(run.method, run.modality, run.protocol, run.encoders) for run in found] == [
+        ("plain", "s1", "supervised", []),
+        ("new", "s1", "supervised", []),
+        ("one", "s1", "fine-tune", [("series", "s1")]),
+        ("one", "rgb", "fine-tune", [("series", "rgb")]),
+        ("two", "s1+rgb", "fine-tune", [("series", "s1"), ("series", "rgb")]),
+    ]
+    assert [run.pretrained for run in found] == [False, False, True, True, True]
+    assert found[1].settings["entry"]["encoder"] == SWIN
+    assert found[2].settings["entry"] == {
+        "network": "swin-unet", "settings": {"drop_path": 0.0}, "encoder": None,
+    }  # fmt: skip
+    assert found[1].modules[2:] == ["revisit.nets.segmentation.swin_unet", "revisit.nets.encoders.swin"]
+    assert found[0].modules[2:] == ["revisit.nets.segmentation.unet"]
+
+
+def test_an_encoder_for_crops_keeps_its_size_without_pretraining() -> None:
+    """Else the supervised twin of a network would be another network."""
+    method = PRETRAINING["series"]["method"] | {"crop_pixels": 8}
+    settings = read(TASK.Settings, EXPERIMENT, "experiments.x")
+    cropped = PRETRAINING | {"series": PRETRAINING["series"] | {"method": method}}
+    assert TASK.runs("x", settings, cropped)[1].settings["entry"]["encoder"]["image_pixels"] == 8
+
+
+def test_classes_keep_their_order_in_a_job_file() -> None:
+    """Files have sorted keys; other numbers for the classes would be other weights and other scores."""
+    classes = [{"name": "Water", "codes": [80]}, {"name": "Land", "codes": [10, 40, 50]}]
+    settings = json.loads(json_text(runs(classes=classes)[0].settings))
+    assert [one["name"] for one in settings["experiment"]["classes"]] == ["Water", "Land"]
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "message"),
+    [
+        ("plain", {}, ""),
+        ("two", {}, ""),
+        ("plain", {"widht": 8}, r"networks\.row: unknown key 'widht'; did you mean 'width'"),
+        ("plain", {"network": "u-net"}, r"networks\.row\.network: no network is called 'u-net'.*'unet'"),
+        ("plain", {"pretrained": "series"}, r"row\.pretrained: unet takes no encoder; leave it out"),
+        ("plain", {"modalities": ["s2+rgb"]}, r"row\.modalities: 's2\+rgb': .*not known"),
+        ("plain", {"modalities": []}, r"row\.modalities: is empty"),
+        ("new", {"encoder_of": None}, r"row: swin-unet needs encoders; give one of pretrained and"),
+        ("new", {"pretrained": "series"}, r"row: swin-unet needs encoders; .* not pretrained and"),
+        ("new", {"encoder_of": "vit"}, r"row\.modalities: 's1': takes 1 swin encoders, got channel-vit"),
+        ("one", {"pretrained": "seires"}, r"row\.pretrained: 'seires' is not defined.*did you mean 'series'"),
+        ("one", {"modalities": ["s1+rgb"]}, r"row\.modalities: 'series' is not pretrained on 's1\+rgb'"),
+        ("two", {"modalities": ["s1"]}, r"dual-swin-unet has 2 encoders, one a sensor, and 's1' is of 1"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_is_refused_at_planning(row: str, changes: Any, message: str) -> None:
+    """Key, value and remedy; a network with random weights under another's name is the worst row of all."""
+    experiment = EXPERIMENT | {"networks": {"row": NETWORKS[row] | changes}}
+    settings = read(TASK.Settings, experiment, "experiments.x")
+    if not message:
+        TASK.check("x", settings, PRETRAINING, COLLECTIONS)
+        return
+    with pytest.raises(RevisitError, match=message):
+        TASK.check("x", settings, PRETRAINING, COLLECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"collection": "pairs"}, r"x\.collection: 'pairs' is of the kind 'pairs'; this task needs .*yearly"),
+        ({"collection": "odd"}, r"plain\.modalities: 's1': unet: image_pixels 15 must be a mult"),
+        ({"train": TRAIN | {"optimiser": "adam"}}, r"x\.train\.optimiser: .*'adamw', not 'adam'"),
+        ({"train": TRAIN | {"batch_size": 0}}, r"x\.train\.batch_size: .*not 0"),
+        ({"classes": [{"name": name, "codes": [80]} for name in ("A", "B")]}, "code 80 is in 'A'"),
+        ({"networks": {}}, r"x\.networks: is empty"),
+    ],
+)  # fmt: skip
+def test_an_experiment_that_cannot_end_well_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RevisitError, match=message):
+        TASK.check("x", read(TASK.Settings, EXPERIMENT | changes, "experiments.x"), PRETRAINING, COLLECTIONS)
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_every_network_learns_the_map(
+    row: str, yearly: Path, swins: dict[str, Path], tmp_path: Path, evaluate: Callable[..., int]
+) -> None:
+    """Classes are plain in the composite of the label year only: another year would stay at chance."""
+    out, run = tmp_path / "x.json", only(row)
+    assert evaluate(yearly, [swins[modality] for _, modality in run.encoders], out, run) == 0
+    content = read_json(out)
+    values = {(row["class"], row["metric"]): row for row in content["rows"]}
+    assert values["all", "miou"]["value"] > 0.6
+    assert values["all", "miou"]["ci_high"] is not None
+    found = values["all", "accuracy"]
+    assert found["protocol"] == run.protocol
+    assert found["pretrain_data"].startswith("yearly") == run.pretrained == content["pretrained"]
+    assert all(np.isfinite(row["value"]) for row in content["rows"])
+    assert [record["step"] for record in content["history"][0]["curve"]] == [0, 40, 80]
+
+
+@pytest.fixture(scope="module")
+def unet(yearly: Path, tmp_path_factory: pytest.TempPathFactory, evaluate: Callable[..., int]) -> Path:
+    out = tmp_path_factory.mktemp("scores") / "unet.json"
+    assert evaluate(yearly, [], out, only("plain", label_fractions=[0.5, 1.0])) == 0
+    return out
+
+
+def test_rows_hold_classes_averages_and_totals(unet: Path) -> None:
+    """Water is in no test place: it has no row, and the averages are of the other three."""
+    content = read_json(unet)
+    classes = list(dict.fromkeys(row["class"] for row in content["rows"]))
+    assert classes == ["Build-up", "Cropland", "Others", "macro avg", "weighted avg", "all"]
+    assert content["absent_classes"] == ["Water"]
+    value = {
+        (row["class"], row["metric"]): row["value"] for row in content["rows"] if row["label_fraction"] == 1
+    }
+    assert value["macro avg", "iou"] == pytest.approx(np.mean([value[name, "iou"] for name in classes[:3]]))
+    assert value["macro avg", "iou"] == pytest.approx(value["all", "miou"])
+    assert value["weighted avg", "recall"] == pytest.approx(value["all", "accuracy"])
+    assert [record["labelled_samples"] for record in content["history"]] == [12, 12, 24, 24]
+    assert content["rows"][0]["encoder"] == "unet width 8"
+
+
+def test_predictions_are_of_test_places_with_image_and_label(unet: Path) -> None:
+    """What the figure of maps draws: the label year's image, labels with 255 for none, class numbers."""
+    with np.load(unet.with_suffix(".npz")) as maps:
+        assert maps["sample"].tolist() == list(range(32, 40))
+        assert maps["image"].shape == (PLACES, 2, 16, 16)
+        assert maps["classes"].tolist() == ["Build-up", "Cropland", "Water", "Others"]
+        assert (maps["label"][:, :2, :2] == IGNORE).all()
+        valid = maps["label"] != IGNORE
+        assert set(np.unique(maps["prediction"])) <= {0, 1, 2, 3}
+        assert (maps["prediction"] == maps["label"])[valid].mean() > 0.7
+
+
+def test_the_same_bytes_twice(yearly: Path, tmp_path: Path, evaluate: Callable[..., int]) -> None:
+    """On a CPU a rerun must give the same files to the bit."""
+    out, written = tmp_path / "x.json", []
+    for _ in range(2):
+        assert evaluate(yearly, [], out, only("new", seeds=[5], train=TRAIN | {"steps": 6})) == 0
+        written.append(out.read_bytes() + out.with_suffix(".npz").read_bytes())
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "given", "message"),
+    [
+        ("one", ["rgb"], "an encoder of rgb; swin-unet takes one of s1 here"),
+        ("two", ["rgb", "s1"], "an encoder of rgb; dual-swin-unet takes one of s1 here"),
+        ("two", ["s1"], "one of s1 and one of rgb a pretraining seed; got 1"),
+        ("one", [], "one of s1 a pretraining seed; got 0"),
+        ("plain", ["s1"], "takes pretrained encoders, none; got 1"),
+        ("new", ["s1"], "takes pretrained encoders, none; got 1"),
+    ],
+)
+def test_encoders_that_do_not_fit_are_refused(
+    row: str, given: list[str], message: str, yearly: Path, swins: dict[str, Path], tmp_path: Path,
+    error_line: Callable[[], str], evaluate: Callable[..., int],
+) -> None:  # fmt: skip
+    """A network with random weights under the name of a pretrained one is the worst kind of row."""
+    assert evaluate(yearly, [swins[name] for name in given], tmp_path / "x.json", only(row)) == 1
+    assert message in error_line()
+
+
+def test_pairs_are_refused(
+    pairs: Path, tmp_path: Path, error_line: Callable[[], str], evaluate: Callable[..., int]
+) -> None:
+    """They have no composite of a year."""
+    assert evaluate(pairs, [], tmp_path / "x.json", only("plain")) == 1
+    assert "maps need a yearly collection" in error_line()

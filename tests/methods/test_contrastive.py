@@ -1,0 +1,253 @@
+"""SimSiam, MoCo v2 and DINO-MM against their equations, on a ViT and on a ResNet."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from revisit.errors import RevisitError
+from revisit.methods.base import Moment
+from revisit.patches.batch import Batch
+from revisit.training.optimiser import Course
+from revisit.training.settings import Training
+
+VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+SIMSIAM: dict[str, Any] = {"name": "simsiam", "encoder": VIT, "width": 24, "hidden": 8}
+MOCO: dict[str, Any] = {"name": "moco-v2", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9}
+DINO: dict[str, Any] = {
+    "name": "dino-mm",
+    "encoder": VIT,
+    "hidden": 16,
+    "bottleneck": 8,
+    "prototypes": 12,
+    "local_crops": 2,
+    "local_pixels": 8,
+}
+ALL = [SIMSIAM, MOCO, DINO]
+COURSE = Course(steps=20, epoch_steps=5, device=torch.device("cpu"))
+AsBatch = Callable[[Tensor], Batch[Tensor]]
+Build = Callable[..., Any]
+
+
+def images(samples: int = 8) -> Tensor:
+    return torch.randint(
+        0, 256, (samples, 5, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
+    )
+
+
+def views_of(own: Any, as_batch: AsBatch, seed: int = 0) -> dict[str, Tensor]:
+    views: dict[str, Tensor] = own.views(as_batch(images()), torch.Generator().manual_seed(seed))
+    return views
+
+
+def moment(own: Any, step: int) -> Moment:
+    return Moment(step, COURSE.steps, COURSE.epoch_steps, None, own.optimisers(Training(epochs=4), COURSE))
+
+
+@pytest.mark.parametrize("entry", ALL)
+@pytest.mark.parametrize("encoder", [VIT, RESNET])
+def test_gradients_reach_everything(
+    build: Build, as_batch: AsBatch, entry: dict[str, Any], encoder: dict[str, Any]
+) -> None:
+    """No trained weight is idle, also in bfloat16; momentum encoders get none; each is in one group."""
+    own = build({**entry, "encoder": encoder})
+    own.train()
+    views = views_of(own, as_batch)
+    assert all(len(values) == 8 and values.dtype == torch.float32 for values in views.values())
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = own.loss(views)["loss"]
+    assert loss.dtype == torch.float32
+    loss.backward()
+    for name, parameter in own.named_parameters():
+        slow = "slow_" in name or "teacher" in name
+        assert parameter.requires_grad != slow, name
+        assert slow == (parameter.grad is None), name
+    (descent,) = own.optimisers(Training(epochs=1), COURSE)
+    trained = [id(parameter) for parameter in own.parameters() if parameter.requires_grad]
+    assert sorted(trained) == sorted(id(parameter) for parameter in descent.parameters)
+
+
+def test_simsiam_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
+    own = build(SIMSIAM).eval()
+    views = views_of(own, as_batch)
+    z = [own.projector(own.encoder.pooled(views[name])) for name in ("first", "second")]
+    p = [own.predictor(values) for values in z]
+    expected = -sum(F.cosine_similarity(p[i], z[1 - i]).sum().item() for i in (0, 1)) / 16
+    assert own.loss(views)["loss"].item() == pytest.approx(expected, rel=1e-5)
+    norms = [module for module in own.projector if isinstance(module, torch.nn.BatchNorm1d)]
+    assert [norm.affine for norm in norms] == [True, True, False]
+
+
+def test_simsiam_predictor_keeps_its_rate(build: Build) -> None:
+    """SimSiam's ablation: a predictor whose rate decays does worse (section 4.2, table 1)."""
+    own = build(SIMSIAM)
+    training = Training(epochs=4, batch_size=128, learning_rate=0.1, warmup_fraction=0)
+    (descent,) = own.optimisers(training, COURSE)
+    rates = []
+    for step in range(COURSE.steps):
+        descent.set(step)
+        rates.append([group["lr"] for group in descent.optimiser.param_groups])
+    rest, predictor = zip(*rates, strict=True)
+    assert set(predictor) == {0.05}
+    assert rest[0] == 0.05 and rest[10] == pytest.approx(0.025) and rest[-1] < 0.001
+    held = {id(p) for p in descent.optimiser.param_groups[1]["params"]}
+    assert held == {id(p) for p in own.predictor.parameters()}
+    assert descent.optimiser.param_groups[0]["momentum"] == 0.9
+
+
+def test_moco_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
+    """Positive: the slow encoder's view of the same image; negatives: the queue alone."""
+    own = build(MOCO).eval()
+    own.slow_head[0].weight.data.mul_(-0.5)
+    views = views_of(own, as_batch)
+    query = F.normalize(own.head(own.encoder.pooled(views["query"])), dim=1)
+    key = F.normalize(own.slow_head(own.slow_encoder.pooled(views["key"])), dim=1)
+    losses = []
+    for q, k in zip(query, key, strict=True):
+        mine = math.exp((q @ k).item() / 0.2)
+        others = sum(math.exp((q @ n).item() / 0.2) for n in own.queue.keys)
+        losses.append(-math.log(mine / (mine + others)))
+    assert own.loss(views)["loss"].item() == pytest.approx(sum(losses) / 8, rel=1e-4)
+
+
+def test_moco_queue_takes_the_keys_after_the_step(build: Build, as_batch: AsBatch) -> None:
+    """Keys go in, in order, once their loss is done, and the slow encoder follows by its momentum."""
+    own = build(MOCO).eval()
+    before, slow = own.queue.keys.clone(), own.slow_encoder.embedding.clone()
+    views = views_of(own, as_batch)
+    own.loss(views)
+    assert torch.equal(own.queue.keys, before)
+    key = F.normalize(own.slow_head(own.slow_encoder.pooled(views["key"])), dim=1)
+    own.encoder.embedding.data.add_(1.0)
+    own.after_step(moment(own, 1))
+    torch.testing.assert_close(own.queue.keys[:8], key)
+    assert torch.equal(own.queue.keys[8:], before[8:]) and int(own.queue.pointer) == 8
+    torch.testing.assert_close(own.slow_encoder.embedding, slow + 0.1)
+
+
+def test_moco_refuses_a_queue_that_is_not_whole_batches(build: Build) -> None:
+    own = build(MOCO)
+    own.check_training(Training(epochs=1, batch_size=16))
+    with pytest.raises(RevisitError, match="queue 32 must be a multiple of batch_size 12"):
+        own.check_training(Training(epochs=1, batch_size=12))
+
+
+def test_dino_crops_lose_one_sensor(build: Build, as_batch: AsBatch) -> None:
+    """Half of the crops show both sensors, a quarter each SAR and optical alone."""
+    own = build({**DINO, "local_crops": 6})
+    shown = []
+    for seed in range(12):
+        views = views_of(own, as_batch, seed)
+        assert views["large"].shape == (8, 2, 5, 16, 16) and views["small"].shape == (8, 6, 5, 8, 8)
+        for name in ("large", "small"):
+            empty = (views[name] == 0).flatten(3).all(3)
+            shown.append(torch.stack([~empty[..., 0], ~empty[..., 2]], -1).flatten(0, 1))
+            assert torch.equal(empty[..., 0], empty[..., 1]) and torch.equal(empty[..., 2], empty[..., 4])
+    sar, optical = torch.cat(shown).unbind(1)
+    assert (sar | optical).all()
+    assert (sar & optical).float().mean().item() == pytest.approx(0.5, abs=0.06)
+    assert (sar & ~optical).float().mean().item() == pytest.approx(0.25, abs=0.06)
+
+
+def test_dino_centre_by_hand(build: Build, as_batch: AsBatch) -> None:
+    """The centre a step uses is that of the steps before; then it moves by a tenth to the batch's mean."""
+    own = build(DINO).eval()
+    views, expected = views_of(own, as_batch), torch.zeros(12)
+    for step in range(1, 4):
+        taught = torch.stack(
+            [own.teacher_head(own.teacher.pooled(views["large"][:, crop])) for crop in range(2)]
+        )
+        torch.testing.assert_close(own.centre, expected)
+        seen = [
+            own.head(own.encoder.pooled(views[name][:, crop]))
+            for name in ("large", "small")
+            for crop in (0, 1)
+        ]
+        terms = [
+            -((taught[t] - expected) / 0.04).softmax(-1).mul((seen[s] / 0.1).log_softmax(-1)).sum(-1)
+            for t in range(2)
+            for s in range(4)
+            if s != t
+        ]
+        torch.testing.assert_close(own.loss(views)["loss"], torch.stack(terms).mean())
+        own.after_step(moment(own, step))
+        expected = 0.9 * expected + 0.1 * taught.mean((0, 1)).detach()
+    assert expected.abs().max() > 1e-4
+
+
+def test_dino_schedules(build: Build) -> None:
+    """Momentum 0.996 to 1 and weight decay to 0.4 along half a cosine, the rate to its last value."""
+    own = build(DINO)
+    training = Training(epochs=4, batch_size=256, learning_rate=1e-3, weight_decay=0.04, warmup_fraction=0.1)
+    (descent,) = own.optimisers(training, COURSE)
+    decayed, still = descent.optimiser.param_groups
+    descent.set(0)
+    assert decayed["weight_decay"] == pytest.approx(0.04) and decayed["lr"] == pytest.approx(5e-4)
+    descent.set(10)
+    assert decayed["weight_decay"] == pytest.approx(0.22)
+    descent.set(20)
+    assert decayed["weight_decay"] == pytest.approx(0.4) and decayed["lr"] == pytest.approx(1e-6)
+    assert still["weight_decay"] == 0 and still["lr"] == decayed["lr"]
+    for step in (1, 11, 20):
+        weights = own.teacher.embedding.clone()
+        own.encoder.embedding.data.add_(1.0)
+        own.after_step(moment(own, step))
+        keeps = 1 - 0.004 * 0.5 * (1 + math.cos(math.pi * (step - 1) / 20))
+        torch.testing.assert_close(
+            own.teacher.embedding, keeps * weights + (1 - keeps) * own.encoder.embedding, rtol=1e-6, atol=1e-7
+        )
+
+
+def test_dino_prototypes_rest_in_the_first_epoch(build: Build, as_batch: AsBatch) -> None:
+    own = build(DINO)
+    for step, frozen in ((0, True), (4, True), (5, False)):
+        own.loss(views_of(own, as_batch))["loss"].backward()
+        own.after_backward(moment(own, step))
+        assert (own.head.prototypes.grad is None) == frozen
+
+
+@pytest.mark.parametrize(
+    ("changes", "bands", "message"),
+    [
+        ({"local_pixels": 6}, ("vv", "red"), "local_pixels 6 must be a multiple of"),
+        ({}, ("red", "nir"), "needs bands of sentinel-1"),
+        ({"teacher_temperature": 0}, ("vv", "red"), r"method\.teacher_temperature"),
+    ],
+)
+def test_dino_refuses(build: Build, changes: dict[str, Any], bands: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RevisitError, match=message):
+        build({**DINO, **changes}, bands)
+
+
+@pytest.mark.parametrize("entry", ALL)
+def test_batch_wide_losses_refuse_parts(build: Build, entry: dict[str, Any]) -> None:
+    """Halves of a batch would have other statistics, centres and queues than the whole."""
+    with pytest.raises(RevisitError, match="accumulate must be 1"):
+        build(entry).check_training(Training(epochs=1, batch_size=16, accumulate=2))
+
+
+@pytest.mark.parametrize("entry", ALL)
+def test_learns(build: Build, as_batch: AsBatch, entry: dict[str, Any]) -> None:
+    """Views of a few images that differ in level are told apart: the loss falls."""
+    own = build(entry)
+    training = Training(steps=40, batch_size=8, learning_rate=0.3 if entry is not DINO else 0.03)
+    (descent,) = own.optimisers(training, course := Course(40, 10, torch.device("cpu")))
+    generator, losses = torch.Generator().manual_seed(0), []
+    levels = (30 * torch.arange(8)).view(8, 1, 1, 1).to(torch.uint8)
+    own.train()
+    for step in range(40):
+        descent.set(step)
+        loss = own.loss(own.views(as_batch(images() // 8 + levels), generator))["loss"]
+        descent.optimiser.zero_grad()
+        loss.backward()
+        descent.optimiser.step()
+        own.after_step(Moment(step + 1, 40, course.epoch_steps, None, [descent]))
+        losses.append(loss.item())
+    # A blind guess costs MoCo log 33; its first steps are easy, while the queue is still random.
+    blind = math.log(33) if entry is MOCO else sum(losses[:5]) / 5
+    assert sum(losses[-5:]) / 5 < blind - 0.05

@@ -1,0 +1,51 @@
+"""The ResNet is torchvision's, but for the bands it takes."""
+
+import pytest
+import torch
+
+from revisit.errors import RevisitError
+from revisit.nets.encoder import architecture_name, build_encoder
+
+RGB = ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_is_torchvisions(depth: int) -> None:
+    """Same names, shapes and features as the reference, in training mode too."""
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    reference = getattr(models, f"resnet{depth}")()
+    encoder = build_encoder({"name": "resnet", "depth": depth, "bands": RGB, "image_pixels": 64})
+    state = {k: v for k, v in reference.state_dict().items() if not k.startswith("fc.")}
+    assert list(encoder.state_dict()) == list(state)
+    encoder.load_state_dict(state, strict=True)
+    reference.fc = torch.nn.Identity()
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(encoder.pooled(images), reference(images))
+    torch.testing.assert_close(encoder.eval().pooled(images), reference.eval()(images))
+    assert encoder.feature_dim == (2048 if depth == 50 else 512)
+
+
+def test_bands_and_stems() -> None:
+    """Any number of bands; the small stem keeps the image's side; the names tell the two apart."""
+    entry = {"name": "resnet", "depth": 18, "bands": [f"b{n}" for n in range(12)], "image_pixels": 32}
+    usual, small = build_encoder(entry), build_encoder({**entry, "stem": "small"})
+    images = torch.randn(2, 12, 32, 32)
+    assert [level.shape[2] for level in usual.pyramid(images)] == [8, 4, 2, 1]
+    assert [level.shape[2] for level in small.pyramid(images)] == [32, 16, 8, 4]
+    assert architecture_name(entry) == "resnet 18"
+    assert architecture_name({**entry, "stem": "small"}) == "resnet 18 small stem"
+    with pytest.raises(RevisitError, match="depth"):
+        build_encoder({**entry, "depth": 20})
+    with pytest.raises(RevisitError, match="needs bands"):
+        usual.pooled(images[:, :2], ["b0", "b1"])
+
+
+def test_layers_by_depth() -> None:
+    """Layer decay sees the stem, then every block with its shortcut."""
+    encoder = build_encoder({"name": "resnet", "depth": 18, "bands": RGB, "image_pixels": 32})
+    named = {id(parameter): name for name, parameter in encoder.named_parameters()}
+    groups = [{named[id(p)].rsplit(".", 2)[0] for p in group} for group in encoder.layers()]
+    assert len(groups) == 1 + 8
+    assert {named[id(p)] for p in encoder.layers()[0]} == {"conv1.weight", "bn1.weight", "bn1.bias"}
+    assert any(name.startswith("layer2.0.downsample") for name in groups[3])

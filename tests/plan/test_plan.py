@@ -1,0 +1,151 @@
+"""Protects the plan: every run of a study is there, each job gets its own slice of the config and no more."""
+
+import copy
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from revisit.config.check import check
+from revisit.plan.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+class Wildcards(SimpleNamespace):
+    """As Snakemake's: attributes that are items too."""
+
+    def items(self):
+        return vars(self).items()
+
+    def __iter__(self):
+        return iter(vars(self).values())
+
+
+@pytest.fixture(scope="module")
+def config():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def checked(config):
+    return check(config)
+
+
+@pytest.fixture
+def plan(checked):
+    return Plan(copy.deepcopy(checked))
+
+
+def test_every_run_of_the_default_study_has_a_score(plan):
+    scores = plan.scores()
+    assert isinstance(scores, list)  # Snakemake swallows the first value of a generator
+    assert len(scores) == len(set(scores)) == 5 * 3 * 2 + 6
+    assert "results/scores/masking/scratch/s1/fine-tune.json" in scores
+    assert "results/scores/land-cover/dual-stmim-unet/s1+rgb/fine-tune.json" in scores
+    assert "results/scores/land-cover/unet/s1/supervised.json" in scores
+
+
+def test_a_score_has_the_encoders_it_needs(plan):
+    plan.config["pretraining"]["seeds"] = [0, 1]
+    wildcards = Wildcards(
+        experiment="land-cover", method="dual-stmim-unet", modality="s1+rgb", protocol="fine-tune"
+    )
+    assert plan.score_encoders(wildcards) == [
+        f"results/encoders/yearly/stmim/{modality}/seed{seed}/encoder.safetensors"
+        for seed in (0, 1)
+        for modality in ("s1", "rgb")
+    ]
+    wildcards = Wildcards(experiment="land-cover", method="unet", modality="s1", protocol="supervised")
+    assert plan.score_encoders(wildcards) == []
+
+
+def test_only_what_reconstructs_has_a_picture_of_it(plan):
+    figures = plan.figures()
+    assert "results/figures/reconstructions/pairs/3dmae-rm/s1+s2/seed0.png" in figures
+    assert not [path for path in figures if "reconstructions/pairs/scratch" in path]
+
+
+def test_a_slice_does_not_hold_what_the_stage_does_not_use(plan):
+    wildcards = Wildcards(region="plain", sensor="sentinel-2", collection="pairs")
+    before = plan.stack(wildcards), plan.tile(wildcards)
+    plan.config["cube"]["clip_sigma"] = 2
+    plan.config["regions"]["hills"]["bbox"] = [1, 2, 3, 4]
+    plan.config["collections"]["pairs"]["regions"] = ["plain"]
+    plan.config["experiments"] = {}
+    assert (plan.stack(wildcards), plan.tile(wildcards)) == before
+    assert plan.limits(wildcards) == {"clip_sigma": 2}
+
+
+def test_a_title_reruns_nothing_but_tables(config, checked):
+    other = copy.deepcopy(config)
+    other["pretraining"]["methods"]["stmim"]["title"] = "Another"
+    other["experiments"]["land-cover"]["networks"]["unet"]["title"] = "Another U-Net"
+    other["experiments"]["masking"]["title"] = "Masks"
+    plans = Plan(checked), Plan(check(other))
+    pretrained = Wildcards(collection="yearly", method="stmim", modality="s1", seed="0")
+    score = Wildcards(experiment="land-cover", method="unet", modality="s1", protocol="supervised")
+    assert plans[0].pretrain(pretrained) == plans[1].pretrain(pretrained)
+    assert plans[0].evaluate(score) == plans[1].evaluate(score)
+    assert plans[0].scored(score) != plans[1].scored(score)
+
+
+def test_settings_do_not_depend_on_the_order_of_keys(config, checked):
+    turned = json.loads(json.dumps(config), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    plans = Plan(checked), Plan(check(turned))
+    for name in ("3dmae-3dm", "stmim"):
+        wildcards = Wildcards(collection="any", method=name, modality="s1", seed="0")
+        assert plans[0].pretrain(wildcards) == plans[1].pretrain(wildcards)
+
+
+def test_sentinel_1_is_matched_to_sentinel_2_where_there_is_one(plan):
+    wildcards = Wildcards(region="plain", sensor="sentinel-1")
+    assert plan.reference(wildcards) == ["results/cubes/plain/sentinel-2/aligned.zarr"]
+    plan.sensors.remove("sentinel-2")
+    assert plan.reference(wildcards) == []
+
+
+def test_only_our_own_server_gets_a_folder(plan):
+    wildcards = Wildcards(region="plain", sensor="sentinel-1")
+    assert plan.folder(wildcards) == ["results/archive/plain"]
+    mixed = yaml.safe_load((ROOT / "workflow/presets/earth-search.yaml").read_text())
+    mixed["providers"]["mixed"]["sensors"]["sentinel-1"] = {"from": "embedded"}
+    plan = Plan(check(mixed))
+    assert plan.folder(wildcards) == ["results/earth-search/archive/plain"]
+    assert plan.folder(Wildcards(region="plain", sensor="sentinel-2")) == []
+    assert set(plan.archive(Wildcards(region="flevoland"))["years"]) == {"sentinel-1"}
+
+
+def test_limits_are_of_the_regions_they_are_pinned_to(plan):
+    wildcards = Wildcards(sensor="sentinel-1")
+    plan.config["cube"]["limits_from"] = ["plain"]
+    assert plan.limiting(wildcards) == ["results/cubes/plain/sentinel-1/moments.json"]
+    plan.config["cube"]["limits_from"] = None
+    assert len(plan.limiting(wildcards)) == len(plan.regions)
+
+
+def test_another_study_has_a_folder_of_its_own(config):
+    plan = Plan(check({**config, "study": "mine"}))
+    paths = [*plan.scores(), *plan.figures(), *plan.items(), *plan.quicklooks(), plan.files.folder]
+    assert all(path.startswith("results/mine/") for path in paths)
+    wildcards = Wildcards(collection="yearly", method="stmim", modality="s1", seed="0")
+    assert plan.pretrain(wildcards)["study"] == "mine"
+
+
+def test_a_job_file_is_written_when_the_run_starts_and_only_if_it_changed(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = plan.job("stack", "revisit.cube.stacking.stack", plan.stack)
+    wildcards = Wildcards(region="plain", sensor="sentinel-2")
+    files = Wildcards(manifests=["a.json"]), Wildcards(cube="raw.zarr", quicklook="raw.png")
+    path = Path(params["job"](wildcards, *files, 1))
+    assert path == Path("results/logs/stack/plain/sentinel-2.json") and not path.exists()
+    plan.files.start()
+    content = json.loads(path.read_text())
+    assert content["input"] == {"manifests": ["a.json"]} and content["output"]["cube"] == "raw.zarr"
+    assert content["settings"] == plan.stack(wildcards) == json.loads(params["settings"](wildcards))
+    assert content["log"] == "results/logs/stack/plain/sentinel-2.log"
+    before = path.stat().st_mtime_ns
+    plan.files.start()
+    assert path.stat().st_mtime_ns == before

@@ -1,0 +1,88 @@
+"""Guards the answer users came for: how much pretraining gained, with an interval that pairing earns."""
+
+import pytest
+
+from revisit.evaluation.scores import COLUMNS
+from revisit.report.paired import gains as paired
+
+METHODS = ("scratch", "random", "3dmae-rm", "swin-unet", "stmim-unet")
+
+
+def gains(rows: list[tuple[dict, dict[int, float]]], headline: str = "micro_map") -> list[dict]:
+    return paired(rows, {"masking": headline}, METHODS)
+
+
+def run(method: str, values: list[float], **other: object) -> tuple[dict, dict[int, float]]:
+    row = dict.fromkeys(COLUMNS, None) | {
+        "experiment": "masking",
+        "task": "multi-label",
+        "dataset": "pairs",
+        "method": method,
+        "encoder": "vit",
+        "pretrain_data": "none" if method in ("scratch", "random") else "pairs",
+        "modality": "s1",
+        "protocol": "linear",
+        "label_fraction": 0.1,
+        "class": "all",
+        "metric": "micro_map",
+    }
+    return row | other, dict(enumerate(values))
+
+
+def test_pairing_sees_what_the_intervals_of_the_scores_hide() -> None:
+    """Seeds differ by 0.2, the methods by 0.02 to 0.03 with every seed: the gain is sure."""
+    (gain,) = gains([run("3dmae-rm", [0.52, 0.62, 0.73]), run("scratch", [0.5, 0.6, 0.7])])
+    assert (gain["metric"], gain["method"], gain["seeds"]) == ("micro_map_gain", "3dmae-rm", 3)
+    assert gain["value"] == pytest.approx(0.07 / 3)
+    assert gain["ci_low"] == pytest.approx(0.07 / 3 - 4.302653 * 0.00577350 / 3**0.5, abs=1e-6)
+    assert gain["ci_low"] > 0
+    assert gain["published"] is None and list(gain) == list(COLUMNS)
+
+
+def test_a_loss_is_below_zero() -> None:
+    (loss,) = gains([run("3dmae-rm", [0.3, 0.5]), run("scratch", [0.5, 0.6])])
+    assert loss["value"] == pytest.approx(-0.15)
+    assert loss["ci_low"] < -0.15
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"encoder": "larger"}, {"modality": "s2"}, {"protocol": "fine-tune"}, {"label_fraction": 1.0},
+     {"dataset": "elsewhere"}],
+)  # fmt: skip
+def test_only_the_same_network_on_the_same_task_counts(other: dict) -> None:
+    assert gains([run("3dmae-rm", [0.6, 0.7]), run("scratch", [0.5, 0.6], **other)]) == []
+
+
+def test_the_way_of_training_may_have_two_names() -> None:
+    """The land-cover tables call training without pretraining supervised, with it fine-tune."""
+    segmentation = {"task": "segmentation", "metric": "miou"}
+    (gain,) = gains(
+        [
+            run("stmim-unet", [0.6, 0.7], protocol="fine-tune", **segmentation),
+            run("swin-unet", [0.5, 0.6], protocol="supervised", pretrain_data="none", **segmentation),
+        ],
+        headline="miou",
+    )
+    assert (gain["metric"], gain["value"]) == ("miou_gain", pytest.approx(0.1))
+
+
+def test_seeds_without_a_partner_and_other_metrics_are_left_out() -> None:
+    (gain,) = gains(
+        [
+            run("3dmae-rm", [0.6]),
+            run("3dmae-rm", [0.1], metric="macro_map"),
+            run("scratch", [0.5, 0.1]),
+            run("scratch", [0.2], metric="macro_map"),
+        ]
+    )
+    assert (gain["value"], gain["ci_low"], gain["seeds"]) == (pytest.approx(0.1), None, 1)
+
+
+def test_of_several_counterparts_the_first_of_the_config() -> None:
+    """The config's order decides, not the order of files or of names."""
+    rows = [run("random", [0.1, 0.1]), run("scratch", [0.5, 0.5]), run("3dmae-rm", [0.6, 0.6])]
+    (gain,) = gains(rows)
+    assert gain["value"] == pytest.approx(0.1)
+    (gain,) = paired(rows, {"masking": "micro_map"}, ("random", "scratch", "3dmae-rm"))
+    assert gain["value"] == pytest.approx(0.5)

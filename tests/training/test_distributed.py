@@ -1,0 +1,136 @@
+"""Two processes train as one does with the same batch: losses, weights, queue, batch norms."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from revisit.job import Job
+from revisit.stage import run_file
+
+pytestmark = pytest.mark.slow
+
+VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+METHODS: dict[str, dict[str, Any]] = {
+    # Random channels hide unequally many cells of each sample.
+    "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
+    "moco": {"name": "moco-v2", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
+    "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
+}
+
+
+def job(patches: Path, folder: Path, method: dict[str, Any], **training: Any) -> Path:
+    path = folder / "job.json"
+    Job(
+        "revisit.training.pretrain",
+        input={"patches": str(patches)},
+        output={
+            "encoder": str(folder / "encoder.safetensors"),
+            "card": str(folder / "card.json"),
+            "history": str(folder / "log.csv"),
+        },
+        settings={
+            "study": "test",
+            "collection": "some",
+            "name": "entry",
+            "title": "Entry",
+            "modality": "s1+rgb",
+            "seed": 0,
+            "training": {"batch_size": 8, "learning_rate": 0.1, "monitor_every": 1, **training},
+            "method": method,
+            "checkpoint": str(folder / "checkpoint"),
+        },
+        log=str(folder / "log"),
+    ).write(path)
+    return path
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_processes_train_as_one(name: str, pairs: Path, tmp_path: Path) -> None:
+    """The loss of every step is that of one process with the same batch of 8, and so are the weights."""
+    for gpus in (1, 2):
+        # A small rate: a ResNet on eight tiny images enlarges rounding errors from step to step.
+        path = job(pairs, tmp_path / str(gpus), METHODS[name], steps=5, gpus=gpus, learning_rate=0.01)
+        assert run_file(path) == 0, (tmp_path / str(gpus) / "log").read_text()
+    curves = [
+        [float(row["loss"]) for row in csv.DictReader((tmp_path / gpus / "log.csv").open())]
+        for gpus in ("1", "2")
+    ]
+    assert len(curves[0]) == 5 and len(set(curves[0])) == 5
+    assert curves[1] == pytest.approx(curves[0], rel=2e-4)
+    one, two = (load_file(tmp_path / gpus / "encoder.safetensors") for gpus in ("1", "2"))
+    for key, values in one.items():
+        torch.testing.assert_close(two[key], values, rtol=1e-2, atol=1e-3)
+    assert json.loads((tmp_path / "2" / "card.json").read_text())["training_settings"]["gpus"] == 2
+    assert "steps of 8, on 2 ×" in (tmp_path / "2" / "log").read_text()
+
+
+NORMS = """
+import os, sys
+import torch
+import torch.distributed as dist
+from torch import nn
+from revisit.training.distributed import synchronise
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+torch.manual_seed(0)
+values, wanted = torch.randn(6, 3, 4, 4, dtype=torch.float64) * 5 + 7, torch.randn(6, 3, 4, 4).double()
+plain = nn.Sequential(nn.BatchNorm2d(3)).double()
+plain[0].weight.data.uniform_(0.5, 2)
+own = nn.Sequential(nn.BatchNorm2d(3)).double()
+own.load_state_dict(plain.state_dict())
+synchronise(own, torch.device("cpu"))
+whole = values.clone().requires_grad_()
+(plain(whole) * wanted).square().sum().backward()
+half = slice(3 * rank, 3 * rank + 3)
+part = values[half].clone().requires_grad_()
+(own(part) * wanted[half]).square().sum().backward()
+weights = [parameter.grad.clone() for parameter in own.parameters()]
+for gradient in weights:
+    dist.all_reduce(gradient)
+torch.testing.assert_close(part.grad, whole.grad[half])
+torch.testing.assert_close(weights, [parameter.grad for parameter in plain.parameters()])
+assert own.state_dict().keys() == plain.state_dict().keys()
+for name, expected in plain.state_dict().items():
+    torch.testing.assert_close(own.state_dict()[name], expected)
+torch.testing.assert_close(own.eval()(values), plain.eval()(values))
+print("same")
+"""
+
+
+def test_batch_norm_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+    """Values, gradients and running statistics, against torch's batch norm on all samples at once."""
+    (tmp_path / "norms.py").write_text(NORMS)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run([*command, str(tmp_path / "norms.py")], capture_output=True, text=True, check=False)
+    assert done.stdout.count("same") == 2, done.stderr
+
+
+def test_interrupted_processes_save_and_go_on(pairs: Path, tmp_path: Path) -> None:
+    """A time limit reaches the job alone: it hands the signal on, and all stop after the same step."""
+    path = job(pairs, tmp_path, METHODS["masked"], steps=100_000, gpus=2)
+    running = subprocess.Popen([sys.executable, "-m", "revisit.cli", "run", str(path)])
+    log = tmp_path / "log"
+    while not (log.exists() and "steps of 8" in log.read_text()):
+        assert running.poll() is None
+        time.sleep(0.2)
+    time.sleep(1)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 1
+    assert "interrupted after step" in log.read_text() and (tmp_path / "checkpoint/checkpoint.pt").exists()
+
+
+def test_fault_of_a_process_is_one_line(pairs: Path, tmp_path: Path) -> None:
+    assert run_file(job(pairs, tmp_path, METHODS["masked"], steps=5, gpus=2, batch_size=26)) == 1
+    log = (tmp_path / "log").read_text()
+    assert "batch_size is 26, the training split has 24 samples" in log and len(log.splitlines()) == 1, log

@@ -1,0 +1,78 @@
+"""Every method ends an interrupted run with the bits of an uninterrupted one: queues, teachers, all."""
+
+import os
+import signal
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from revisit.errors import RevisitError
+from revisit.methods.base import DataDescription, Method, Moment, build_method
+from revisit.patches.batch import Batch
+from revisit.training.checkpoint import Checkpoint
+from revisit.training.loop import Progress, Trainer
+from revisit.training.monitor import Spread
+from revisit.training.optimiser import Course
+from revisit.training.settings import Training, derived_seed
+
+STEPS, EPOCH, SIDE = 7, 3, 16
+BANDS, YEARS = ("vv", "vh", "red", "nir"), (2019, 2020, 2021)
+VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
+SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+ENTRIES: dict[str, dict[str, Any]] = {
+    "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
+    "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
+    "simsiam": {"encoder": RESNET, "width": 16, "hidden": 8},
+    "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
+    "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
+}
+
+
+def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> Callable[[int], Any]:
+    def batches(first: int) -> Generator[Batch[Tensor], None, None]:
+        for step in range(first, STEPS):
+            generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
+            shape = (4, *((3,) if method.needs_series else ()), len(BANDS), SIDE, SIDE)
+            yield as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+
+    return batches
+
+
+def train(
+    name: str, folder: Path, as_batch: Callable[[Tensor], Batch[Tensor]], stop_at: int = 0
+) -> tuple[Method, Progress]:
+    torch.manual_seed(0)
+    data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
+    method = build_method({"name": name, **ENTRIES[name]}, data)
+    own = method.after_step
+
+    def stopping(moment: Moment) -> None:
+        own(moment)
+        if moment.step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    method.after_step = stopping  # type: ignore[method-assign]
+    training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
+    course = Course(STEPS, EPOCH, torch.device("cpu"))
+    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0))
+    with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
+        return method, trainer.run(batches_of(method, as_batch), checkpoint)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_interrupted_run_ends_with_the_same_bits(
+    name: str, tmp_path: Path, as_batch: Callable[[Tensor], Batch[Tensor]]
+) -> None:
+    whole, reference = train(name, tmp_path / "whole", as_batch)
+    with pytest.raises(RevisitError, match=f"after step 4 of {STEPS}"):
+        train(name, tmp_path / "part", as_batch, stop_at=4)
+    resumed, progress = train(name, tmp_path / "part", as_batch)
+    ours, theirs = resumed.state_dict(), whole.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert not [key for key in ours if not torch.equal(ours[key], theirs[key])]
+    assert progress.rows == reference.rows and len(progress.rows) == 4
