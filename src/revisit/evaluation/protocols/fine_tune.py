@@ -17,6 +17,7 @@ from revisit.evaluation.protocols.augment import draw, turn
 from revisit.evaluation.protocols.fitting import Fit, fit, shuffled
 from revisit.evaluation.protocols.recipes import FineTune, Recipe
 from revisit.evaluation.task import Data, Task
+from revisit.training.compiler import compiler_left_out
 
 
 class WholeNetwork(Protocol):
