@@ -5,8 +5,10 @@
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
+#   similarity/, features/                                    what encoders say of places (features on demand)
 #   scores/{experiment}/{method}/{modality}/{protocol}.json   evaluations
 #   tables/, figures/, report.html                            what to read
+#   checkpoints/                                              trainings under way
 # Logs, each with the file of its job, and benchmarks mirror these paths below logs/ and benchmarks/.
 from snakemake.utils import min_version
 
@@ -39,8 +41,8 @@ wildcard_constraints:
     modality="[a-z0-9+]+",
     seed=r"\d+",
     experiment="[a-z0-9-]+",
-    protocol="[a-z-]+",
-    layout="[a-z0-9-]+",
+    protocol="[^/]+",  # a part of one's own has dots and a colon in its name
+    layout="[^/]+",
 
 
 # Jobs read their files and settings from job files, which are written when the run starts.

@@ -17,24 +17,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from torch.utils.flop_counter import FlopCounterMode
+from gpu_training import Pace, Subject, operations, timed
 
-from revisit.methods import registry
-from revisit.methods.base import Method
+from revisit.config.study import Entry
+from revisit.methods.base import method_type
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
+from revisit.record import read
 from revisit.training.batches import batches, draws
-from revisit.training.device import choose_device, prepare
-from revisit.training.loop import Trainer
-from revisit.training.monitor import Spread
+from revisit.training.device import choose_device, mixed_precision, prepare
 from revisit.training.pretrain import describe
-from revisit.training.settings import Settings
+from revisit.training.settings import Training
 
 METHODS = ("3dmae-3dm", "stmim")
 
@@ -51,22 +51,23 @@ def main() -> None:
     print(f"on {device.type}; samples a second")
     print("method       reads     map  steps  training  GFLOP/step  of matmul")
     for name in METHODS:
-        entry: dict[str, Any] = dict(methods[name])
-        patches = arguments.results / "patches" / f"{entry.pop('collection')}.zarr"
-        modality = entry.pop("modalities")[0]
-        settings = Settings.read(entry)
-        prepare(device, settings.threads)
-        bands = bands_of(modality, PatchStore(patches).bands)
-        store = PatchStore(patches, memory_mb=0)
-        method: Method = registry.build(name, settings.method, describe(store, bands)).to(device)
-        print(f"{name:10} {measure(store, method, settings, device, arguments.steps)}")
+        entry = read(Entry, methods[name], name)
+        line = measure(arguments.results / "patches" / entry.collection, entry, device, arguments.steps)
+        print(f"{name:10} {line}")
 
 
-def measure(store: PatchStore, method: Method, settings: Settings, device: torch.device, steps: int) -> str:
-    """One line of the table."""
-    indices, bands, size = store.indices("train"), method.data.bands, settings.batch_size
+def measure(patches: Path, entry: Entry, device: torch.device, steps: int) -> str:
+    """One line of the table, for an entry of the config and its collection of patches."""
+    own: dict[str, Any] = {
+        key: value for key, value in entry.content().items() if key in Training.model_fields
+    }
+    training, size = Training(**own), entry.batch_size
+    prepare(device, training.threads)
+    store = PatchStore(patches, memory_mb=0)
+    bands, indices = bands_of(entry.modalities[0], store.bands), store.indices("train")
+    series = method_type(entry.method).needs_series
     chosen = [sample for _, sample in draws(indices, size, 0, steps)]
-    time_axis = None if method.needs_series else 0
+    time_axis = None if series or not store.times(bands) else 0
     reads = seconds_each(lambda step: store.images(chosen[step], bands, time_axis), steps)
     whole = store.images(np.arange(store.samples), bands, time_axis)
     with tempfile.NamedTemporaryFile() as file:
@@ -74,29 +75,17 @@ def measure(store: PatchStore, method: Method, settings: Settings, device: torch
         flat = np.memmap(file.name, np.uint8, "r", shape=whole.shape)
         mapped = seconds_each(lambda step: np.array(flat[chosen[step]]), steps)
 
-    trainer = Trainer(method, settings, 0, steps, len(indices) // size, device, lambda: Spread(1, 1))
-    ready = torch.from_numpy(whole[chosen[0]])
-    with FlopCounterMode(display=False) as counter:
-        trainer._update(ready)
-    alone = seconds_each(lambda step: finished(trainer._update(ready)), steps)
-    draw = batches(
-        PatchStore(store.path),
-        bands,
-        indices,
-        size,
-        0,
-        steps,
-        series=method.needs_series,
-        pin=device.type == "cuda",
-    )
+    subject = Subject(entry.method, describe(store, bands), size)
+    pace = Pace(warm=1, steps=steps)
+    pin = device.type == "cuda"
+    draw = batches(PatchStore(patches), bands, indices, size, 0, steps + 3, series=series, pin=pin)
     with closing(draw(0)) as stream:
-        begin = time.perf_counter()
-        for images in stream:
-            loss = trainer._update(images)
-        finished(loss)
-        line = (time.perf_counter() - begin) / steps
-    flops = counter.get_total_flops()
-    share = flops / alone / matmul(device, trainer.bfloat16)
+        ready = next(stream)
+    alone = timed(subject, training, device, pace, repeat(ready)).step
+    with closing(draw(0)) as stream:
+        line = timed(subject, training, device, pace, stream).step
+    flops = size * operations(subject, device)
+    share = flops / alone / matmul(device, training.precision)
     rates = [size / each for each in (reads, mapped, alone, line)]
     return "{:7.0f} {:7.0f} {:6.0f} {:9.0f}  {:10.1f} {:9.0%}".format(*rates, flops / 1e9, share)
 
@@ -112,16 +101,14 @@ def seconds_each(work: Callable[[int], object], steps: int) -> float:
     return statistics.median(seconds)
 
 
-def finished(losses: torch.Tensor) -> list[float]:
-    """The losses on the host: the step is over."""
-    return losses.tolist()
-
-
-def matmul(device: torch.device, bfloat16: bool) -> float:
+def matmul(device: torch.device, precision: str) -> float:
     """Floating-point operations a second of a large matrix product in the precision of training."""
     side = 2048
-    a = torch.rand(side, side, device=device, dtype=torch.bfloat16 if bfloat16 else torch.float32)
-    return 2 * side**3 / seconds_each(lambda _: finished((a @ a)[0, :1]), 10)
+    a = torch.rand(side, side, device=device)
+    with mixed_precision(device, precision):
+        half = torch.is_autocast_enabled(device.type)
+    a = a.bfloat16() if half else a
+    return 2 * side**3 / seconds_each(lambda _: (a @ a)[0, :1].tolist(), 10)
 
 
 if __name__ == "__main__":

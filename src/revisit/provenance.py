@@ -20,7 +20,7 @@ def code(*modules: str) -> dict[str, str]:
     A module from outside the package, a part of somebody's own, counts with its own file and with what it
     imports of this package. The digest is of the syntax tree without docstrings: comments, layout, docstrings
     and times do not change it. A data file beside a module that names it in a string counts as part of it.
-    Keys are parameter names, ``code_revisit_cube_stack``; values ``file digest``.
+    Keys are parameter names, ``code_revisit_cube_grid``; values ``file digest``.
     """
     found: dict[str, Path] = {}
     for module in modules:

@@ -45,8 +45,17 @@ def test_same_settings_same_bytes_and_a_further_year_changes_no_other(
     assert first == again
     images = {name: value for name, value in first.items() if name.endswith(".tif")}
     assert images.items() <= longer.items()
-    build("elsewhere", short, tmp_path / "d")
-    assert not images.items() & digest(tmp_path / "d").items()
+    west, south, east, north = short["bbox"]
+    build("little", {**short, "bbox": [west + 1, south, east + 1, north]}, tmp_path / "d")
+    assert not set(images.values()) & set(digest(tmp_path / "d").values())
+
+
+def test_a_region_is_its_place_and_not_its_name(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Renamed, a region is the same piece of land under the same weather."""
+    short = {**settings, "years": {"sentinel-1": [2021], "sentinel-2": [], "worldcover": []}}
+    for name in ("little", "large"):
+        build(name, short, tmp_path / name)
+    assert digest(tmp_path / "little") == digest(tmp_path / "large")
 
 
 def test_every_asset_is_as_its_item_says(built: Any) -> None:

@@ -12,13 +12,13 @@ from revisit.record import read
 SPLIT = Split(block_pixels=32, train=0.6, val=0.15, test=0.25)
 
 
-def grid(height: int = 256, width: int = 320) -> Grid:
-    return Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), width, height)
+def grid(height: int = 256, width: int = 320, left: int = 600_000) -> Grid:
+    return Grid(32631, Affine(10, 0, left, 0, -10, 5_400_000), width, height)
 
 
 def test_blocks_and_shares() -> None:
     """Blocks are whole, and the shares hold to a block."""
-    parts = split_map(grid(), "here", SPLIT, seed=1)
+    parts = split_map(grid(), SPLIT, seed=1)
     blocks = parts.reshape(8, 32, 10, 32)
     assert (blocks == blocks[:, :1, :, :1]).all()
     counts = np.bincount(blocks[:, 0, :, 0].ravel())
@@ -27,23 +27,23 @@ def test_blocks_and_shares() -> None:
 
 def test_left_over_at_the_edges() -> None:
     """A sliver beside the last whole block belongs to it, or it would count as a block of its own."""
-    parts = split_map(grid(262, 250), "here", SPLIT, seed=1)
+    parts = split_map(grid(262, 250), SPLIT, seed=1)
     assert (parts[256:] == parts[255]).all()
     assert np.bincount(parts[:256:32, ::32].ravel()).tolist() == [38, 10, 16]
 
 
 def test_seed_and_region() -> None:
     """The same seed and region give the same map; another seed or region another."""
-    first = split_map(grid(), "here", SPLIT, seed=1)
-    np.testing.assert_array_equal(first, split_map(grid(), "here", SPLIT, seed=1))
-    assert (first != split_map(grid(), "here", SPLIT, seed=2)).any()
-    assert (first != split_map(grid(), "there", SPLIT, seed=1)).any()
+    first = split_map(grid(), SPLIT, seed=1)
+    np.testing.assert_array_equal(first, split_map(grid(), SPLIT, seed=1))
+    assert (first != split_map(grid(), SPLIT, seed=2)).any()
+    assert (first != split_map(grid(left=700_000), SPLIT, seed=1)).any()
 
 
 def test_gap() -> None:
     """No train or val pixel keeps fewer than the gap's pixels between itself and test; test loses none."""
-    free = split_map(grid(), "here", SPLIT, seed=1)
-    gapped = split_map(grid(), "here", SPLIT.model_copy(update={"gap_pixels": 5}), seed=1)
+    free = split_map(grid(), SPLIT, seed=1)
+    gapped = split_map(grid(), SPLIT.model_copy(update={"gap_pixels": 5}), seed=1)
     np.testing.assert_array_equal(gapped == TEST, free == TEST)
     test = np.argwhere(gapped == TEST)
     others = np.argwhere((gapped == TRAIN) | (gapped == VAL))
@@ -75,7 +75,7 @@ def test_counts_of_the_plan_are_those_of_the_map() -> None:
     """What planning counts is what the jobs will find."""
     split = Split(block_pixels=100)
     counts = check_blocks({"here": REGION}, 10, split)["here"]
-    parts = split_map(region_grid(REGION, 10), "here", split, seed=4)
+    parts = split_map(region_grid(REGION, 10), split, seed=4)
     assert counts == np.bincount(parts[50::100, 50::100].ravel()).tolist()
 
 

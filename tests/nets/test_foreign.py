@@ -11,9 +11,7 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, sha256
-from revisit.job import Job
-from revisit.nets import adopt
-from revisit.nets.encoder import build_encoder, load_encoder
+from revisit.nets.encoder import build_encoder, load_encoder, save_encoder
 from revisit.nets.foreign import adopt_imagenet, widened
 
 RGB = ["red", "green", "blue"]
@@ -127,21 +125,15 @@ def test_planning_checks_without_memory(file: Path) -> None:
         adopt_imagenet(deeper, file)
 
 
-def test_stage(file: Path, tmp_path: Path) -> None:
-    """The stage leaves an encoder that loads like ours, with the origin of its weights on its card."""
+def test_a_saved_encoder_says_where_its_weights_are_from(file: Path, tmp_path: Path) -> None:
+    """It loads like ours, with the origin of its weights on its card."""
     limits = {"lower": -20.0, "upper": 0.0}
     scaling = {"sentinel-1": {"clip_sigma": 3, "source_unit": "dB", "bands": {"vv": limits, "vh": limits}}}
     out = tmp_path / "imagenet" / "encoder.safetensors"
     entry = {**ENTRY, "bands": ["vv", "vh"]}
-    settings = {"encoder": entry, "scaling": scaling, "widen": "mean"}
-    adopt.run(
-        Job(
-            "revisit.nets.adopt",
-            input={"weights": str(file)},
-            output={"encoder": str(out)},
-            settings=settings,
-        )
-    )
+    adopted = build_encoder(entry)
+    adopt_imagenet(adopted, file, "mean")
+    save_encoder(adopted, out.parent, {"scaling": scaling})
     encoder = load_encoder(out, scaling=scaling)
     expected = build_encoder(entry)
     adopt_imagenet(expected, file, "mean")

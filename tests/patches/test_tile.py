@@ -43,7 +43,7 @@ def test_pairs(pair_store: PatchStore, cubes: Any) -> None:
             assert valid.mean() >= 0.9
         assert abs(dates["sentinel-1"] - dates["sentinel-2"]) <= np.timedelta64(10, "D")
         np.testing.assert_array_equal(group["land_cover"][row], cubes.content[region, "labels"][here])
-        part = split_map(cubes.grid(region), region, cubes.split, 4)[here]
+        part = split_map(cubes.grid(region), cubes.split, 4)[here]
         assert (part == PARTS.index(where["split"][sample])).all()
         places.add((region, here[0].start, here[1].start, int(where["position"][sample])))
     assert len(places) == len({place[:3] for place in places}) == len({place[3] for place in places})

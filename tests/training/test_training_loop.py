@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+import weakref
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -203,10 +204,16 @@ def test_too_large_a_batch_is_told_with_what_fits(
 ) -> None:
     """On a GPU the line says how many samples would fit, instead of a traceback of the allocator."""
     losses = tiny.loss
+    made: list[weakref.ref[Tensor]] = []
 
     def greedy(views: dict[str, Tensor]) -> dict[str, Tensor]:
-        if len(views["clean"]) > 3:
+        # What a failed try had made must be free again, or every try after it fails too.
+        assert not any(reference() is not None for reference in made)
+        activations = views["clean"] * 2
+        made.append(weakref.ref(activations))
+        if len(activations) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
+        del activations
         return losses(views)
 
     tiny.loss = greedy

@@ -1,4 +1,4 @@
-# From cubes to collections of patches: a store a region, and an index of the stores.
+# From cubes to collections of patches: one store per region, and an index of the stores.
 
 
 rule tile:

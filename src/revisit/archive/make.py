@@ -127,7 +127,9 @@ def build(region: str, settings: Settings, out: str | Path) -> None:
     """Make the archive of a region in the folder ``out``."""
     years, per_year = settings.years, settings.dates_per_year
     west, south, east, north = settings.bbox
-    bbox, key = (west, south, east, north), (settings.seed, region)
+    bbox = west, south, east, north
+    # Land and weather belong to a place, whatever it is called.
+    key = settings.seed, " ".join(f"{edge:.4f}" for edge in bbox)
     biome = BIOMES[settings.biome]
     grid = scene_grid(bbox, settings.epsg)
     centre = ((west + east) / 2, (south + north) / 2)

@@ -15,6 +15,7 @@ from typing import Any
 from revisit import parts
 from revisit.archive.make import check_years
 from revisit.config.study import Study
+from revisit.cube.bands import BANDS
 from revisit.cube.cube_settings import check_cubes
 from revisit.cube.grid import region_grid
 from revisit.cube.split import check_blocks
@@ -30,8 +31,6 @@ from revisit.report.published.lookup import keys as published
 from revisit.stac.providers import check_provider, source
 from revisit.training.settings import Training
 
-IMAGE_SENSORS = ("sentinel-1", "sentinel-2")
-
 
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
@@ -43,7 +42,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     check_cubes(study.cube, study.regions, study.split)
     for key in ("biomes", "tiles"):
         _known(getattr(study.archive, key), study.regions, f"archive.{key}")
-    missing = [sensor for sensor in searched if sensor in IMAGE_SENSORS and sensor not in study.cube.bands]
+    missing = [sensor for sensor in searched if sensor in BANDS and sensor not in study.cube.bands]
     if missing:
         raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
     collections = {name: _collection(study, name) for name in study.collections}
@@ -111,7 +110,7 @@ def _collection(study: Study, name: str) -> dict[str, Any]:
         whole = (grid.height // own.patch_pixels) * (grid.width // own.patch_pixels)
         # Blocks at the far edges take in what is left over there, up to half a block.
         places += min(whole, round(blocks[region][0] * block_places * 2.25))
-    images = {sensor: years[sensor] for sensor in IMAGE_SENSORS if sensor in years}
+    images = {sensor: years[sensor] for sensor in BANDS if sensor in years}
     return {
         "content": own.content(),
         "kind": given["kind"],

@@ -1,1 +1,1 @@
-"""From scenes to analysis-ready cubes: grid, stack, coregister, scale, labels, tile."""
+"""From scenes to analysis-ready cubes: grid, stacking, co-registration, scaling, labels, split."""

@@ -45,18 +45,19 @@ class Split(Record):
         return self
 
 
-def split_map(grid: Grid, region: str, split: Split, seed: int) -> np.ndarray:
+def split_map(grid: Grid, split: Split, seed: int) -> np.ndarray:
     """The part of each pixel of a region: uint8 (y, x), 0 train, 1 val, 2 test, 255 unused.
 
     Blocks of ``block_pixels`` are counted from the grid's upper left corner (what is left over at the far
     edges goes with the block beside it where it is less than half of one) and shared out by a shuffle
-    that depends on the seed and the region's name; the shares ``train``, ``val``, ``test`` hold in every
+    that depends on the seed and where the grid lies; the shares ``train``, ``val``, ``test`` hold in every
     region as nearly as whole blocks allow. Train and val pixels with fewer than ``gap_pixels`` pixels between
     them and test are unused.
     """
     rows, columns = _blocks(grid, split)
     parts = np.repeat(np.arange(len(PARTS), dtype=np.uint8), _counts(rows * columns, split))
-    np.random.default_rng([seed, *region.encode()]).shuffle(parts)
+    place = (int(edge) % 2**32 for edge in grid.bounds)  # a box seen from the next zone may lie below 0
+    np.random.default_rng([seed, grid.epsg, *place]).shuffle(parts)
     down, right = (
         np.minimum(np.arange(length) // split.block_pixels, count - 1)
         for length, count in zip(grid.shape, (rows, columns), strict=True)

@@ -1,1 +1,1 @@
-"""Downstream tasks: fine-tune, linear probe, segmentation, metrics, statistics."""
+"""Evaluation of encoders: the stage, tasks, protocols, metrics, statistics, score files."""

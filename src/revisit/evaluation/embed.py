@@ -1,8 +1,8 @@
 """Features of every patch of a collection by one encoder, with where each patch is: for maps and own models.
 
-Writes an .npz: ``features`` float32 (sample, feature) for pairs or (sample, year, feature) for a yearly
-collection; ``x`` and ``y`` (patch centre, metres) in ``epsg``, ``region``, ``split``, ``position``;
-``years``.
+Writes an .npz: ``features`` float32 (sample, feature), or (sample, time, feature) where samples have
+several times; ``x`` and ``y`` (patch centre, metres) in ``epsg``, ``longitude`` and ``latitude`` (degrees),
+``region``, ``split``, ``position``; ``years`` (time,), none where times are no years.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images of a patch store as a network wants them, outputs of networks, frozen pooled features."""
+"""Images of a collection as a network wants them, outputs of networks, frozen pooled features."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing

@@ -76,7 +76,7 @@ def load_scene_encoders(
 def encoder_columns(groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """The columns that come from encoder cards.
 
-    ``groups``: for each encoder of a network (one; two for a dual network) its cards, one a
+    ``groups``: for each encoder of a network (one; two for a dual network) its cards, one per
     pretraining seed. Costs are means over the seeds, summed over the encoders of the network.
     """
     cards = [card for group in groups for card in group]

@@ -1,4 +1,4 @@
-"""Score files: one JSON a job, its rows in the columns of ``tables/all.csv``."""
+"""Score files: one JSON per job, its rows in the columns of ``tables/all.csv``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Pretraining methods, one file a method."""
+"""Pretraining methods, one file per method."""

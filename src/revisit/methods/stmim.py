@@ -35,7 +35,7 @@ class STMIM(Method):
         mask_ratio: float = Field(0.8, gt=0, lt=1)
         """Share of the tokens that are masked."""
 
-    source = "STMIM: spatio-temporal masked image modelling (talk; no paper found), on SimMIM (CVPR 2022)"
+    source = "STMIM: spatio-temporal masked image modelling (a talk; no paper found), on SimMIM (CVPR 2022)"
     choices = (
         "u, v: mean of the last stage's tokens of the masked images; all pairs of the drawn years; alpha, "
         "beta are settings (no values published); flips and crops the same for all years of a place; years "

@@ -1,1 +1,1 @@
-"""Reading patch stores for training and evaluation."""
+"""Collections of patches: cut from cubes, written per region, indexed, read by training and evaluation."""

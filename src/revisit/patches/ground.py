@@ -51,7 +51,7 @@ def open_region(
     if len(grids) > 1:
         raise RevisitError(f"region {name}: its cubes lie on different grids; make all with one bbox")
     (grid,) = grids
-    parts = split_map(grid, name, split, seed)
+    parts = split_map(grid, split, seed)
     return Region(
         name, grid, {sensor: cubes[sensor] for sensor in sorted(cubes)}, labels[0] if labels else None, parts
     )

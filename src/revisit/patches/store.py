@@ -1,6 +1,6 @@
 """Reads a collection of patches: what training and evaluation see, whatever it was made from.
 
-A collection is a folder of patch stores, one a region, and an index of them, ``index.json``. What fits the
+A collection is a folder of patch stores, one per region, and an index of them, ``index.json``. What fits the
 memory budget is read once and kept; the rest is copied from memory maps as it is drawn. Threads may share
 a ``PatchStore``; a process opens its own.
 """

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
+from revisit.cube.bands import BANDS
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 from revisit.provenance import code
 
-IMAGE_SENSORS = ("sentinel-1", "sentinel-2")
 LAND_COVER = "worldcover"
 Settings = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Plan:
         self.root = "results" if study == "default" else f"results/{study}"
         self.files = JobFiles(f"{self.root}/logs")
         self.regions: list[str] = list(self.config["regions"])
-        self.sensors: list[str] = [name for name in IMAGE_SENSORS if name in self.config["search"]]
+        self.sensors: list[str] = [name for name in BANDS if name in self.config["search"]]
         self._run: dict[tuple[str, ...], Settings] = {
             (run["experiment"], run["method"], run["modality"], run["protocol"]): run for run in self.runs
         }
@@ -192,7 +192,7 @@ class Plan:
         return [f"{self.root}/cubes/{wildcards.region}/labels.zarr"]
 
     def stores(self, wildcards: Wildcards) -> list[str]:
-        """The patch stores of a collection, a region each."""
+        """The patch stores of a collection, one per region."""
         regions = self.config["collections"][wildcards.collection].get("regions") or self.regions
         return [f"{self.root}/patches/{wildcards.collection}/{region}.zarr" for region in regions]
 

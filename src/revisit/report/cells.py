@@ -18,7 +18,7 @@ CELL = (*SETTING, "method", "modality", "class", "metric")
 
 @dataclass(frozen=True)
 class Model:
-    """A row that a table may list. ``method`` is its name in all.csv, None where only a work reports it."""
+    """A row that a table may list. ``method`` is its name in all.csv, None where it is only published."""
 
     title: str
     method: str | None
@@ -38,7 +38,7 @@ class Scores:
     """The rows of one experiment.
 
     ``settings``: what its blocks are of, the whole network trained on all labels first. ``models``: what its
-    tables may list, first what only the works report (in their order), then ours in the order of the config.
+    tables may list, first what is only published (in its order), then ours in the order of the config.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Scores:
     ) -> Block:
         """A block whose cell is found by the setting, the line and the column together.
 
-        A line of a model that was not run here is left out where the works report nothing of it either.
+        A line of a model that was not run here is left out where nothing is published of it either.
         """
         cells = [
             (
@@ -146,7 +146,7 @@ def _models(runs: Sequence[Run], published_as: str | None) -> list[Model]:
 
 
 def modalities(models: Iterable[Model]) -> list[str]:
-    """All modalities of these models, in the order that the works print them."""
+    """All modalities of these models, in the order that tables print them."""
     return sorted({name for model in models for name in model.modalities}, key=words.modality_rank)
 
 

@@ -76,7 +76,7 @@ def build(
 ) -> None:
     """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
-    ``numbers`` is all.csv; ``inputs``: ``items``, ``shifts``, ``cards``, ``quicklooks`` and ``figures``.
+    ``numbers`` is all.csv; ``inputs``: ``found``, ``shifts``, ``cards``, ``quicklooks`` and ``figures``.
     Paths are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)

@@ -2,7 +2,7 @@
 
 Values are fractions (0 to 1), published ones too. The rows come as the evaluation wrote them, and are
 checked against the values of the single seeds that lie in the same file; what these say of pretrained
-networks against those without (revisit.report.gains) is added.
+networks against those without (revisit.report.paired) is added.
 """
 
 import csv

@@ -1,1 +1,1 @@
-"""The training loop, its checkpoints and the pretrain stage."""
+"""The pretrain stage: loop, batches, optimisers, schedules, checkpoints, several GPUs."""

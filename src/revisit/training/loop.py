@@ -133,12 +133,15 @@ class Trainer:
             views = {name: _channels_last(values) for name, values in views.items()}
         parts = own_parts(self.method, views, self.training.accumulate)
         self._forget_gradients()
+        losses = None
         try:
             losses = backward(parts, self._loss, self.descents)
         except torch.OutOfMemoryError:
             if not unsure:
                 raise
-            raise self._too_large(parts[0].views) from None
+        if losses is None:
+            # Not while the error is handled: it holds what the step had made.
+            raise self._too_large(parts[0].views)
         self.method.after_backward(self._moment())
         active = [descent for descent in self.descents if descent.part in losses]
         for descent in active:

@@ -50,7 +50,7 @@ def two(tmp_path: Path) -> tuple[list[Path], np.ndarray]:
     paths, all_values = [], []
     for region, height, seed in (("here", 64, 1), ("there", 96, 40)):
         grid, kept = write_cube(tmp_path / f"{region}.zarr", region, height, seed)
-        training = split_map(grid, region, SPLIT, 3) == TRAIN
+        training = split_map(grid, SPLIT, 3) == TRAIN
         all_values += [values[:, valid & training].astype(np.float64) for values, valid in kept]
         paths.append(tmp_path / f"{region}.json")
         write_json(paths[-1], moments(tmp_path / f"{region}.zarr", SETTINGS))

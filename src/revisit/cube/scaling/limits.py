@@ -1,7 +1,8 @@
 """Pools the regions' moments into the limits that scale a sensor's bands to 8 bit: limits.json.
 
-A band's limits are its mean over the valid training pixels of all regions, less and plus ``clip_sigma``
-standard deviations. One set of limits for all regions: a value means the same reflectance everywhere.
+A band's limits are its mean over the valid training pixels of the regions given (those that the config pins
+the limits to, or all), less and plus ``clip_sigma`` standard deviations. One set of limits for all regions: a
+value means the same reflectance everywhere.
 """
 
 from collections.abc import Sequence

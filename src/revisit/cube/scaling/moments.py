@@ -1,7 +1,7 @@
 """Mean and spread of each band over the valid training pixels of an aligned cube: moments.json.
 
-One file a region; revisit.cube.scaling.limits pools them. Read in blocks, summed in float64 (Chan, Golub and
-LeVeque 1983), so neither memory nor rounding grows with the region.
+One file per region; revisit.cube.scaling.limits pools them. Read in blocks, summed in float64 (Chan, Golub
+and LeVeque 1983), so neither memory nor rounding grows with the region.
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
     cube = open_cube(cube_path, stage="aligned")
     grid, bands = grid_of(cube), cube["band"].values.tolist()
     region = cube.attrs["region"]
-    training = split_map(grid, region, settings.split, settings.seed) == TRAIN
+    training = split_map(grid, settings.split, settings.seed) == TRAIN
     total = Moments.of(np.empty((len(bands), 0)))
     for date in stage.progress(range(cube.sizes["time"]), "moments"):
         for rows, columns in grid.blocks(BLOCK):

@@ -1,1 +1,1 @@
-"""The figures of a study: one file a figure, which offers itself as FIGURE; ``style`` is how they look."""
+"""The figures of a study: one file per figure, which offers itself as FIGURE; ``style`` is how they look."""

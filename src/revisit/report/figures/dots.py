@@ -1,4 +1,4 @@
-"""A table as a picture: each model's score with its interval, and what the works report of it."""
+"""A table as a picture: each model's score with its interval, and its published score."""
 
 from collections.abc import Sequence
 from pathlib import Path

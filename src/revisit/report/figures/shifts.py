@@ -1,4 +1,4 @@
-"""What co-registration found: the shift of every date, a panel a sensor, a colour a region."""
+"""What co-registration found: the shift of every date, one panel per sensor, one colour per region."""
 
 from collections.abc import Sequence
 from pathlib import Path

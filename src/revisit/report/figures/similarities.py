@@ -1,4 +1,4 @@
-"""How alike an encoder finds the years of a place: one matrix a place, and one between places."""
+"""How alike an encoder finds the years of a place: one matrix per place, and one between places."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The tables that can be laid out of an experiment: one file a table, which offers itself as LAYOUT."""
+"""The tables that can be laid out of an experiment: one file per table, which offers itself as LAYOUT."""

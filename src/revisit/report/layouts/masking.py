@@ -8,7 +8,7 @@ METRIC = "micro_map"
 
 
 def _blocks(scores: Scores) -> list[Block]:
-    """One block a setting, the whole network trained on all labels first: the works report that."""
+    """One block per setting, the whole network trained on all labels first: publications report that."""
     lines = [Line((model.title,), model, {}) for model in scores.models]
     columns = {
         words.modality(name): {"modality": name, "class": "all", "metric": METRIC}

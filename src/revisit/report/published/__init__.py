@@ -1,1 +1,1 @@
-"""The numbers that the works report, one CSV a work, and how to find the one beside a number of ours."""
+"""Published numbers, one CSV per source, and how to find the one beside a number of ours."""

@@ -1,9 +1,10 @@
-"""Find the number that a work reports for a cell of ours.
+"""Find the published number for a cell of ours.
 
-Each work has one CSV here with its numbers as they are printed. Lines that a table of ours reproduces say so
-in five more columns: ``our_experiment`` and ``our_row`` are the keys that a config names by ``published_as``,
-``our_modality`` and ``our_metric`` are words of ours, and ``our_unit`` is what one of their units is in ours
-(0.01 for per cent). Where two tables of a work report the same cell, the line that comes first counts.
+Each source has one CSV here with its numbers as they are printed. Lines that a table of ours reproduces
+say so in five more columns: ``our_experiment`` and ``our_row`` are the keys that a config names by
+``published_as``, ``our_modality`` and ``our_metric`` are words of ours, and ``our_unit`` is what one of their
+units is in ours (0.01 for per cent). Where two tables of a source report the same cell, the line that comes
+first counts.
 """
 
 import csv
@@ -37,7 +38,7 @@ def lookup(
     class_: str,
     metric: str,
 ) -> Published | None:
-    """The published counterpart of a cell, or None where the works report none.
+    """The published counterpart of a cell, or None where no source reports one.
 
     ``experiment`` and ``row`` are the keys of ``published_as``, None where the config names none. Protocols
     that train the same part of the network are the same to this question.
@@ -47,7 +48,7 @@ def lookup(
 
 
 def listed(experiment: str | None) -> list[Published]:
-    """Every reported number of an experiment, in the order in which the works print them."""
+    """Every reported number of an experiment, in the order in which the sources print them."""
     return [cell for key, cell in _cells().items() if key[0] == experiment]
 
 

@@ -1,4 +1,4 @@
-"""Folders of STAC items in memory: what the embedded API answers from.
+"""Folders of STAC items in memory: what the local API answers from.
 
 A folder holds ``collections.json`` (a list of STAC Collections), ``items.json`` (a FeatureCollection)
 and the files that the items' assets name by hrefs relative to the folder.

@@ -1,4 +1,4 @@
-"""Faults on demand for the embedded API, so that tests can see a client live through them."""
+"""Faults on demand for the local API, so that tests can see a client live through them."""
 
 import asyncio
 import re

@@ -1,6 +1,6 @@
 """A STAC API over HTTP on this machine, over folders of items: search without network or account.
 
-    revisit serve results/archive/north --port 8000
+    revisit serve results/archive/plain --port 8000
 
 Speaks STAC API 1.0: core, collections, features, item search with paging, and the extensions query,
 fields, sort and filter (CQL2 text and JSON). Assets are served with HTTP range requests, so that
@@ -293,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command ``revisit serve``: serve folders until Ctrl-C."""
     parser = argparse.ArgumentParser(
         description="Serve folders of STAC items as a STAC API on this machine.",
-        epilog="example: revisit serve results/archive/north --port 8000",
+        epilog="example: revisit serve results/archive/plain --port 8000",
     )
     parser.add_argument("folders", nargs="+", type=Path, help="folders with collections.json and items.json")
     parser.add_argument("--port", type=int, default=8000)
