@@ -38,7 +38,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from revisit.errors import RevisitError
-from revisit.methods.base import build_method, method_type
+from revisit.methods.method import build_method, method_type
 from revisit.patches.batch import Batch
 from revisit.patches.standardise import standardise
 from revisit.patches.store import PatchStore

@@ -38,7 +38,7 @@ def stand_in() -> list[str]:
 MISSING = stand_in()
 
 from revisit.files import write_json  # noqa: E402
-from revisit.methods.base import DataDescription, build_method  # noqa: E402
+from revisit.methods.method import DataDescription, build_method  # noqa: E402
 from revisit.patches.batch import Batch  # noqa: E402
 from revisit.patches.modality import sensor_of  # noqa: E402
 from revisit.training import distributed  # noqa: E402

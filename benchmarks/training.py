@@ -27,7 +27,7 @@ import yaml
 from gpu_training import Pace, Subject, operations, timed
 
 from revisit.config.study import Entry
-from revisit.methods.base import method_type
+from revisit.methods.method import method_type
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 from revisit.record import read

@@ -18,13 +18,13 @@ def test_every_part_can_be_found_by_the_name_of_its_file(sort):
 
 
 def test_a_part_outside_the_package_is_named_by_its_dotted_path(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text("class Layout:\n    pass\n")
+    (tmp_path / "an_own_part.py").write_text("class Layout:\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert parts.find("layout", "mine:Layout").__name__ == "Layout"
-    assert parts.module_of("layout", "mine:Layout") == "mine"
-    del sys.modules["mine"]
-    with pytest.raises(RevisitError, match="'mine:Missing' cannot be loaded"):
-        parts.find("layout", "mine:Missing")
+    assert parts.find("layout", "an_own_part:Layout").__name__ == "Layout"
+    assert parts.module_of("layout", "an_own_part:Layout") == "an_own_part"
+    del sys.modules["an_own_part"]
+    with pytest.raises(RevisitError, match="'an_own_part:Missing' cannot be loaded"):
+        parts.find("layout", "an_own_part:Missing")
     with pytest.raises(RevisitError, match="'nowhere:Layout' cannot be loaded"):
         parts.find("layout", "nowhere:Layout")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from revisit.methods.base import DataDescription, Method, build_method
+from revisit.methods.method import DataDescription, Method, build_method
 from revisit.patches.batch import Batch
 
 Build = Callable[..., Any]

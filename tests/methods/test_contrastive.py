@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.base import Moment
+from revisit.methods.method import Moment
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course
 from revisit.training.settings import Training

@@ -9,8 +9,8 @@ import yaml
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, build_method
-from revisit.methods.check import check_method
+from revisit.methods.method import DataDescription, build_method
+from revisit.methods.trial import check_method
 from revisit.patches.batch import Batch
 from revisit.record import read
 from revisit.training.settings import Training

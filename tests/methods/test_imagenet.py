@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, build_method
+from revisit.methods.method import DataDescription, build_method
 from revisit.nets.foreign import widened
 
 DATA = DataDescription(("vv", "vh", "red", "green", "blue"), 64, clip_sigma=3.0, kind="pairs")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, build_method
 from revisit.methods.mae3d import MAE3D
+from revisit.methods.method import DataDescription, build_method
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import decay_groups
 

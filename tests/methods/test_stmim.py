@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, build_method
+from revisit.methods.method import DataDescription, build_method
 from revisit.methods.stmim import STMIM, similarity_loss
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import decay_groups

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, sha256
-from revisit.nets.encoder import build_encoder, load_encoder, save_encoder
+from revisit.nets.architectures import build_encoder, load_encoder, save_encoder
 from revisit.nets.foreign import adopt_imagenet, widened
 
 RGB = ["red", "green", "blue"]

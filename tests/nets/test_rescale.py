@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import load_encoder, save_encoder
+from revisit.nets.architectures import load_encoder, save_encoder
 from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.patches.standardise import standardise
 

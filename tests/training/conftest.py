@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from revisit.files import write_json
-from revisit.methods.base import DataDescription, Method, MethodSettings, Moment
+from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
 from revisit.patches.batch import Batch
 from revisit.patches.kind import Look
 from revisit.patches.writer import Place, StoreWriter
@@ -77,6 +77,7 @@ def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **c
     store |= {"parts": {"train": 24, "val": 8, "test": 8}, "years": years if series else {}}
     index = {
         "stage": "patches",
+        "study": "test",
         "collection": "some",
         "kind": kind,
         "regions": ["here"],

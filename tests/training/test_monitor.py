@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import build_encoder
+from revisit.nets.architectures import build_encoder
 from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.training.monitor import encoder_spread, spread
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from revisit.methods.base import Method
+from revisit.methods.method import Method
 from revisit.training.gradients import Part, backward
 from revisit.training.optimiser import Course, Descent, OptimiserSettings
 from revisit.training.schedules import constant

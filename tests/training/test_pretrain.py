@@ -16,7 +16,7 @@ import torch
 from revisit.files import read_json, write_json
 from revisit.job import Job
 from revisit.methods.mae3d import MAE3D
-from revisit.nets.encoder import load_encoder
+from revisit.nets.architectures import load_encoder
 from revisit.stage import run_file
 
 ENCODER = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
@@ -241,3 +241,10 @@ def test_faults_are_one_line(pairs: Path, tmp_path: Path, changes: dict[str, Any
     log = (tmp_path / "log").read_text()
     assert line in log and len(log.splitlines()) == 1, log
     assert not (tmp_path / "encoder.safetensors").exists()
+
+
+def test_the_collection_of_another_study_is_refused(pairs: Path, tmp_path: Path, capsys: Any) -> None:
+    path = job(pairs, tmp_path)
+    path.write_text(path.read_text().replace('"study": "test"', '"study": "mine"'))
+    assert run_file(path) == 1
+    assert "was made for the study 'test', this is 'mine'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, Moment, build_method
+from revisit.methods.method import DataDescription, Method, Moment, build_method
 from revisit.patches.batch import Batch
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.loop import Progress, Trainer

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.base import Method, Moment
+from revisit.methods.method import Method, Moment
 from revisit.patches.batch import Batch
 from revisit.record import read
 from revisit.training.checkpoint import Checkpoint

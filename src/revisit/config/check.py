@@ -21,8 +21,8 @@ from revisit.cube.grid import region_grid
 from revisit.cube.split import check_blocks
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Task
-from revisit.methods.base import DataDescription
-from revisit.methods.check import check_method
+from revisit.methods.method import DataDescription
+from revisit.methods.trial import check_method
 from revisit.patches.modality import bands_of
 from revisit.record import read
 from revisit.report.drawing import figures

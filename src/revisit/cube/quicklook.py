@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from rasterio.windows import Window
 
-from revisit.cube.composite import median_of_valid
+from revisit.cube.averages import median_of_valid
 from revisit.cube.contract import clearest, grid_of, values_of
 from revisit.cube.labels.worldcover import WORLDCOVER, palette
 from revisit.files import atomic

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.nets.foreign import Widen, adopt_imagenet
 
 

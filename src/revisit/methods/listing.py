@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from revisit import parts
-from revisit.methods.base import Method
+from revisit.methods.method import Method
 
 
 def samples_of(method: type[Method]) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.draws import crop_and_flip, random_subset
 from revisit.methods.parts.vertical_mask import Variant, VerticalMask
 from revisit.nets.encoders.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify

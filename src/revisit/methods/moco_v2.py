@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, MethodSettings, Moment
+from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
 from revisit.methods.parts import ranks
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.methods.parts.contrast import info_nce

@@ -1,6 +1,6 @@
 """Scratch: no pretraining, an encoder with its first random weights; what pretraining is held against."""
 
-from revisit.methods.base import Method
+from revisit.methods.method import Method
 
 
 class Scratch(Method):

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.draws import crop_and_flip, random_mask, random_subset
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.patches.batch import Batch

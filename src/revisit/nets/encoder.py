@@ -1,209 +1,165 @@
-"""Encoders by name: building, writing and reading them back.
+"""The contract of encoders: what every architecture gives, and what its settings can say before it is built.
 
-A saved encoder is a folder with ``encoder.safetensors`` and ``card.json``. Reading is strict: every
-weight must be there, bands and scaling must be those asked for, and the output on a fixed image must be
-the one written on the card. Only safetensors are read; pickles are never unpickled.
+An architecture is one file in ``revisit/nets/encoders`` with one class, offered as ``ENCODER``; its
+``Settings`` are the keys of an ``encoder:`` entry beside ``name``.
 """
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from revisit import parts
 from revisit.errors import RevisitError
-from revisit.files import atomic, read_json, write_json
-from revisit.nets.base import Encoder, EncoderSettings
-from revisit.nets.rescale import check_scaling, rescaling
-from revisit.record import read
-
-__all__ = [
-    "Encoder",
-    "EncoderSettings",
-    "architecture_modules",
-    "architecture_name",
-    "build_encoder",
-    "check_architecture",
-    "fingerprint",
-    "load_encoder",
-    "save_encoder",
-]
-
-WEIGHTS, CARD, FORMAT = "encoder.safetensors", "card.json", 1
-FINGERPRINT_TOLERANCE = 1e-4  # relative; float32 sums differ by about 1e-6 between machines
-OF_THE_DATA = ("bands", "image_pixels")  # keys of an architecture that a config's entry has not
+from revisit.parts import ROOMS
+from revisit.record import Record
 
 
-def check_architecture(architecture: Mapping[str, Any], where: str = "encoder") -> EncoderSettings:
-    """Settings of an ``encoder:`` entry (``name`` and the architecture's own keys).
+class EncoderSettings(Record):
+    """Settings of an architecture. Its validators refuse what no image could make right."""
 
-    Where ``bands`` and ``image_pixels`` are given too, they are held against the settings.
-    Raises RevisitError, below ``where``, for an unknown name and for settings missing, unknown or impossible.
+    def check(self, image_pixels: int, bands: Sequence[str]) -> None:
+        """Raise RevisitError where images of these bands and this side cannot be taken."""
+        side = self.side_multiple()
+        if image_pixels < 1 or image_pixels % side:
+            raise RevisitError(f"image_pixels {image_pixels} must be a multiple of {side} pixels")
+
+    def side_multiple(self) -> int:
+        """Sides of images must be multiples of this many pixels."""
+        return self.strides()[0]
+
+    def strides(self) -> tuple[int, ...]:
+        """Pixels of the image along a side of one cell, for each level of the pyramid, fine to coarse."""
+        raise NotImplementedError
+
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level of the pyramid, fine to coarse."""
+        raise NotImplementedError
+
+    def size(self) -> str:
+        """What follows the architecture's name in a table: every size, such as ``dim 96 depth 3 patch 8``."""
+        raise NotImplementedError
+
+    def inner(self) -> Sequence[Mapping[str, Any]]:
+        """Entries of the encoders that this one is made of; none for most."""
+        return ()
+
+
+class Encoder(nn.Module, ABC):
+    """Images to features.
+
+    ``bands``: channel names in order. ``image_pixels``: side of the images it was made for; other sizes that
+    are multiples of ``settings.side_multiple()`` work too. ``patch_pixels``: side of the finest cell.
+    ``feature_dim``: D below. ``strides``, ``widths``: pixels a cell and channels of the pyramid's levels.
+    ``card``: what is known of its training, None when untrained. ``origin``: of weights from elsewhere, what
+    they are, for the card.
     """
-    own = {key: value for key, value in architecture.items() if key not in ("name", *OF_THE_DATA)}
-    kind: type[EncoderSettings] = _class_of(architecture, where).Settings
-    settings = read(kind, own, where)
-    if architecture.keys() >= set(OF_THE_DATA):
+
+    Settings: ClassVar[type[EncoderSettings]]
+    pooling: ClassVar[str] = "mean"
+    """How ``pooled`` comes from the cells; on the card."""
+    input_affine: Tensor | None
+
+    def __init__(self, settings: EncoderSettings, bands: Sequence[str], image_pixels: int) -> None:
+        super().__init__()
+        if not bands or len(set(bands)) != len(bands):
+            raise RevisitError(f"{self.name()}: bands must be given, each once; got {list(bands)}")
         try:
-            settings.check(architecture["image_pixels"], architecture["bands"])
+            settings.check(image_pixels, bands)
         except RevisitError as error:
-            raise RevisitError(f"{where}: {error}") from None
-    return settings
+            raise RevisitError(f"{self.name()}: {error}") from None
+        self.settings = settings
+        self.bands = tuple(bands)
+        self.image_pixels = image_pixels
+        self.strides, self.widths = settings.strides(), settings.widths()
+        self.patch_pixels, self.feature_dim = self.strides[0], self.widths[-1]
+        self.card: dict[str, Any] | None = None
+        self.origin: dict[str, Any] | None = None
+        self.register_buffer("input_affine", None, persistent=False)
 
+    @classmethod
+    def name(cls) -> str:
+        """What a config calls this architecture: its file's name, or a dotted path outside this package."""
+        package, _, file = cls.__module__.rpartition(".")
+        if package == ROOMS["encoder"].package:
+            return file.replace("_", "-")
+        return f"{cls.__module__}:{cls.__qualname__}"
 
-def architecture_name(architecture: Mapping[str, Any]) -> str:
-    """A short name with every size, such as ``channel-vit dim 768 depth 12 patch 8``."""
-    return f"{architecture['name']} {check_architecture(architecture).size()}"
+    def architecture(self) -> dict[str, Any]:
+        """What ``build_encoder`` needs to make this encoder again (JSON-able)."""
+        return {
+            "name": self.name(),
+            "bands": list(self.bands),
+            "image_pixels": self.image_pixels,
+            **self.settings.content(),
+        }
 
+    @abstractmethod
+    def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """Normalised cells of the coarsest level, row by row, [B, N, D], of standardised images [B, C, H, W].
 
-def architecture_modules(architecture: Mapping[str, Any]) -> list[str]:
-    """Dotted modules whose code makes this encoder, those of encoders inside it too."""
-    found = [parts.module_of("encoder", architecture["name"])]
-    for inner in check_architecture(architecture).inner():
-        found += [module for module in architecture_modules(inner) if module not in found]
-    return found
+        ``bands``: names of the channels of ``images``; None: those of the encoder.
+        """
 
+    def pooled(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """One feature vector an image, [B, D]: the mean of its cells."""
+        return self.forward_features(images, bands).mean(1)
 
-def build_encoder(architecture: Mapping[str, Any]) -> Encoder:
-    """An encoder with new weights from ``{"name": ..., "bands": ..., "image_pixels": ..., <its settings>}``.
+    @abstractmethod
+    def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
+        """Feature maps [B, C_l, H_l, W_l], fine to coarse, of widths ``widths`` and strides ``strides``."""
 
-    Raises RevisitError for an unknown name and for settings missing, unknown or impossible.
-    """
-    where = f"encoder {architecture.get('name', '')}".strip()
-    if missing := [key for key in OF_THE_DATA if key not in architecture]:
-        raise RevisitError(f"{where}.{missing[0]} is missing; add it")
-    settings = check_architecture(architecture, where)
-    encoder: Encoder = _class_of(architecture, where)(
-        settings, architecture["bands"], architecture["image_pixels"]
-    )
-    return encoder
+    @abstractmethod
+    def layers(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once, grouped by depth from the image upwards.
 
+        Group 0 is the embedding (or stem), then one group a block; what follows the last block is a group of
+        its own. For rates that decay from layer to layer: decay ** (number of groups - 1 - group).
+        """
 
-def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) -> None:
-    """Write weights and card.
+    def forward(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
+        """The same as ``pooled``."""
+        return self.pooled(images, bands)
 
-    ``card`` holds what the encoder cannot know (``scaling`` of its bands, method, seed, …); its
-    architecture, bands, token and image size, pooling, format and fingerprint are added here, and the origin
-    of weights from elsewhere.
-    Raises RevisitError when the features are not finite.
-    """
-    folder = Path(folder)
-    if encoder.rescaled:
-        raise RevisitError(f"{folder}: the encoder takes rescaled images; save it as it was loaded without")
-    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    # Rebuilding before writing proves that the card describes this encoder, and measures on the CPU.
-    twin = build_encoder(encoder.architecture())
-    twin.load_state_dict(weights, strict=True)
-    marks = fingerprint(twin)
-    if not all(map(math.isfinite, marks)):
-        raise RevisitError(f"{folder}: the encoder's features are not finite; lower the learning rate")
-    write_json(
-        folder / CARD,
-        {
-            **card,
-            "architecture": encoder.architecture(),
-            "bands": list(encoder.bands),
-            "patch_pixels": encoder.patch_pixels,
-            "image_pixels": encoder.image_pixels,
-            "pooling": encoder.pooling,
-            **({"weights": encoder.origin} if encoder.origin else {}),
-            "format": FORMAT,
-            "fingerprint": marks,
-        },
-    )
-    with atomic(folder / WEIGHTS) as aside:
-        save_file(weights, aside)
+    def channels(self, bands: Sequence[str] | None = None) -> list[int]:
+        """Positions of ``bands`` among the encoder's own; raises RevisitError unless they are all of them."""
+        if bands is not None and tuple(bands) != self.bands:
+            raise RevisitError(f"encoder: needs bands {list(self.bands)} in this order; got {list(bands)}")
+        return list(range(len(self.bands)))
 
+    def enter(self, images: Tensor, bands: Sequence[str] | None = None) -> tuple[Tensor, list[int]]:
+        """The images as the weights know them, and the positions of their bands: where every pass begins.
 
-def load_encoder(
-    path: str | Path,
-    *,
-    bands: Sequence[str] | None = None,
-    scaling: Mapping[str, Any] | None = None,
-    rescale: bool = False,
-    device: str | torch.device = "cpu",
-) -> Encoder:
-    """Read an encoder from its folder (or its ``encoder.safetensors``), in evaluation mode.
-
-    ``bands``: those the images will have; refused when the encoder cannot take them.
-    ``scaling``: ``scaling`` of the patch store the images come from; refused when a used band has other
-    limits, another unit or another clip than the encoder was trained with. With ``rescale`` other limits and
-    clips are taken: standardised values are mapped to those the encoder knows, before everything else.
-    Raises RevisitError for all of these, and for missing, surplus, misshapen or altered weights.
-    """
-    path = Path(path)
-    folder = path if path.is_dir() else path.parent
-    file = folder / WEIGHTS
-    if not path.is_dir() and path.name != WEIGHTS:
-        raise RevisitError(f"{path}: not an encoder; give the folder that holds {WEIGHTS} and {CARD}")
-    card = read_json(folder / CARD)
-    if card.get("format") != FORMAT:
-        raise RevisitError(f"{folder / CARD}: format {card.get('format')!r}, this version reads {FORMAT}")
-    if missing := sorted({"architecture", "fingerprint", "scaling"} - card.keys()):
-        raise RevisitError(f"{folder / CARD}: {missing} missing; pretrain again")
-    encoder = build_encoder(card["architecture"])
-    used = [encoder.bands[channel] for channel in encoder.channels(bands)]
-    if scaling is not None and not rescale:
-        check_scaling(folder, card["scaling"], scaling, used)
-    check_weights(encoder.state_dict(), weights := read_safetensors(file), file)
-    encoder.load_state_dict(weights, strict=True)
-    expected, found = torch.tensor(card["fingerprint"]), torch.tensor(fingerprint(encoder))
-    same = expected.shape == found.shape
-    if not same or not (expected - found).norm() <= FINGERPRINT_TOLERANCE * expected.norm():
-        raise RevisitError(f"{file}: its output on the test image is not the one on {CARD}; pretrain again")
-    if rescale:
-        if scaling is None:
-            raise RevisitError(f"{folder}: rescale needs the scaling of the images; give it")
-        encoder.rescale(rescaling(folder, card["scaling"], scaling, used))
-    encoder.card, encoder.origin = card, card.get("weights")
-    return encoder.eval().to(device)
-
-
-@torch.no_grad()
-def fingerprint(encoder: Encoder) -> list[float]:
-    """Eight numbers that change with the weights: projections of the features of a fixed image."""
-    training = encoder.training
-    side, count = encoder.image_pixels, len(encoder.bands)
-    image = torch.sin(torch.arange(count * side * side).remainder(997) * 0.37).view(1, count, side, side)
-    features = encoder.eval().pooled(image)[0].double()
-    encoder.train(training)
-    angles = torch.outer(torch.arange(1, 9), torch.arange(len(features))).double()
-    marks: list[float] = (torch.cos(angles) @ features).tolist()
-    return marks
-
-
-def read_safetensors(file: Path) -> dict[str, Tensor]:
-    """The weights of a file; raises RevisitError where there is none, or something else."""
-    try:
-        return load_file(file)
-    except FileNotFoundError as error:
-        raise RevisitError(f"{file}: no such file; pretrain this encoder first") from error
-    except SafetensorError as error:
-        raise RevisitError(f"{file}: not a safetensors file ({error}); pretrain again") from error
-
-
-def check_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
-    """Raise RevisitError unless the names and shapes of ``given`` are exactly those of ``own``."""
-    wrong = {
-        "missing": own.keys() - given.keys(),
-        "unknown": given.keys() - own.keys(),
-        "of another shape": {n for n in own.keys() & given.keys() if own[n].shape != given[n].shape},
-    }
-    for what, names in wrong.items():
-        if names:
+        Raises RevisitError for other bands, another shape, or sides the encoder cannot take.
+        """
+        channels, side = self.channels(bands), self.settings.side_multiple()
+        if images.ndim != 4 or images.shape[1] != len(channels):
             raise RevisitError(
-                f"{file}: {len(names)} weights {what} ({', '.join(sorted(names)[:3])}, …); "
-                f"they are not those of this architecture"
+                f"encoder: expected images [B, {len(channels)}, H, W] for bands "
+                f"{[self.bands[c] for c in channels]}; got shape {list(images.shape)}"
             )
+        if images.shape[2] % side or images.shape[3] % side:
+            raise RevisitError(
+                f"encoder: image sides must be multiples of {side} pixels; got {list(images.shape[2:])}"
+            )
+        if self.input_affine is not None:
+            factor, shift, limit = self.input_affine[:, channels, None, None]
+            images = (images * factor + shift).clamp(-limit, limit)
+        return images, channels
 
+    def rescale(self, by_band: Mapping[str, Sequence[float]]) -> None:
+        """From now on take images of other limits: z becomes factor * z + shift, cut to -limit ... limit.
 
-def _class_of(architecture: Mapping[str, Any], where: str) -> Any:
-    name = architecture.get("name")
-    if not isinstance(name, str):
-        raise RevisitError(f"{where}.name is missing; choose from {', '.join(parts.names('encoder'))}")
-    return parts.find("encoder", name)
+        ``by_band``: factor, shift and limit, of standardised values; bands not named are left as they are.
+        Not saved with the weights.
+        """
+        unchanged = (1.0, 0.0, float("inf"))
+        rows = [by_band.get(band, unchanged) for band in self.bands]
+        device = next(self.parameters()).device
+        self.input_affine = torch.tensor(rows, dtype=torch.float32, device=device).T.contiguous()
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether the input is rescaled from other limits."""
+        return self.input_affine is not None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import sha256
-from revisit.nets.encoder import Encoder, check_weights, read_safetensors
+from revisit.nets.architectures import Encoder, check_weights, read_safetensors
 from revisit.nets.encoders.resnet import ResNet
 
 Widen = Literal["mean", "repeat", "rgb-first"]

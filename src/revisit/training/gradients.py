@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from revisit.methods.base import Method
+from revisit.methods.method import Method
 from revisit.methods.parts import ranks
 from revisit.training.optimiser import Descent
 

@@ -17,7 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from revisit import stage
 from revisit.errors import RevisitError
-from revisit.methods.base import Method, Moment, Store
+from revisit.methods.method import Method, Moment, Store
 from revisit.methods.parts import ranks
 from revisit.patches.batch import Batch
 from revisit.training.batches import to_device

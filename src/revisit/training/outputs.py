@@ -12,8 +12,8 @@ from torch import Tensor
 
 from revisit import provenance
 from revisit.files import atomic, write_text
-from revisit.methods.base import Method
-from revisit.nets.encoder import Encoder
+from revisit.methods.method import Method
+from revisit.nets.architectures import Encoder
 from revisit.patches.store import PatchStore
 from revisit.record import Record
 from revisit.training.loop import Progress, Row

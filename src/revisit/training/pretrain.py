@@ -14,10 +14,10 @@ from torch import Tensor
 from revisit import parts, provenance, stage
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.methods.base import DataDescription, Method, build_method
-from revisit.methods.check import check_parents
+from revisit.methods.method import DataDescription, Method, build_method
 from revisit.methods.parts import ranks
-from revisit.nets.encoder import Encoder, architecture_modules, load_encoder, save_encoder
+from revisit.methods.trial import check_parents
+from revisit.nets.architectures import Encoder, architecture_modules, load_encoder, save_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 from revisit.record import read
@@ -57,6 +57,11 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     training, lead = settings.training, ranks.rank() == 0
     prepare(device, training.threads)
     store = PatchStore(job.source("patches"))
+    if store.attrs["study"] != settings.study:
+        raise RevisitError(
+            f"{store.path}: was made for the study {store.attrs['study']!r}, this is {settings.study!r}; "
+            "give each study a name and folder of its own"
+        )
     data = describe(store, bands_of(settings.modality, store.bands))
     torch.manual_seed(derived_seed("weights", settings.seed))
     method = build_method(settings.method, data).to(device)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from revisit.nets.encoder import architecture_name
+from revisit.nets.architectures import architecture_name
 from revisit.nets.encoders.channel_vit import ChannelViT, patchify, position_code, unpatchify
 
 BANDS = ["vv", "vh", "blue", "green", "red"]

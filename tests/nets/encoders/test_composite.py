@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import architecture_name, build_encoder, check_architecture
+from revisit.nets.architectures import architecture_name, build_encoder, check_architecture
 from revisit.nets.encoders.composite import Composite
 
 SMALL = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 4}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import architecture_name
+from revisit.nets.architectures import architecture_name
 from revisit.nets.encoders.swin import SwinEncoder
 
 

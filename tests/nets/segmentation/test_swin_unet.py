@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.encoder import build_encoder
+from revisit.nets.architectures import build_encoder
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.nets.segmentation.dual_swin_unet import DualSwinUNet
 from revisit.nets.segmentation.swin_unet import SwinUNet

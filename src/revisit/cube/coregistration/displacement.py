@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from revisit.cube.composite import mean_of_valid, median_of_valid
+from revisit.cube.averages import mean_of_valid, median_of_valid
 from revisit.cube.contract import clearest, grid_of, values_of
 from revisit.cube.coregistration.match import Match, agree, orientations, window_shifts
 from revisit.cube.coregistration.move import move, move_mask

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
-from revisit.nets.base import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.record import Record
 from revisit.training.optimiser import decays
 from revisit.training.schedules import Schedule, polynomial, warmup_cosine

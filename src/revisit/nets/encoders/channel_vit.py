@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.base import Encoder, EncoderSettings
+from revisit.nets.encoder import Encoder, EncoderSettings
 from revisit.nets.transformer import Block
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from revisit.nets.base import Encoder, EncoderSettings
+from revisit.nets.encoder import Encoder, EncoderSettings
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 BASE_WIDTHS = (64, 128, 256, 512)

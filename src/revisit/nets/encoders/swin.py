@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from revisit.nets.base import Encoder, EncoderSettings
+from revisit.nets.encoder import Encoder, EncoderSettings
 from revisit.nets.shifted_windows import PatchMerging, initialise, swin_blocks
 
 Count = Annotated[int, Field(ge=1)]

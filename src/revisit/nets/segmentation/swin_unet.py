@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from torch import Tensor
 
-from revisit.nets.encoder import Encoder
+from revisit.nets.architectures import Encoder
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.nets.segmentation.swin_decoder import SwinDecoder, SwinNetwork, set_drop_path
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from revisit.cube.composite import mean_of_power, median_of_valid
+from revisit.cube.averages import mean_of_power, median_of_valid
 from revisit.cube.scaling.scale import from_uint8, to_uint8
 from revisit.patches.kind import NO_TIME, Entry, Ground, Kind, Look, Sensed, check_year, years_of
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.nets.encoder import Encoder, build_encoder
+from revisit.nets.architectures import Encoder, build_encoder
 from revisit.patches.batch import Batch
 from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
@@ -202,7 +202,7 @@ def method_type(entry: Mapping[str, Any]) -> type[Method]:
         raise RevisitError(f"method.name is {name!r}; give one of {', '.join(parts.names('method'))}")
     found = parts.find("method", name)
     if not (isinstance(found, type) and issubclass(found, Method)):
-        raise RevisitError(f"method {name!r}: is no subclass of revisit.methods.base.Method; name one")
+        raise RevisitError(f"method {name!r}: is no subclass of revisit.methods.method.Method; name one")
     return found
 
 

@@ -7,8 +7,8 @@ import torch
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.methods.base import DataDescription, build_method
-from revisit.nets.encoder import architecture_modules
+from revisit.methods.method import DataDescription, build_method
+from revisit.nets.architectures import architecture_modules
 from revisit.training.settings import Training
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from revisit.cube.composite import mean_of_power, median_of_valid
+from revisit.cube.averages import mean_of_power, median_of_valid
 
 
 def series() -> tuple[np.ndarray, np.ndarray]:

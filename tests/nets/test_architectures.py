@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import revisit
 from revisit.errors import RevisitError
-from revisit.nets.encoder import (
+from revisit.nets.architectures import (
     Encoder,
     architecture_modules,
     build_encoder,
