@@ -20,6 +20,9 @@ def test_the_table_has_every_run_of_the_study(study):
             for method in ("scratch", "3dmae-3dm")
             for protocol in ("fine-tune", "linear")
         ),
+        ("contrast", "simsiam", "rgb", "linear"),
+        ("contrast", "moco-v2", "rgb", "linear"),
+        ("sensors-dropped", "dino-mm", "s1", "linear"),
         ("land-cover", "unet", "s1", "supervised"),
         ("land-cover", "stmim-unet", "s1", "fine-tune"),
         ("land-cover", "dual-stmim-unet", "s1+rgb", "fine-tune"),

@@ -6,7 +6,7 @@ has a record of its settings, and says its source and what the source leaves ope
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 from pydantic import Field
@@ -18,7 +18,7 @@ from revisit.nets.architectures import Encoder, build_encoder
 from revisit.patches.batch import Batch
 from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
-from revisit.record import Record, read
+from revisit.record import Record, part, read
 from revisit.training.optimiser import Course, Descent, adamw, decay_groups, main_schedule
 from revisit.training.settings import Training
 
@@ -79,7 +79,7 @@ class MethodSettings(Record):
 
     name: str
     """The method: a file of revisit/methods, or `package.module:Name` of one's own."""
-    encoder: dict[str, Any]
+    encoder: Annotated[dict[str, Any], part("encoder")]
     """The architecture to pretrain: its name and its own keys."""
     crop_pixels: int | None = Field(None, gt=0)
     """Side of the images the encoder is shown; the whole stored image when left out."""
