@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 # Snakemake keeps a time stamp in folders it made; zarr wonders about it.
 warnings.filterwarnings("ignore", message=r"Object at \.snakemake_timestamp")
 
-_PUBLIC = {"load_encoder": "revisit.nets.architectures", "open_cube": "revisit.cube.contract"}
+_PUBLIC = {"load_encoder": "revisit.nets.load_save", "open_cube": "revisit.cube.contract"}
 
 
 def __getattr__(name: str) -> Any:

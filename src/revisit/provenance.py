@@ -1,128 +1,14 @@
-"""Which code and settings made a result: digests that rerun the stages an edit concerns, and no others."""
+"""Which settings and which code made a product: what its attributes say of them."""
 
-import ast
 import hashlib
 import json
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from revisit import __version__
 
 PACKAGE = Path(__file__).parent
-DATA_SUFFIXES = (".yaml", ".csv", ".j2")
-
-
-def code(*modules: str) -> dict[str, str]:
-    """Digest of every file of this package that ``modules`` import, directly or not.
-
-    A module from outside the package, a part of somebody's own, counts with its own file and with what it
-    imports of this package. The digest is of the syntax tree without docstrings: comments, layout, docstrings
-    and times do not change it. A data file beside a module that names it in a string counts as part of it.
-    Keys are parameter names, ``code_revisit_cube_grid``; values ``file digest``.
-    """
-    found: dict[str, Path] = {}
-    for module in modules:
-        if _source(module) is None:
-            path = _outside(module)
-            found[module] = path
-            for name in _imports(path):
-                _follow(name, found)
-        _follow(module, found)
-    return {
-        "code_" + name.replace(".", "_"): f"{_shown(path)} {_digest(path)}"
-        for name, path in sorted(found.items())
-    }
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
-
-
-def _follow(module: str, found: dict[str, Path]) -> None:
-    path = _source(module)
-    if path is None or module in found:
-        return
-    found[module] = path
-    parent = module.rpartition(".")[0]
-    for name in (parent, *_imports(path)):
-        _follow(name, found)
-    for data in _data(path):
-        found[f"{parent}.{data.name.replace('.', '_')}"] = data
-
-
-def _source(module: str) -> Path | None:
-    """The file of one of our modules, or None for a name that is no module of ours."""
-    top, *rest = module.split(".")
-    if top != PACKAGE.name:
-        return None
-    base = PACKAGE.joinpath(*rest)
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-def _outside(module: str) -> Path:
-    """The file of a module that is not ours; raises ValueError where there is none."""
-    spec = None if module.split(".")[0] == PACKAGE.name else find_spec(module)
-    if spec is None or not spec.origin:
-        raise ValueError(f"no module {module!r} can be found")
-    return Path(spec.origin)
-
-
-class _Source(NamedTuple):
-    """What a file of code says: the modules it imports, its strings that may name a data file, its digest."""
-
-    imports: tuple[str, ...]
-    named: frozenset[str]
-    digest: str
-
-
-def _imports(path: Path) -> tuple[str, ...]:
-    return _read(path, path.stat().st_mtime_ns).imports
-
-
-def _data(path: Path) -> list[Path]:
-    """Data files beside a module that its strings name (``providers.yaml``, ``page.html.j2``)."""
-    named = _read(path, path.stat().st_mtime_ns).named
-    return sorted(path.with_name(name) for name in named if path.with_name(name).is_file())
-
-
-def _digest(path: Path) -> str:
-    if path.suffix in DATA_SUFFIXES:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return _read(path, path.stat().st_mtime_ns).digest
-
-
-# A plan asks for the same files some hundred times; an edited file has another time.
-@cache
-def _read(path: Path, time: int) -> _Source:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports: list[str] = []
-    named: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if "/" not in node.value and node.value.endswith(DATA_SUFFIXES):
-                named.add(node.value)
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # Docstrings, those below the fields of a record too.
-            node.body = [line for line in node.body if not _is_text(line)]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-    return _Source(tuple(imports), frozenset(named), digest)
-
-
-def _is_text(line: ast.stmt) -> bool:
-    return (
-        isinstance(line, ast.Expr)
-        and isinstance(line.value, ast.Constant)
-        and isinstance(line.value.value, str)
-    )
 
 
 def config_hash(settings: Any) -> str:

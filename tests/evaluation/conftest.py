@@ -11,7 +11,7 @@ import torch
 from revisit.evaluation.task import Run
 from revisit.files import write_json
 from revisit.job import Job
-from revisit.nets.architectures import build_encoder, save_encoder
+from revisit.nets.load_save import build_encoder, save_encoder
 from revisit.patches.kind import Look
 from revisit.patches.writer import Place, StoreWriter
 from revisit.stage import run_file

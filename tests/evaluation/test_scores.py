@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from revisit.evaluation import scores
+from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.scores import Value
 from revisit.files import read_json
 
@@ -17,7 +18,7 @@ def test_rows_hold_mean_and_interval_over_seeds_in_the_agreed_columns(tmp_path: 
     columns = {"experiment": "masking", "dataset": "pairs", "collapsed": False}
     scores.write(path, values, columns, {"a": 1}, history=[])
     content = read_json(path)
-    assert [set(row) for row in content["rows"]] == [set(scores.COLUMNS)] * 2
+    assert [set(row) for row in content["rows"]] == [set(COLUMNS)] * 2
     full, few = content["rows"]
     assert (full["dataset"], content["history"]) == ("pairs", [])
     assert (full["value"], full["seeds"], full["experiment"]) == (pytest.approx(0.6), 3, "masking")

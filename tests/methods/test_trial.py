@@ -11,7 +11,7 @@ from revisit.errors import RevisitError
 from revisit.methods import listing
 from revisit.methods.method import DataDescription, Method, build_method
 from revisit.methods.trial import check_method
-from revisit.nets.architectures import build_encoder
+from revisit.nets.load_save import build_encoder
 from revisit.training.settings import Training
 
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, sha256
-from revisit.nets.architectures import build_encoder, load_encoder, save_encoder
 from revisit.nets.foreign import adopt_imagenet, widened
+from revisit.nets.load_save import build_encoder, load_encoder, save_encoder
 
 RGB = ["red", "green", "blue"]
 ENTRY: dict[str, Any] = {"name": "resnet", "depth": 18, "bands": RGB, "image_pixels": 64}

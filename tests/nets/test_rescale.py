@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import load_encoder, save_encoder
 from revisit.nets.encoders.channel_vit import ChannelViT
+from revisit.nets.load_save import load_encoder, save_encoder
 from revisit.patches.standardise import standardise
 
 BANDS = ("vv", "red")

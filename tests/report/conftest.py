@@ -11,7 +11,7 @@ from PIL import Image
 
 from revisit.evaluation.metrics import ConfusionMatrix
 from revisit.evaluation.scores import Value, write
-from revisit.report import tables
+from revisit.report import merged_table as tables
 from revisit.report.facts import Facts
 
 TITLES = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from revisit.evaluation.scores import COLUMNS
+from revisit.evaluation.columns import COLUMNS
 from revisit.report.paired import gains as paired
 
 METHODS = ("scratch", "random", "3dmae-rm", "swin-unet", "stmim-unet")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from revisit import parts
-from revisit.report import figure, gains, printing, reading, table, tables
+from revisit.report import figure, gains, printing, reading, table
+from revisit.report import merged_table as tables
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import build_encoder
 from revisit.nets.encoders.channel_vit import ChannelViT
+from revisit.nets.load_save import build_encoder
 from revisit.training.monitor import encoder_spread, spread
 
 SETTINGS = ChannelViT.Settings(patch_pixels=4, dim=32, depth=1, heads=2)

@@ -16,7 +16,7 @@ import torch
 from revisit.files import read_json, write_json
 from revisit.job import Job
 from revisit.methods.mae3d import MAE3D
-from revisit.nets.architectures import load_encoder
+from revisit.nets.load_save import load_encoder
 from revisit.stage import run_file
 
 ENCODER = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}

@@ -11,7 +11,7 @@ rule tables:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("tables", "revisit.report.tables", plan.scored),
+        **plan.job("tables", "revisit.report.merged_table", plan.scored),
     message:
         "Merge the scores into one table"
     shell:

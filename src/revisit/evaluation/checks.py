@@ -11,7 +11,7 @@ import torch
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.nets.architectures import build_encoder
+from revisit.nets.load_save import build_encoder
 from revisit.patches.modality import bands_of
 from revisit.record import Record
 

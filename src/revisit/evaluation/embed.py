@@ -13,7 +13,7 @@ from revisit import stage
 from revisit.evaluation.features import Reader, features_over_time, pooled_features
 from revisit.files import atomic
 from revisit.job import Job
-from revisit.nets.architectures import load_encoder
+from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 from revisit.training.device import choose_device, prepare
 

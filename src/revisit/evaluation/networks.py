@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import Encoder, architecture_name, load_encoder
+from revisit.nets.load_save import Encoder, architecture_name, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 

@@ -4,36 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.statistics import mean_interval
 from revisit.files import write_json
 from revisit.provenance import code_version, config_hash
-
-COLUMNS = (
-    "experiment",
-    "task",
-    "dataset",
-    "method",
-    "encoder",
-    "pretrain_data",
-    "modality",
-    "protocol",
-    "label_fraction",
-    "class",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "seeds",
-    "published",
-    "published_source",
-    "collapsed",
-    "gpu_hours",
-    "samples_per_second",
-    "peak_memory_gb",
-    "config_hash",
-    "code_version",
-    "run",
-)
 
 
 class Value(NamedTuple):

@@ -17,7 +17,7 @@ from revisit.evaluation.features import features_over_time
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
 from revisit.job import Job
-from revisit.nets.architectures import load_encoder
+from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 from revisit.training.device import choose_device, prepare
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.nets.architectures import Encoder, build_encoder
+from revisit.nets.load_save import Encoder, build_encoder
 from revisit.patches.batch import Batch
 from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise

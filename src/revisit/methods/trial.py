@@ -8,7 +8,7 @@ import torch
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
-from revisit.nets.architectures import architecture_modules
+from revisit.nets.load_save import architecture_modules
 from revisit.training.settings import Training
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import sha256
-from revisit.nets.architectures import Encoder, check_weights, read_safetensors
 from revisit.nets.encoders.resnet import ResNet
+from revisit.nets.load_save import Encoder, check_weights, read_safetensors
 
 Widen = Literal["mean", "repeat", "rgb-first"]
 RGB = ("red", "green", "blue")  # order of the channels the filters were trained on

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
+from revisit.code_digests import code
 from revisit.cube.bands import BANDS
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
-from revisit.provenance import code
 
 LAND_COVER = "worldcover"
 Settings = dict[str, Any]

@@ -15,7 +15,7 @@ import jinja2
 
 from revisit import files, provenance
 from revisit.errors import RevisitError
-from revisit.evaluation.scores import COLUMNS
+from revisit.evaluation.columns import COLUMNS
 from revisit.job import Job
 from revisit.record import Record, read
 from revisit.report import pictures, reading, table, words

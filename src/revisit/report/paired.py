@@ -8,7 +8,7 @@ overlap.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from revisit.evaluation.scores import COLUMNS
+from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.statistics import mean_interval
 from revisit.report import words
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import Encoder
+from revisit.nets.load_save import Encoder
 
 SMALLEST_STD = 0.01
 SMALLEST_RANK = 1.5

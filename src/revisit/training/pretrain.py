@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from revisit import parts, provenance, stage
+from revisit import code_digests, parts, provenance, stage
 from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.methods.method import DataDescription, Method, build_method
 from revisit.methods.parts import ranks
 from revisit.methods.trial import check_parents
-from revisit.nets.architectures import Encoder, architecture_modules, load_encoder, save_encoder
+from revisit.nets.load_save import Encoder, architecture_modules, load_encoder, save_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 from revisit.record import read
@@ -75,7 +75,7 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     modules = [parts.module_of("method", method.name), *architecture_modules(settings.method["encoder"])]
     identity = {
         "settings": provenance.config_hash(settings.made_of()),
-        "code": provenance.config_hash(provenance.code("revisit.training.pretrain", *modules)),
+        "code": provenance.config_hash(code_digests.code("revisit.training.pretrain", *modules)),
         "data": provenance.config_hash([store.attrs, [parent.card for parent in parents]]),
     }
     folder = Path(settings.checkpoint)

@@ -12,7 +12,7 @@ from revisit.evaluation.protocols.fine_tune import train_network
 from revisit.evaluation.protocols.recipes import FineTune
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK, SceneNetworks
-from revisit.nets.architectures import load_encoder
+from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 
 RECIPE = FineTune(epochs=1, batch_size=16, learning_rate=3e-3, min_steps=60, validations=3)

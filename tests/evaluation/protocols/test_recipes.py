@@ -6,7 +6,7 @@ import pytest
 
 from revisit.evaluation.protocols.recipes import FineTune, Train, parameter_groups
 from revisit.evaluation.tasks.multi_label import SceneClassifier
-from revisit.nets.architectures import build_encoder, load_encoder
+from revisit.nets.load_save import build_encoder, load_encoder
 from revisit.nets.segmentation.swin_unet import SwinUNet
 
 S1 = ("vv", "vh")

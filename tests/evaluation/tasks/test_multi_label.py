@@ -10,7 +10,7 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.scores import COLUMNS
+from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json

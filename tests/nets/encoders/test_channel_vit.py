@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from revisit.nets.architectures import architecture_name
 from revisit.nets.encoders.channel_vit import ChannelViT, patchify, position_code, unpatchify
+from revisit.nets.load_save import architecture_name
 
 BANDS = ["vv", "vh", "blue", "green", "red"]
 

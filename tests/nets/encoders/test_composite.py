@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import architecture_name, build_encoder, check_architecture
 from revisit.nets.encoders.composite import Composite
+from revisit.nets.load_save import architecture_name, build_encoder, check_architecture
 
 SMALL = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 4}
 WIDE = {**SMALL, "dim": 16, "depths": [1, 2]}

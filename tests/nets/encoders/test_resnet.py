@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import architecture_name, build_encoder
+from revisit.nets.load_save import architecture_name, build_encoder
 
 RGB = ["red", "green", "blue"]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import architecture_name
 from revisit.nets.encoders.swin import SwinEncoder
+from revisit.nets.load_save import architecture_name
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import build_encoder
 from revisit.nets.encoders.swin import SwinEncoder
+from revisit.nets.load_save import build_encoder
 from revisit.nets.segmentation.dual_swin_unet import DualSwinUNet
 from revisit.nets.segmentation.swin_unet import SwinUNet
 

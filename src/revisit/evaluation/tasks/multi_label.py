@@ -34,7 +34,7 @@ from revisit.evaluation.task import (
     Scorer,
     Task,
 )
-from revisit.nets.architectures import Encoder, architecture_modules
+from revisit.nets.load_save import Encoder, architecture_modules
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore
 from revisit.record import Record, read

@@ -37,7 +37,7 @@ from revisit.evaluation.task import (
 )
 from revisit.evaluation.tasks.landcover import CLASSES, LandClass, Legend
 from revisit.evaluation.tasks.losses import segmentation_loss
-from revisit.nets.architectures import architecture_modules, build_encoder, check_architecture
+from revisit.nets.load_save import architecture_modules, build_encoder, check_architecture
 from revisit.nets.network import Network
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore

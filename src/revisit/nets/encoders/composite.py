@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.architectures import architecture_name, build_encoder, check_architecture
 from revisit.nets.encoder import Encoder, EncoderSettings
+from revisit.nets.load_save import architecture_name, build_encoder, check_architecture
 from revisit.record import Record
 
 

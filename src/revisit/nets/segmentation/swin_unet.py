@@ -8,8 +8,8 @@ from typing import Self, cast
 
 from torch import Tensor
 
-from revisit.nets.architectures import Encoder
 from revisit.nets.encoders.swin import SwinEncoder
+from revisit.nets.load_save import Encoder
 from revisit.nets.segmentation.swin_decoder import SwinDecoder, SwinNetwork, set_drop_path
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from pydantic import Field
 
-from revisit.patches.clear import DAY, clear_dates, spread
 from revisit.patches.kind import Entry, Ground, Kind, Look
+from revisit.patches.spread import DAY, clear_dates, spread
 
 SENSORS = RADAR, OPTICAL = "sentinel-1", "sentinel-2"
 

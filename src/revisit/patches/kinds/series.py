@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from pydantic import Field, model_validator
 
-from revisit.patches.clear import clear_dates, spread
 from revisit.patches.kind import NO_TIME, Entry, Ground, Kind, Look, check_sensors
+from revisit.patches.spread import clear_dates, spread
 
 
 class SeriesEntry(Entry):

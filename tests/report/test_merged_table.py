@@ -8,7 +8,7 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import tables
+from revisit.report import merged_table as tables
 from revisit.report.facts import Facts
 from revisit.stage import run_file
 
@@ -158,9 +158,9 @@ def test_wrong_score_file(scores: list[Path], tmp_path: Path, change, words: str
 def job(scores: list[Path], out: Path, facts: Facts) -> Path:
     path = out.with_suffix(".json")
     files = {"scores": [str(score) for score in scores]}
-    Job("revisit.report.tables", input=files, output={"table": str(out)}, settings=facts.content()).write(
-        path
-    )
+    Job(
+        "revisit.report.merged_table", input=files, output={"table": str(out)}, settings=facts.content()
+    ).write(path)
     return path
 
 

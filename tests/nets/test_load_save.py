@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import revisit
 from revisit.errors import RevisitError
-from revisit.nets.architectures import (
+from revisit.nets.load_save import (
     Encoder,
     architecture_modules,
     build_encoder,

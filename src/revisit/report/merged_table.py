@@ -15,7 +15,7 @@ from typing import Any
 
 from revisit import files, stage
 from revisit.errors import RevisitError
-from revisit.evaluation.scores import COLUMNS
+from revisit.evaluation.columns import COLUMNS
 from revisit.job import Job
 from revisit.record import read
 from revisit.report.facts import Facts, Run

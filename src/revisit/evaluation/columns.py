@@ -1,0 +1,28 @@
+"""The columns of ``tables/all.csv``, in order: what every score file says of each of its numbers."""
+
+COLUMNS = (
+    "experiment",
+    "task",
+    "dataset",
+    "method",
+    "encoder",
+    "pretrain_data",
+    "modality",
+    "protocol",
+    "label_fraction",
+    "class",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "seeds",
+    "published",
+    "published_source",
+    "collapsed",
+    "gpu_hours",
+    "samples_per_second",
+    "peak_memory_gb",
+    "config_hash",
+    "code_version",
+    "run",
+)
