@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from revisit import parts
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +161,16 @@ KIND = {
     "Tile west for the collection latest",
     "Index the collection latest",
 }
+
+
+def test_the_page_knows_every_sort_of_part() -> None:
+    """Its table names contract, room and constant as they are."""
+    page = (ROOT / "docs/adding-parts.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\w+) \| `(\w+)` in `(.+?)` \| `(.+?)/` \| `(\w+)` \|", page, re.MULTILINE)
+    rooms = {sort: parts.Room(room.replace("/", "."), constant) for sort, _, _, room, constant in listed}
+    assert rooms == {sort: room for sort, room in parts.ROOMS.items() if sort != "method"}
+    for _, contract, path, _, _ in listed:
+        assert re.search(rf"^class {contract}\b", (ROOT / "src" / path).read_text(), re.MULTILINE), path
 
 
 def test_a_method_plans_its_pretraining_and_evaluations_and_nothing_else(mine: Followed) -> None:
