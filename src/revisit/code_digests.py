@@ -14,19 +14,18 @@ DATA_SUFFIXES = (".yaml", ".csv", ".j2")
 def code(*modules: str) -> dict[str, str]:
     """Digest of every file of this package that ``modules`` import, directly or not.
 
-    A module from outside the package, a part of somebody's own, counts with its own file and with what it
-    imports of this package. The digest is of the syntax tree without docstrings: comments, layout, docstrings
-    and times do not change it. A data file beside a module that names it in a string counts as part of it.
-    Keys are parameter names, ``code_revisit_cube_grid``; values ``file digest``.
+    A module from outside the package, a part of somebody's own, counts with what it imports of its own
+    top-level package and of this one. The digest is of the syntax tree without docstrings: comments, layout,
+    docstrings and times do not change it. A data file beside a module that names it in a string counts as
+    part of it. Keys are parameter names, ``code_revisit_cube_grid``; values ``file digest``.
+    Raises ValueError for a module that does not exist.
     """
     found: dict[str, Path] = {}
     for module in modules:
-        if _source(module) is None:
-            path = _outside(module)
-            found[module] = path
-            for name in _imports(path):
-                _follow(name, found)
-        _follow(module, found)
+        packages = frozenset((PACKAGE.name, module.partition(".")[0]))
+        if _source(module, packages) is None:
+            raise ValueError(f"no module {module!r} can be found")
+        _follow(module, found, packages)
     return {
         "code_" + name.replace(".", "_"): f"{_shown(path)} {_digest(path)}"
         for name, path in sorted(found.items())
@@ -37,36 +36,38 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
 
 
-def _follow(module: str, found: dict[str, Path]) -> None:
-    path = _source(module)
+def _follow(module: str, found: dict[str, Path], packages: frozenset[str]) -> None:
+    path = _source(module, packages)
     if path is None or module in found:
         return
     found[module] = path
     parent = module.rpartition(".")[0]
     for name in (parent, *_imports(path)):
-        _follow(name, found)
+        _follow(name, found, packages)
     for data in _data(path):
         found[f"{parent}.{data.name.replace('.', '_')}"] = data
 
 
-def _source(module: str) -> Path | None:
-    """The file of one of our modules, or None for a name that is no module of ours."""
+def _source(module: str, packages: frozenset[str]) -> Path | None:
+    """The file of a module of these packages, or None for a name that is no module of theirs."""
     top, *rest = module.split(".")
-    if top != PACKAGE.name:
+    if top not in packages or (folder := PACKAGE if top == PACKAGE.name else _folder(top)) is None:
         return None
-    base = PACKAGE.joinpath(*rest)
+    base = folder.joinpath(*rest)
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
     return None
 
 
-def _outside(module: str) -> Path:
-    """The file of a module that is not ours; raises ValueError where there is none."""
-    spec = None if module.split(".")[0] == PACKAGE.name else find_spec(module)
-    if spec is None or not spec.origin:
-        raise ValueError(f"no module {module!r} can be found")
-    return Path(spec.origin)
+def _folder(package: str) -> Path | None:
+    """The folder of a package from outside; of a module on its own the file, without its suffix."""
+    spec = find_spec(package)  # imports nothing, as a name without a dot has no parent
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin).with_suffix("") if spec.has_location and spec.origin else None
 
 
 class _Source(NamedTuple):

@@ -5,7 +5,7 @@ classes, the years, the least distances between the parts of the split.
 """
 
 from collections.abc import Sequence
-from itertools import combinations, permutations
+from itertools import combinations
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -183,29 +183,34 @@ def _distances(stores: Sequence[Store], side: float) -> dict[str, float]:
         for pair, metres in store["split_distance_m"].items():
             least[pair] = min(metres, least.get(pair, np.inf))
     files, centres = Files(), dict[str, dict[str, np.ndarray]]()
-    for one, other in permutations(stores, 2):
-        if one["epsg"] != other["epsg"]:
-            continue
-        for first, second in combinations(PARTS, 2):
-            if first not in one["bounds"] or second not in other["bounds"]:
+    for first, second in combinations(PARTS, 2):
+        pair = f"{first}-{second}"
+        others = [store for store in stores if second in store["bounds"]]
+        boxes = np.array([store["bounds"][second] for store in others]).reshape(-1, 4)
+        systems = np.array([store["epsg"] for store in others])
+        for one in stores:
+            if first not in one["bounds"]:
                 continue
-            pair = f"{first}-{second}"
-            bound = _apart(one["bounds"][first], other["bounds"][second], side)
+            apart = _apart(np.array(one["bounds"][first]), boxes, side)
+            apart[systems != one["epsg"]] = np.inf
             # Regions that lie over each other are always looked at: their patches may overlap.
-            if 0 < bound >= least.get(pair, np.inf):
-                continue
-            for store in (one, other):
-                if store["region"] not in centres:
-                    centres[store["region"]] = _centres(store, files)
-            metres = distance(centres[one["region"]][first], centres[other["region"]][second], side)
-            least[pair] = min(metres, least.get(pair, np.inf))
+            for number in np.flatnonzero((apart == 0) | (apart < least.get(pair, np.inf))):
+                other = others[number]
+                if other is one or 0 < apart[number] >= least.get(pair, np.inf):
+                    continue
+                for store in (one, other):
+                    if store["region"] not in centres:
+                        centres[store["region"]] = _centres(store, files)
+                metres = distance(centres[one["region"]][first], centres[other["region"]][second], side)
+                least[pair] = min(metres, least.get(pair, np.inf))
     return least
 
 
-def _apart(one: Sequence[float], other: Sequence[float], side: float) -> float:
-    """Least possible metres between edges of patches with centres in two boxes [x, y, x, y]."""
-    gaps = [max(one[axis] - other[axis + 2], other[axis] - one[axis + 2], side) - side for axis in (0, 1)]
-    return float(np.hypot(gaps[0], gaps[1]))
+def _apart(one: np.ndarray, others: np.ndarray, side: float) -> np.ndarray:
+    """Least metres there can be between patches with centres in a box [x, y, x, y] and in others, (n, 4)."""
+    gaps = np.maximum(one[:2] - others[:, 2:], others[:, :2] - one[2:])
+    apart: np.ndarray = np.hypot(*np.maximum(gaps - side, 0).T)
+    return apart
 
 
 def _centres(store: Store, files: Files) -> dict[str, np.ndarray]:

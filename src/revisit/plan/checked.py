@@ -7,17 +7,20 @@ found in ``.snakemake/revisit``.
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from revisit.code_digests import code
 from revisit.errors import RevisitError
 from revisit.files import remove, write_text
 from revisit.provenance import code_version
 
 KEPT = Path(".snakemake/revisit")
+PART = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 MOST = 8  # checked studies kept
 
 
@@ -33,7 +36,8 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(config)
     # What lies outside the config and decides too: the code, and files that the config names.
-    key = hashlib.sha256(f"{code_version()}{text}{_outside(config)}".encode()).hexdigest()[:16]
+    outside = f"{_files(config)}{_parts(config)}"
+    key = hashlib.sha256(f"{code_version()}{text}{outside}".encode()).hexdigest()[:16]
     path = KEPT / f"{key}.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -52,7 +56,16 @@ def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _outside(config: Mapping[str, Any]) -> list[str]:
+def _parts(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the parts from outside the package that the config names (``mypackage.mymethod:Mine``)."""
+    modules = {text.partition(":")[0] for text in _strings(config) if PART.fullmatch(text)}
+    try:
+        return code(*sorted(modules))
+    except ValueError:
+        return {}  # the check says which cannot be loaded
+
+
+def _files(config: Mapping[str, Any]) -> list[str]:
     """Folders of providers and files of weights that are there, of all that the config names."""
     strings = _strings(config)
     return sorted(text for text in strings if "/" in text and Path(text).exists())
