@@ -61,18 +61,18 @@ def test_an_unknown_module_is_refused(package):
         code_digests.code("revisit.cube.nothing")
 
 
-@pytest.mark.parametrize("imported", ["from mine.heads import HEADS", "import mine.heads"])
+@pytest.mark.parametrize("imported", ["from somebodys.heads import HEADS", "import somebodys.heads"])
 def test_a_part_of_ones_own_counts_with_what_it_imports_of_its_own_package(
     package, tmp_path, monkeypatch, imported
 ):
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "method.py").write_text(f"import numpy\nfrom revisit.cube.grid import SIZE\n{imported}\n")
-    (mine / "heads.py").write_text("HEADS = 1\n")
+    somebodys = tmp_path / "somebodys"
+    somebodys.mkdir()
+    (somebodys / "method.py").write_text(f"import numpy\nfrom revisit.cube.grid import SIZE\n{imported}\n")
+    (somebodys / "heads.py").write_text("HEADS = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = code_digests.code("mine.method")
+    before = code_digests.code("somebodys.method")
     assert set(before) >= {"code_mine_method", "code_mine_heads", "code_revisit_cube_grid"}
     assert "code_revisit_cube_tile" not in before
-    (mine / "heads.py").write_text("HEADS = 2  # more\n")
-    after = code_digests.code("mine.method")
+    (somebodys / "heads.py").write_text("HEADS = 2  # more\n")
+    after = code_digests.code("somebodys.method")
     assert {name for name in after if after[name] != before[name]} == {"code_mine_heads"}

@@ -59,7 +59,9 @@ rule download:
         mem_mb=1500,
         runtime=240,
     params:
-        **plan.job("download", "revisit.stac.download", plan.download, how=plan.fetching),
+        **plan.job(
+            "download", "revisit.stac.download", plan.download, how=plan.fetching
+        ),
     message:
         "Download {wildcards.sensor} scenes of {wildcards.region}, {wildcards.year}"
     shell:

@@ -42,7 +42,9 @@ rule coregister:
         mem_mb=2000,
         runtime=240,
     params:
-        **plan.job("coregister", "revisit.cube.coregistration.coregister", plan.coregister),
+        **plan.job(
+            "coregister", "revisit.cube.coregistration.coregister", plan.coregister
+        ),
     message:
         "Co-register the {wildcards.sensor} cube of {wildcards.region}"
     shell:

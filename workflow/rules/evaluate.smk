@@ -19,7 +19,12 @@ rule evaluate:
         mem_mb=4000,
         runtime=720,
     params:
-        **plan.job("evaluate", "revisit.evaluation.evaluate", plan.evaluate, modules=plan.run_modules),
+        **plan.job(
+            "evaluate",
+            "revisit.evaluation.evaluate",
+            plan.evaluate,
+            modules=plan.run_modules,
+        ),
     message:
         "Evaluate {wildcards.method} on {wildcards.modality}, {wildcards.protocol}, for {wildcards.experiment}"
     shell:
@@ -40,7 +45,9 @@ rule similarity:
         mem_mb=2000,
         runtime=60,
     params:
-        **plan.job("similarity", "revisit.evaluation.similarity", modules=plan.encoder_modules),
+        **plan.job(
+            "similarity", "revisit.evaluation.similarity", modules=plan.encoder_modules
+        ),
     message:
         "Compare the years with {wildcards.method} on {wildcards.modality}"
     shell:

@@ -35,7 +35,9 @@ rule index:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("index", "revisit.patches.index", plan.index, modules=plan.kind_modules),
+        **plan.job(
+            "index", "revisit.patches.index", plan.index, modules=plan.kind_modules
+        ),
     message:
         "Index the collection {wildcards.collection}"
     shell:

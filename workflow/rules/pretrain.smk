@@ -23,7 +23,13 @@ rule pretrain:
         mem_mb=4000,
         runtime=1440,
     params:
-        **plan.job("pretrain", "revisit.training.pretrain", plan.pretrain, modules=plan.method_modules, how=plan.training),
+        **plan.job(
+            "pretrain",
+            "revisit.training.pretrain",
+            plan.pretrain,
+            modules=plan.method_modules,
+            how=plan.training,
+        ),
     message:
         "Pretrain {wildcards.method} on {wildcards.modality} of {wildcards.collection}, seed {wildcards.seed}"
     shell:

@@ -5,7 +5,9 @@ rule tables:
     input:
         scores=plan.scores(),
     output:
-        table=report("<results>/tables/all.csv", caption="../report/all.rst", category="Tables"),
+        table=report(
+            "<results>/tables/all.csv", caption="../report/all.rst", category="Tables"
+        ),
     log:
         "<results>/logs/tables.log",
     conda:
@@ -22,7 +24,11 @@ rule gains:
     input:
         table=rules.tables.output.table,
     output:
-        csv=report("<results>/tables/gains.csv", caption="../report/gains.rst", category="Tables"),
+        csv=report(
+            "<results>/tables/gains.csv",
+            caption="../report/gains.rst",
+            category="Tables",
+        ),
         markdown="<results>/tables/gains.md",
     log:
         "<results>/logs/gains.log",
@@ -40,14 +46,20 @@ rule table:
     input:
         table=rules.tables.output.table,
     output:
-        csv=report("<results>/tables/{experiment}/{layout}.csv", caption="../report/table.rst", category="Tables"),
+        csv=report(
+            "<results>/tables/{experiment}/{layout}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+        ),
         markdown="<results>/tables/{experiment}/{layout}.md",
     log:
         "<results>/logs/table/{experiment}/{layout}.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("table", "revisit.report.table", plan.table, modules=plan.table_modules),
+        **plan.job(
+            "table", "revisit.report.table", plan.table, modules=plan.table_modules
+        ),
     message:
         "Lay out {wildcards.layout} of {wildcards.experiment}"
     shell:
@@ -64,7 +76,9 @@ rule figure:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("figure", "revisit.report.figure", plan.figure, modules=plan.figure_modules),
+        **plan.job(
+            "figure", "revisit.report.figure", plan.figure, modules=plan.figure_modules
+        ),
     message:
         "Draw {wildcards.figure}"
     shell:
