@@ -160,8 +160,7 @@ class Task(ABC):
 
     ``Settings``: an experiment's entry in the config. ``Slice``: what of it a job gets. ``labels``: one
     set of classes a ``scene`` or a class a pixel of a ``map``. ``kinds``: of collection it can take.
-    ``metrics`` by name, ``headline`` the one a figure shows; ``figures``: those that can be drawn of the
-    predictions alone.
+    ``metrics`` by name, ``headline`` the one a figure shows.
     """
 
     Settings: ClassVar[type[Experiment]]
@@ -170,7 +169,6 @@ class Task(ABC):
     kinds: ClassVar[tuple[str, ...]]
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]
-    figures: ClassVar[tuple[str, ...]] = ()
 
     # At planning
 

@@ -115,7 +115,6 @@ class Segmentation(Task):
         "f1": Metric("F1"),
     }
     headline = "miou"
-    figures = ("maps",)
 
     def recipe(self, protocol: type[Protocol]) -> type[Record]:
         return Train
