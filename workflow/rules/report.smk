@@ -1,9 +1,10 @@
-# Tables, figures and the page.
+# Tables, figures and the page. Inputs that grow with the study are functions: of a list, Snakemake hashes the
+# whole for each of its files.
 
 
 rule tables:
     input:
-        scores=plan.scores(),
+        scores=lambda wildcards: plan.scores(),
     output:
         table=report(
             "<results>/tables/all.csv", caption="../report/all.rst", category="Tables"
@@ -88,12 +89,12 @@ rule figure:
 rule page:
     input:
         table=rules.tables.output.table,
-        tables=collect("{table}.csv", table=plan.tables()),
-        found=plan.items(),
-        shifts=plan.beside_cubes("shifts.csv"),
-        cards=plan.beside_encoders("card.json"),
-        quicklooks=plan.quicklooks(),
-        figures=plan.figures(),
+        tables=lambda wildcards: collect("{table}.csv", table=plan.tables()),
+        found=lambda wildcards: plan.items(),
+        shifts=lambda wildcards: plan.beside_cubes("shifts.csv"),
+        cards=lambda wildcards: plan.beside_encoders("card.json"),
+        quicklooks=lambda wildcards: plan.quicklooks(),
+        figures=lambda wildcards: plan.figures(),
     output:
         page=report("<results>/report.html", category="Page"),
         pictures=directory("<results>/report_files"),
