@@ -5,8 +5,8 @@
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
-#   similarity/, features/                                    what encoders say of places (features on demand)
-#   scores/{experiment}/{method}/{modality}/{protocol}.json   evaluations
+#   similarity/, features/                                    what encoders say of places
+#   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   tables/, figures/, report.html                            what to read
 #   checkpoints/                                              trainings under way
 # Logs, each with the file of its job, and benchmarks mirror these paths below logs/ and benchmarks/.
@@ -39,6 +39,8 @@ wildcard_constraints:
     year=r"\d{4}",
     method="[a-z0-9+-]+",
     modality="[a-z0-9+]+",
+    pretrained="[a-z0-9+]+",
+    labels=r"[0-9.e-]+",
     seed=r"\d+",
     experiment="[a-z0-9-]+",
     protocol="[^/]+",  # a part of one's own has dots and a colon in its name

@@ -1,4 +1,4 @@
-"""Parts by name: methods, encoders, networks, tasks, protocols, layouts, figures, kinds of collection.
+"""Parts by name: methods, encoders, networks, tasks, protocols, probes, floors, layouts, figures, kinds of collection.
 
 A part is one file in the room of its sort; its name in the config is the name of that file with hyphens for
 underscores (``moco-v2`` is ``revisit/methods/moco_v2.py``), and the file says what it offers in one constant
@@ -30,6 +30,8 @@ ROOMS = {
     "kind": Room("revisit.patches.kinds", "KIND"),
     "task": Room("revisit.evaluation.tasks", "TASK"),
     "protocol": Room("revisit.evaluation.protocols", "PROTOCOL"),
+    "probe": Room("revisit.evaluation.probes", "PROBE"),
+    "floor": Room("revisit.evaluation.floors", "FLOOR"),
     "layout": Room("revisit.report.layouts", "LAYOUT"),
     "figure": Room("revisit.report.figures", "FIGURE"),
 }

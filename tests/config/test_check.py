@@ -96,7 +96,7 @@ def test_every_shipped_study_is_right(path):
         ((*METHODS, "3dmae-rm", "method", "encoder", "patch_pixels"), 5, "method: .*multiple of 5 pixels"),
         ((*METHODS, "stmim", "method", "encoder", "patch_pixels"), 6, "stmim.method: "),
         ((*METHODS, "stmim", "method", "years_per_step"), 7, "stmim.method: .*years_per_step.*7"),
-        ((*METHODS, "stmim", "method", "beta"), 0.3, "stmim.method: .*beta.*0.3"),
+        ((*METHODS, "stmim", "method", "beta"), 0.6, "stmim.method: .*beta.*0.6"),
         ((*METHODS, "stmim", "collection"), "pairs", "stmim.method: .*yearly"),
         ((*METHODS, "stmim", "batch_size"), 5000, "stmim.batch_size: 5000 .*at most"),
         ((*METHODS, "3dmae-rm", "modalities"), ["s1"], "3dmae-rm.method: .*rm"),
@@ -107,7 +107,7 @@ def test_every_shipped_study_is_right(path):
         ((*EXPERIMENTS, "masking", "label_fractions"), [0.0], "experiments.masking.label_fractions"),
         ((*EXPERIMENTS, "land-cover", "networks", "stmim-unet", "modalities"), ["s2"], "stmim-unet.*s2"),
         ((*EXPERIMENTS, "land-cover", "networks", "unet", "network"), "unett", "did you mean 'unet'"),
-        ((*EXPERIMENTS, "land-cover", "networks", "dual-stmim-unet", "modalities"), ["s1"], "dual"),
+        ((*EXPERIMENTS, "land-cover", "networks", "swin-unet", "network"), "dual-swin-unet", "2 encoders"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(study, path, value, told):
@@ -122,7 +122,10 @@ def test_a_modality_whose_sensor_is_not_searched_is_refused(study):
 
 
 def test_a_modality_whose_bands_the_cubes_lack_is_refused(study):
-    line = refusal(changed(study, "cube", "bands", "sentinel-2", ["red", "nir"]))
+    line = refusal(
+        changed(study, *METHODS, "stmim", "modalities", ["rgb"])
+        | {"cube": study["cube"] | {"bands": {"sentinel-1": ["vv", "vh"], "sentinel-2": ["red", "nir"]}}}
+    )
     assert "rgb" in line and "green" in line
 
 

@@ -99,15 +99,36 @@ Evaluate = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def evaluate() -> Evaluate:
-    """Run the job of a planned run as the workflow does: 0, or 1 after one line."""
+    """Run a repeat of a planned run as the workflow does: 0, or 1 after one line."""
 
-    def work(index: Path, encoders: Sequence[Path], out: Path, run: Run, **settings: Any) -> int:
+    def work(
+        index: Path,
+        encoders: Sequence[Path],
+        out: Path,
+        run: Run,
+        label_fraction: float = 1.0,
+        seed: int = 0,
+        **settings: Any,
+    ) -> int:
+        inputs: dict[str, Any] = {"patches": str(index), "encoders": [str(path) for path in encoders]}
+        if run.stage == "probe":
+            inputs["features"] = str(out.with_suffix(".features.npz"))
+            embed = Job(
+                "revisit.evaluation.embed",
+                names={"modality": run.modality},
+                input={"patches": str(index), "encoder": inputs["encoders"][0]},
+                output={"features": inputs["features"]},
+            )
+            embed.write(out.with_suffix(".embed"))
+            if (failed := run_file(out.with_suffix(".embed"))) != 0:
+                return failed
+        repeat = {"label_fraction": label_fraction, "seed": seed, "pretraining_seed": 0 if encoders else None}
         job = Job(
-            "revisit.evaluation.evaluate",
+            "revisit.evaluation." + {"evaluate": "evaluate"}.get(run.stage, f"score_{run.stage}"),
             names={"experiment": "free-name", **run.model_dump(include={"method", "modality", "protocol"})},
-            input={"patches": str(index), "encoders": [str(path) for path in encoders]},
+            input=inputs,
             output={"score": str(out), "predictions": str(out.with_suffix(".npz"))},
-            settings=run.settings | settings,
+            settings=run.settings | repeat | settings,
         )
         job.write(out.with_suffix(".job"))
         return run_file(out.with_suffix(".job"))
@@ -115,9 +136,7 @@ def evaluate() -> Evaluate:
     return work
 
 
-@pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """150 samples, two dates a place; each of three classes brightens one band; c is in no test sample."""
+def _pairs(folder: Path, relabelled: int | None = None) -> Path:
     random = np.random.default_rng(0)
     targets = (random.random((75, 3)) < 0.4).repeat(2, axis=0).astype(np.uint8)
     split = np.repeat([0, 1, 2], [90, 30, 30]).astype(np.uint8)
@@ -125,6 +144,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = random.normal(128, 25, (150, 1, 5, SIDE, SIDE))
     noise[:, 0, [0, 1, 3]] += 40 * targets[:, :, None, None]
     images = noise.clip(0, 255).astype(np.uint8)
+    targets[split == relabelled] = 1 - targets[split == relabelled]
     arrays = {
         "sentinel-1": images[:, :, :2],
         "sentinel-2": images[:, :, 2:],
@@ -132,7 +152,19 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "split": split,
         "position": (np.arange(150) // 2).astype(np.int32),
     }
-    return write_store(tmp_path_factory.mktemp("patches") / "pairs", "pairs", arrays)
+    return write_store(folder, "pairs", arrays)
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 samples, two dates a place; each of three classes brightens one band; c is in no test sample."""
+    return _pairs(tmp_path_factory.mktemp("patches") / "pairs")
+
+
+@pytest.fixture(scope="session")
+def relabelled(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The same, the labels of one part of the split (1 validation, 2 test) being the opposite."""
+    return {part: _pairs(tmp_path_factory.mktemp("patches") / "pairs", part) for part in (1, 2)}
 
 
 @pytest.fixture(scope="session")
@@ -174,6 +206,7 @@ def write_encoder(
         "clip_sigma": 3.0,
         "collapsed": False,
         "gpu_hours": 0.0,
+        "cpu_hours": 0.5,
         "samples_per_second": None,
         "peak_memory_gb": None,
     }

@@ -39,27 +39,67 @@ def plan(checked):
     return Plan(copy.deepcopy(checked))
 
 
-def test_every_run_of_the_default_study_has_a_score(plan):
+def test_every_repeat_of_every_run_has_a_score(plan):
     scores = plan.scores()
     assert isinstance(scores, list)  # Snakemake swallows the first value of a generator
-    assert len(scores) == len(set(scores)) == 5 * 3 * 2 + 6
-    assert "results/scores/masking/scratch/s1/fine-tune.json" in scores
-    assert "results/scores/land-cover/dual-stmim-unet/s1+rgb/fine-tune.json" in scores
-    assert "results/scores/land-cover/unet/s1/supervised.json" in scores
+    assert len(scores) == len(set(scores)) == sum(len(run["repeats"]) for run in plan.runs)
+    assert "results/scores/masking/scratch/s1+s2/fine-tune/labels0.1/seed2.json" in scores
+    assert "results/scores/masking/class-prior/s1+s2/floor/labels1/seed0.json" in scores
+    assert "results/scores/land-cover/unet/s1/supervised/labels1/seed1.json" in scores
 
 
-def test_a_score_has_the_encoders_it_needs(plan):
-    plan.config["pretraining"]["seeds"] = [0, 1]
-    wildcards = Wildcards(
-        experiment="land-cover", method="dual-stmim-unet", modality="s1+rgb", protocol="fine-tune"
-    )
-    assert plan.score_encoders(wildcards) == [
-        f"results/encoders/yearly/stmim/{modality}/seed{seed}/encoder.safetensors"
-        for seed in (0, 1)
-        for modality in ("s1", "rgb")
+def score(**names):
+    return Wildcards(**{"experiment": "masking", "modality": "s1+s2", "labels": "0.1", "seed": "1"} | names)
+
+
+def test_a_score_has_the_encoder_of_its_seed(plan):
+    """Else runs would share the luck of one pretraining, or learn from features of another encoder."""
+    fine_tune = score(method="3dmae-rm", protocol="fine-tune")
+    assert plan.score_encoders(fine_tune) == [
+        "results/encoders/pairs/3dmae-rm/s1+s2/seed1/encoder.safetensors"
     ]
-    wildcards = Wildcards(experiment="land-cover", method="unet", modality="s1", protocol="supervised")
-    assert plan.score_encoders(wildcards) == []
+    assert plan.evaluate(fine_tune).items() >= {
+        "label_fraction": 0.1, "seed": 1, "pretraining_seed": 1,
+    }.items()  # fmt: skip
+    probe = score(method="3dmae-rm", protocol="linear")
+    assert plan.score_features(probe) == "results/features/scenes/3dmae-rm/s1+s2/seed1/s1+s2.npz"
+    unet = score(experiment="land-cover", method="unet", modality="s1", protocol="supervised", labels="1")
+    assert plan.score_encoders(unet) == []
+    assert plan.evaluate(unet)["pretraining_seed"] is None
+
+
+def test_one_more_seed_or_share_of_the_labels_plans_only_itself(config, checked):
+    """Nothing that was made is made again: the settings of the other repeats stay as they are."""
+    edited = copy.deepcopy(config)
+    edited["experiments"]["masking"]["seeds"].append(3)
+    edited["experiments"]["masking"]["label_fractions"].append(0.01)
+    edited["pretraining"]["seeds"].append(3)
+    before, after = Plan(copy.deepcopy(checked)), Plan(check(edited))
+    assert set(before.scores()) < set(after.scores())
+    for method, protocol in (("3dmae-rm", "fine-tune"), ("scratch", "knn"), ("class-prior", "floor")):
+        wildcards = score(method=method, protocol=protocol)
+        assert before.evaluate(wildcards) == after.evaluate(wildcards)
+
+
+def test_each_protocol_has_one_rule(plan):
+    """Their outputs are alike: two rules for one file would be an error, none too."""
+    patterns = {stage: plan.protocols(stage) for stage in ("evaluate", "probe", "floor")}
+    assert patterns == {"evaluate": "fine\\-tune|supervised", "probe": "knn|linear", "floor": "floor"}
+
+
+def test_a_region_held_out_concerns_no_other(plan):
+    """Its tiles alone are cut anew; and a skipped region is nowhere."""
+    plain, delta = (Wildcards(region=name, collection="pairs") for name in ("plain", "delta"))
+    before = plan.tile(plain), plan.tile(delta)
+    plan.config["split"]["regions"]["delta"] = "test"
+    assert plan.tile(plain) == before[0]
+    assert plan.tile(delta) != before[1]
+
+
+def test_a_skipped_region_is_left_out_of_everything(config):
+    skipping = Plan(check({**config, "skip": ["delta", "fells"]}))
+    assert not [path for path in skipping.items() + skipping.quicklooks() if "delta" in path]
+    assert not [path for path in skipping.stores(Wildcards(collection="pairs")) if "delta" in path]
 
 
 def test_only_what_reconstructs_has_a_picture_of_it(plan):
@@ -86,16 +126,16 @@ def test_a_title_reruns_nothing_but_tables(config, checked):
     other["experiments"]["masking"]["title"] = "Masks"
     plans = Plan(checked), Plan(check(other))
     pretrained = Wildcards(collection="yearly", method="stmim", modality="s1", seed="0")
-    score = Wildcards(experiment="land-cover", method="unet", modality="s1", protocol="supervised")
+    unet = score(experiment="land-cover", method="unet", modality="s1", protocol="supervised", labels="1")
     assert plans[0].pretrain(pretrained) == plans[1].pretrain(pretrained)
-    assert plans[0].evaluate(score) == plans[1].evaluate(score)
-    assert plans[0].scored(score) != plans[1].scored(score)
+    assert plans[0].evaluate(unet) == plans[1].evaluate(unet)
+    assert plans[0].scored(unet) != plans[1].scored(unet)
 
 
 def test_settings_do_not_depend_on_the_order_of_keys(config, checked):
     turned = json.loads(json.dumps(config), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
     plans = Plan(checked), Plan(check(turned))
-    for name in ("3dmae-3dm", "stmim"):
+    for name in ("3dmae-rm", "stmim"):
         wildcards = Wildcards(collection="any", method=name, modality="s1", seed="0")
         assert plans[0].pretrain(wildcards) == plans[1].pretrain(wildcards)
 

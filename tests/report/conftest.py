@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from revisit.evaluation.metrics import ConfusionMatrix
-from revisit.evaluation.scores import Value, write
+from revisit.files import write_json
 from revisit.report import merged_table as tables
 from revisit.report.facts import Facts
 
@@ -25,6 +25,7 @@ TITLES = {
     "stmim-unet": "STMIM-UNet",
     "dual-stmim-unet": "DualSTMIM-UNet",
     "stmim": "STMIM",
+    "band-statistics": "band statistics",
 }
 MASKING = ("scratch", "3dmae-rm", "3dmae-rc", "3dmae-rm+rc", "3dmae-3dm")
 LAND_COVER = (
@@ -37,6 +38,7 @@ LAND_COVER = (
 )
 ENCODERS = {"unet": "unet", "swin-unet": "swin", "stmim-unet": "swin", "dual-stmim-unet": "swin + swin"}
 CLASSES = ("Build-up", "Cropland", "Water", "Others")
+UNTRAINED = ("scratch", "unet", "swin-unet", "band-statistics")
 SEEDS = (0, 1, 2)
 ENCODER_RUNS = (
     *(("pairs", method, "s1+s2", 0) for method in MASKING),
@@ -53,13 +55,35 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
         "task": task,
         "dataset": "pairs" if task == "multi-label" else "yearly",
         "method": method,
-        "encoder": ENCODERS.get(method, "channel-vit"),
-        "pretrain_data": "none" if method in ("scratch", "unet", "swin-unet") else "pairs",
+        "encoder": "none" if protocol == "floor" else ENCODERS.get(method, "channel-vit"),
+        "pretrain_data": "none" if method in UNTRAINED else "pairs",
         "modality": modality,
         "protocol": protocol,
         "collapsed": method == "3dmae-rc",
+        "converged": None if protocol in ("linear", "floor") else method != "3dmae-rm",
         "gpu_hours": 0.0,
+        "cpu_hours": None if protocol == "floor" else 0.5,
+        "config_hash": "0" * 12,
+        "code_version": "1.0",
     }
+
+
+def write_score(folder: Path, columns: dict, fraction: float, seed: int, values: dict) -> Path:
+    """The score file of one repeat: every seed has an encoder of its own where there is one."""
+    path = folder / f"labels{fraction:g}/seed{seed}.json"
+    write_json(
+        path,
+        {
+            "columns": columns,
+            "label_fraction": fraction,
+            "seed": seed,
+            "pretraining_seed": None if columns["protocol"] in ("floor", "supervised") else seed,
+            "values": [
+                {"class": name, "metric": metric, "value": value} for (name, metric), value in values.items()
+            ],
+        },
+    )
+    return path
 
 
 def protocol_of(method: str) -> str:
@@ -74,6 +98,9 @@ def facts() -> Facts:
         for method in MASKING
         for modality in ("s1", "s2", "s1+s2")
         for protocol in ("fine-tune", "linear")
+    ] + [
+        {"method": "band-statistics", "modality": modality, "protocol": "floor", "pretrained": False}
+        for modality in ("s1", "s2", "s1+s2")
     ]
     land_cover = [
         {
@@ -90,7 +117,7 @@ def facts() -> Facts:
             "experiment": name,
             "task": task,
             "title": TITLES[run["method"]],
-            "published_as": None if run["method"] == "scratch" else run["method"],
+            "published_as": None if run["method"] in ("scratch", "band-statistics") else run["method"],
         }
         for name, task, of in (
             ("masking", "multi-label", masking),
@@ -130,23 +157,39 @@ def facts() -> Facts:
     return Facts.model_validate({"runs": runs, "encoders": encoders, "experiments": experiments})
 
 
-def write_masking(path: Path, method: str, modality: str, protocol: str) -> Path:
+def write_masking(folder: Path, method: str, modality: str, protocol: str) -> list[Path]:
     base = 0.6 + 0.04 * MASKING.index(method) + 0.02 * len(modality) - 0.1 * (protocol == "linear")
-    values = []
-    for fraction in (0.05, 1.0):
-        for seed in SEEDS:
-            score = base + 0.05 * np.log10(fraction) + 0.01 * seed
-            values.append(Value(fraction, "all", "micro_map", seed, score))
-            values.append(Value(fraction, "all", "macro_map", seed, score - 0.05))
-            values.append(Value(fraction, "Water", "average_precision", seed, score))
     columns = common("masking", "multi-label", method, modality, protocol)
-    write(path, values, columns, {})
-    return path
+    return [
+        write_score(
+            folder, columns, fraction, seed,
+            {
+                ("all", "micro_map"): base + 0.05 * np.log10(fraction) + 0.01 * seed,
+                ("all", "macro_map"): base + 0.05 * np.log10(fraction) + 0.01 * seed - 0.05,
+                ("Water", "average_precision"): base + 0.05 * np.log10(fraction) + 0.01 * seed,
+            },
+        )
+        for fraction in (0.05, 1.0)
+        for seed in SEEDS
+    ]  # fmt: skip
 
 
-def write_land_cover(path: Path, method: str, modality: str) -> Path:
+def write_floor(folder: Path, modality: str) -> list[Path]:
+    """A floor of 0.55 with all labels, of which there is one run, and about 0.45 with few."""
+    columns = common("masking", "multi-label", "band-statistics", modality, "floor")
+    return [
+        write_score(
+            folder, columns, fraction, seed, {("all", "micro_map"): 0.55 if whole else 0.45 + 0.01 * seed}
+        )
+        for fraction, whole in ((0.05, False), (1.0, True))
+        for seed in (SEEDS[:1] if whole else SEEDS)
+    ]
+
+
+def write_land_cover(folder: Path, method: str, modality: str) -> list[Path]:
     rng = np.random.default_rng(LAND_COVER.index((method, modality)))
-    values = []
+    columns = common("land-cover", "segmentation", method, modality, protocol_of(method))
+    paths = []
     for seed in SEEDS:
         labels = rng.integers(0, 4, 4000)
         hit = rng.random(4000) < 0.6 + 0.05 * len(modality)
@@ -154,32 +197,36 @@ def write_land_cover(path: Path, method: str, modality: str) -> Path:
         matrix.update(labels, np.where(hit, labels, rng.integers(0, 4, 4000)))
         scores = matrix.scores()
         scores.pop("support")
-        for metric, of_classes in scores.items():
-            values += [
-                Value(1.0, name, metric, seed, float(v)) for name, v in zip(CLASSES, of_classes, strict=True)
-            ]
+        values = {
+            (name, metric): float(value)
+            for metric, of_classes in scores.items()
+            for name, value in zip(CLASSES, of_classes, strict=True)
+        }
         for name, metrics in matrix.summary().items():
-            values += [Value(1.0, name, metric, seed, v) for metric, v in metrics.items()]
-    columns = common("land-cover", "segmentation", method, modality, protocol_of(method))
-    write(path, values, columns, {})
-    return path
+            values |= {(name, metric): value for metric, value in metrics.items()}
+        paths.append(write_score(folder, columns, 1.0, seed, values))
+    return paths
 
 
 @pytest.fixture(scope="session")
 def scores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Score files of both experiments."""
     folder = tmp_path_factory.mktemp("scores")
-    return [
-        write_masking(folder / f"masking/{method}/{modality}/{protocol}.json", method, modality, protocol)
+    written = [
+        write_masking(folder / f"masking/{method}/{modality}/{protocol}", method, modality, protocol)
         for method in MASKING
         for modality in ("s1", "s2", "s1+s2")
         for protocol in ("fine-tune", "linear")
-    ] + [
-        write_land_cover(
-            folder / f"land-cover/{method}/{modality}/{protocol_of(method)}.json", method, modality
-        )
+    ]
+    written += [
+        write_floor(folder / f"masking/band-statistics/{modality}/floor", modality)
+        for modality in ("s1", "s2", "s1+s2")
+    ]
+    written += [
+        write_land_cover(folder / f"land-cover/{method}/{modality}/{protocol_of(method)}", method, modality)
         for method, modality in LAND_COVER
     ]
+    return [path for of_run in written for path in of_run]
 
 
 @pytest.fixture(scope="session")

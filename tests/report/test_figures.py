@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from PIL import Image
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.job import Job
+from revisit.report import words
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
-from revisit.report.figures import style
+from revisit.report.figures import reconstructions, style
+from revisit.report.figures.explained import explained
 from revisit.stage import run_file
+
+CLASSES = ("Build-up", "Cropland", "Water", "Others")
 
 
 def draw(name: str, sources: Sequence[Path], facts: Facts, out: Path) -> None:
@@ -34,6 +39,23 @@ def drawn_twice(name: str, sources: Sequence[Path], facts: Facts, folder: Path) 
     return image
 
 
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that is written in the figures drawn."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    found: list[str] = []
+    real = Figure.savefig
+
+    def savefig(figure: Figure, *args: Any, **options: Any) -> None:
+        real(figure, *args, **options)
+        found.extend(text.get_text() for text in figure.findobj(Text))
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return found
+
+
 def has(image: Image.Image, colour: str) -> bool:
     wanted = np.array(list(bytes.fromhex(colour.removeprefix("#"))))
     return bool((np.abs(np.asarray(image).astype(int) - wanted).sum(-1) < 6).any())
@@ -45,6 +67,8 @@ def test_which_figures_a_study_has(facts: Facts) -> None:
         "curves",
         "dots/masking",
         "fractions/masking",
+        "gain-curves/masking",
+        "gain-curves/land-cover",
         "maps/land-cover",
         *(f"reconstructions/pairs/3dmae-{name}/s1+s2/seed0" for name in ("rm", "rc", "rm+rc", "3dm")),
         "reconstructions/pairs/3dmae-3dm/s1+s2/seed1",
@@ -103,6 +127,70 @@ def test_reconstruction_that_does_not_fit(reconstruction: Callable[..., Path], t
         draw("reconstructions", [path], Facts(), tmp_path / "none.png")
 
 
+def restored(share: float, level: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images with half their rows hidden, and a restoration by ``share`` of what is true, ``level`` off."""
+    truth = np.random.default_rng(0).standard_normal((3, 2, 8, 8)) + 1.5
+    hidden = np.zeros(truth.shape, bool)
+    hidden[..., 4:, :] = True
+    mean = np.mean(truth[..., 4:, :], (-2, -1), keepdims=True)
+    return truth, hidden, np.where(hidden, mean + level + share * (truth - mean), truth)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_explained_variance(share: float) -> None:
+    """Predictions part of the way from the best flat colour explain 1 - (1 - share)² within an image."""
+    found = explained(*restored(share))
+    assert found.within == pytest.approx(1 - (1 - share) ** 2)
+    assert found.variation == pytest.approx(share**2)
+    assert found.trivial_within < 0 < found.trivial_all < 1
+    assert ("Nearly flat" in " ".join(found.lines(given=False))) == (share == 0)
+
+
+def test_explained_variance_of_a_wrong_level() -> None:
+    """A flat colour that is off explains less than nothing; only hidden pixels count."""
+    truth, hidden, restoration = restored(0.0, level=1.0)
+    found = explained(truth, hidden, restoration)
+    assert found.within < 0
+    assert explained(truth, hidden, np.where(hidden, restoration, 99)) == found
+
+
+def test_trivial_prediction_of_a_band_of_which_nothing_was_shown() -> None:
+    """The mean of the image's other bands stands in; with given moments, the true mean of each cell."""
+    truth, hidden, restoration = restored(0.5)
+    hidden[:, 0] = True
+    other = truth[:, 1:, :4].mean((-3, -2, -1), keepdims=True)
+    guess = np.where(np.arange(2)[:, None, None] == 0, other, truth[:, :, :4].mean((-2, -1), keepdims=True))
+    error, total = (np.square(x)[hidden].sum() for x in (np.broadcast_to(guess, truth.shape) - truth, truth))
+    assert explained(truth, hidden, restoration).trivial_all == pytest.approx(1 - error / total)
+    cells = truth.reshape(3, 2, 2, 4, 2, 4).mean((3, 5)).repeat(4, -2).repeat(4, -1)
+    error = np.square(cells - truth)[hidden].sum()
+    given = explained(truth, hidden, restoration, cell=4)
+    assert given.trivial_all == pytest.approx(1 - error / total)
+    assert any("true mean" in line for line in given.lines(given=True))
+
+
+def test_reconstruction_marks_what_was_hidden(reconstruction: Callable[..., Path], tmp_path: Path) -> None:
+    """A model was shown nothing there: no colour of imagery may stand in."""
+    image = drawn_twice("reconstructions", [reconstruction(("red", "green", "blue"))], Facts(), tmp_path)
+    assert has(image, style.OUTLINE)
+    hidden = np.array(list(bytes.fromhex(style.HIDDEN[1:])))
+    share = (np.asarray(image) == hidden).all(-1).mean()
+    assert share > 0.05, "only the legend has the colour of what was hidden"
+
+
+def test_bands_that_are_hidden_one_by_one_are_not_mixed(reconstruction: Callable[..., Path]) -> None:
+    """A pixel with one band of three would have a colour that nothing has: one band is shown, in grey."""
+    bands = ("vv", "vh", "blue", "green", "red", "nir")
+    with np.load(reconstruction(bands)) as archive:
+        truth, masked, restoration = (archive[name] for name in reconstructions.PARTS)
+    together = reconstructions.Restoration(truth, restoration, masked == 0)
+    assert [view.title for view in reconstructions._views(together, bands)] == ["red, green, blue", "VV"]
+    apart = together.hidden.copy()
+    apart[0, bands.index("red"), 0, 0] ^= True
+    views = reconstructions._views(together._replace(hidden=apart), bands)
+    assert [(view.title, view.bands) for view in views] == [("nir", [5] * 3), ("VV", [0] * 3)]
+
+
 def test_similarity(similarity: Path, tmp_path: Path) -> None:
     drawn_twice("similarities", [similarity], Facts(), tmp_path)
 
@@ -111,7 +199,7 @@ def test_maps(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
     """All four classes appear in their colours; other places are refused, and files of other runs."""
     of = facts.of_experiment("land-cover")
     image = drawn_twice("maps", predictions, of, tmp_path)
-    assert all(has(image, colour) for colour in style.LAND_COVER.values())
+    assert all(has(image, colour) for colour in style.class_colours(CLASSES))
     with pytest.raises(RevisitError, match="5 files of predictions for 6 runs"):
         draw("maps", predictions[1:], of, tmp_path / "none.png")
     with np.load(predictions[0]) as archive:
@@ -131,8 +219,31 @@ def test_fractions_of_no_experiment(all_csv: Path, facts: Facts, tmp_path: Path)
         draw("fractions", [all_csv], other, tmp_path / "none.png")
 
 
-def test_dots(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
+def test_gains(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
+    """One curve per pretrained method; a study in which none has a counterpart still has its figure."""
+    image = drawn_twice("gain-curves", [all_csv], facts.of_experiment("masking"), tmp_path)
+    assert all(has(image, style.colour_of(number)) for number in range(4))
+    lines = all_csv.read_text().splitlines()
+    alone = tmp_path / "alone.csv"
+    alone.write_text("\n".join(line for line in lines if words.GAIN not in line) + "\n")
+    draw("gain-curves", [alone], facts.of_experiment("masking"), tmp_path / "none.png")
+    assert Image.open(tmp_path / "none.png").width < image.width
+
+
+def test_dots(all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path) -> None:
+    """Published scores stand there with their data set, and as what they are: not comparable."""
     drawn_twice("dots", [all_csv], facts.of_experiment("masking"), tmp_path)
+    assert "published: BigEarthNet-MM val, not comparable" in texts
+    assert "floor" in texts
+
+
+def test_floors_stand_in_the_panels_of_all_protocols(
+    all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path
+) -> None:
+    """A floor is of no network: it is a line to beat, not a protocol of its own."""
+    draw("fractions", [all_csv], facts.of_experiment("masking"), tmp_path / "figure.png")
+    assert any(text.endswith("(floor)") for text in texts)
+    assert not any(text.startswith(words.training(words.FLOOR)) for text in texts)
 
 
 def test_shifts(shifts: list[Path], tmp_path: Path) -> None:

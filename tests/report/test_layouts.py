@@ -53,7 +53,7 @@ def test_masking_cells(rows: list[Row], facts: Facts) -> None:
     assert cell.low is not None and cell.high is not None and cell.low < cell.value < cell.high
     assert [name for (name,), _ in main.rows] == [
         "ResNet50", "SwinSSL", "DINO-MM", "SatViT-v1", "SatViT-v2",
-        "from scratch", "3DMAE-RM", "3DMAE-RC", "3DMAE-RM+RC", "3DMAE-3DM",
+        "from scratch", "3DMAE-RM", "3DMAE-RC", "3DMAE-RM+RC", "3DMAE-3DM", "band statistics",
     ]  # fmt: skip
     assert row_of(main, "SatViT-v2")["S1+S2"].published == pytest.approx(92.8)
     assert row_of(main, "SatViT-v2")["S1+S2"].ours(".1f") == "–"
@@ -71,6 +71,29 @@ def test_collapsed_encoder_is_marked(rows: list[Row], facts: Facts) -> None:
     assert "†" not in row_of(main, "3DMAE-3DM")["S2"].ours(".1f")
 
 
+def test_a_run_that_was_cut_off_is_marked(rows: list[Row], facts: Facts) -> None:
+    """Its training ended by the budget and not by itself: in the tables of scores and of gains."""
+    main = lay_out(rows, facts, "masking", "masking").blocks[0]
+    assert "‡" in row_of(main, "3DMAE-RM")["S2"].ours(".1f")
+    assert "‡" not in row_of(main, "3DMAE-3DM")["S2"].ours(".1f")
+    gained = gains.lay_out(rows, facts).blocks[0]
+    assert "‡" in row_of(gained, "3DMAE-RM")["S2"].ours(".1f")
+
+
+def test_an_untrained_encoder_under_a_probe_is_called_so(rows: list[Row], facts: Facts) -> None:
+    """A linear model on random features is no training from scratch."""
+    whole, _, probe, _ = lay_out(rows, facts, "masking", "masking").blocks
+    assert ("from scratch",) in dict(whole.rows)
+    assert ("from scratch, untrained",) in dict(probe.rows)
+
+
+def test_floors_stand_in_every_block(rows: list[Row], facts: Facts) -> None:
+    """Whatever the protocol, what needs no network is there to be beaten."""
+    for block in lay_out(rows, facts, "masking", "masking").blocks:
+        value = row_of(block, "band statistics")["S1"].value
+        assert value == pytest.approx(55 if block.setting["label_fraction"] == 1 else 46)
+
+
 def test_land_cover_cells(rows: list[Row], facts: Facts) -> None:
     """Networks with and without pretraining share a table; macro is the mean of the classes beside it."""
     for layout, models in (("land-cover-sar", 3), ("land-cover-fusion", 5)):
@@ -82,11 +105,11 @@ def test_land_cover_cells(rows: list[Row], facts: Facts) -> None:
             assert macro == pytest.approx(sum(of_classes) / 4)
     block = lay_out(rows, facts, "land-cover", "land-cover-fusion").blocks[0]
     fusion = row_of(block, "IoU", "SAR+RGB", "DualSTMIM-UNet")
-    assert (fusion["macro avg"].published, fusion["Water"].published) == (0.71, 0.97)
+    assert (fusion["macro avg"].published, fusion["Water"].published) == (71, 97)
     where = {"experiment": "land-cover", "method": "dual-stmim-unet", "class_": "Water", "metric": "iou"}
-    assert fusion["Water"].value == pytest.approx(ours(rows, **where))
+    assert fusion["Water"].value == pytest.approx(100 * ours(rows, **where))
     summary = lay_out(rows, facts, "land-cover", "land-cover-sar").blocks[1]
-    assert row_of(summary, "accuracy", "SAR", "STMIM-UNet")["all classes"].published == 0.77
+    assert row_of(summary, "accuracy", "SAR", "STMIM-UNet")["all classes"].published == 77
 
 
 def test_model_that_only_the_works_have(rows: list[Row], facts: Facts) -> None:
@@ -96,13 +119,16 @@ def test_model_that_only_the_works_have(rows: list[Row], facts: Facts) -> None:
     cell = row_of(lay_out(left, fewer, "land-cover", "land-cover-sar").blocks[0], "IoU", "SAR", "UNet")[
         "Water"
     ]
-    assert (cell.value, cell.published) == (None, 0.96)
+    assert (cell.value, cell.published) == (None, 96)
 
 
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against the same one without pretraining, signed, in per cent."""
     blocks = gains.lay_out(rows, facts).blocks
     masking = next(block for block in blocks if ("3DMAE-RM",) in dict(block.rows))
+    floor = next(block for block in blocks if "over the best floor" in block.heading)
+    assert row_of(floor, "from scratch")["S1"].value == pytest.approx(100 * (0.65 - 0.55))
+    blocks = [block for block in blocks if "without pretraining" in block.heading]
     assert ("from scratch",) not in dict(masking.rows) and masking.heading.startswith("masking, ")
     cell = row_of(masking, "3DMAE-3DM")["S1"]
     where = {"experiment": "masking", "protocol": "fine-tune", "label_fraction": 1.0, "modality": "s1"}
@@ -115,7 +141,7 @@ def test_gains_cells(rows: list[Row], facts: Facts) -> None:
 
 def test_no_gain(facts: Facts) -> None:
     """A study without a counterpart still has its table, which says so."""
-    assert "No pretrained network" in gains.lay_out([], facts).subtitle
+    assert "No network has a counterpart" in gains.lay_out([], facts).subtitle
 
 
 def test_no_empty_table(rows: list[Row], facts: Facts) -> None:
@@ -136,7 +162,7 @@ def test_no_empty_table(rows: list[Row], facts: Facts) -> None:
 
 def test_one_seed_has_no_interval() -> None:
     assert Cell(71.26).ours(".1f") == "71.3"
-    assert Cell(71.26, 70.04, 72.48, None, True).ours(".1f") == "71.3† [70.0, 72.5]"
+    assert Cell(71.26, 70.04, 72.48, None, True, True).ours(".1f") == "71.3†‡ [70.0, 72.5]"
 
 
 def test_two_encoders_for_one_cell(rows: list[Row], facts: Facts) -> None:
@@ -149,7 +175,7 @@ def test_two_models_of_one_title(rows: list[Row], facts: Facts) -> None:
     """A title that two methods share costs neither its row."""
     runs = [run.model_copy(update={"title": "same"}) for run in facts.runs]
     main = lay_out(rows, facts.model_copy(update={"runs": runs}), "masking", "masking").blocks[0]
-    assert [label for label, _ in main.rows].count(("same",)) == 5
+    assert [label for label, _ in main.rows].count(("same",)) == 6
 
 
 def test_files(all_csv: Path, facts: Facts, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.report import merged_table as tables
 from revisit.report.facts import Facts
+from revisit.report.score_files import gather
 from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,modality,protocol,label_fraction,class,metric,value,"
-    "ci_low,ci_high,seeds,published,published_source,collapsed,gpu_hours,samples_per_second,peak_memory_gb,"
+    "ci_low,ci_high,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
     "config_hash,code_version,run"
 )
 KNOWN = [
@@ -100,58 +102,63 @@ def test_score_of_no_run(scores: list[Path], facts: Facts) -> None:
 
 
 def test_two_files_for_one_cell(scores: list[Path], facts: Facts, tmp_path: Path) -> None:
-    """A cell that two files give is an error that names both, not a silent choice."""
+    """A repeat that two files give is an error that names both, not a silent choice."""
     copy = altered(scores[0], tmp_path, lambda content: None)
     with pytest.raises(RevisitError) as error:
         tables.merge([*scores, copy], facts)
     assert str(copy) in str(error.value) and str(scores[0]) in str(error.value)
 
 
+def test_repeats_of_other_settings(scores: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """A mean of two different experiments is of neither."""
+
+    def change(content: dict) -> None:
+        content["columns"]["config_hash"] = "other"
+
+    with pytest.raises(RevisitError, match="was made by other settings than"):
+        tables.merge([altered(scores[0], tmp_path, change), *scores[1:]], facts)
+
+
+def test_a_row_is_the_mean_of_its_repeats_and_bears_their_marks(all_csv: Path) -> None:
+    """Mean and interval over seeds; one repeat that was cut off marks the row; costs are means."""
+    for row in cells(all_csv, "masking", "3dmae-rm", "s1", "all", "micro_map"):
+        base = 0.68 - 0.1 * (row["protocol"] == "linear") + 0.05 * math.log10(float(row["label_fraction"]))
+        assert float(row["value"]) == pytest.approx(base + 0.01)
+        assert float(row["ci_low"]) == pytest.approx(base + 0.01 - 4.302653 * 0.01 / 3**0.5, abs=1e-6)
+        assert (row["seeds"], row["collapsed"], row["cpu_hours"]) == ("3", "false", "0.5")
+        assert row["converged"] == {"linear": "", "fine-tune": "false"}[row["protocol"]]
+        assert row["run"].endswith(
+            f"masking/3dmae-rm/s1/{row['protocol']}/labels{row['label_fraction']}".removesuffix(".0")
+        )
+
+
 def _drop(content: dict) -> None:
-    del content["rows"][1]["ci_low"]
-
-
-def _add(content: dict) -> None:
-    content["rows"][1]["note"] = "x"
+    del content["columns"]["converged"]
 
 
 def _text(content: dict) -> None:
-    content["rows"][0]["value"] = "0.5"
+    content["values"][0]["value"] = "0.5"
 
 
 def _other_version(content: dict) -> None:
     del content["values"]
 
 
-def _mean(content: dict) -> None:
-    content["rows"][0]["value"] += 0.01
-
-
 def _macro(content: dict) -> None:
     for value in content["values"]:
         if value["class"] == "macro avg" and value["metric"] == "iou":
             value["value"] += 0.01
-    for row in content["rows"]:
-        if row["class"] == "macro avg" and row["metric"] == "iou":
-            row["value"] += 0.01
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (_drop, "ci_low"),
-        (_add, "note"),
-        (_text, "'0.5'"),
-        (_other_version, "version"),
-        (_mean, "seeds"),
-        (_macro, "macro avg iou"),
-    ],
+    [(_drop, "converged"), (_text, "'0.5'"), (_other_version, "version"), (_macro, "macro avg iou")],
 )
 def test_wrong_score_file(scores: list[Path], tmp_path: Path, change, words: str) -> None:
-    """A missing, unknown or ill-typed column, another version, a mean its parts do not give: one line."""
+    """A missing column, another version, a number that is none, a mean its parts do not give: one line."""
     copy = altered(scores[-1], tmp_path, change)
     with pytest.raises(RevisitError) as error:
-        tables.read_scores(copy)
+        gather([copy])
     assert str(copy) in str(error.value) and words in str(error.value)
 
 

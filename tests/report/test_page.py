@@ -1,6 +1,7 @@
 """Guards the report page: one file while it is small, light at any size, honest of its data."""
 
 import io
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,7 +11,7 @@ from PIL import Image
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import page, pictures
+from revisit.report import believe, left_out, page, pictures, reading
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
 from revisit.stage import run_file
@@ -55,6 +56,41 @@ class Reader(HTMLParser):
         self.text.append(data)
 
 
+INDEX = {
+    "collection": "pairs",
+    "classes": ["Tree cover", "Mangroves"],
+    "class_samples": {"train": [40, 3], "val": [5, 1], "test": [9, 0]},
+    "empty_regions": {"polder": "patches: 30 without a clear date"},
+    "stores": [{"region": "plain", "samples": 100, "parts": {"train": 60, "val": 15, "test": 25}}],
+    "lost_by_region": {"plain": {"cut off by the edge": 4}, "polder": {"without a clear date": 30}},
+    "split_distance_m": {"train-test": 1280.0, "train-val": 0, "val-test": 1280.0},
+}
+BROKEN = {"item": "S2A_7", "asset": "red", "cause": "S2A_7/red.tif is cut short"}
+MANIFEST = {
+    "region": "plain",
+    "sensor": "sentinel-2",
+    "year": 2019,
+    "scenes": [{"id": "S2A_1"}, {"id": "S2A_2"}],
+    "quarantine": [
+        BROKEN,
+        {**BROKEN, "asset": "blue"},
+        {**BROKEN, "item": "S2A_8", "cause": "S2A_8/red.tif is cut short"},
+    ],
+    "without_data": ["S2A_9"],
+}
+
+
+@pytest.fixture
+def page_inputs(page_inputs: dict[str, list[Path]], tmp_path: Path) -> dict[str, list[Path]]:
+    """The inputs of the made-up run, with an index of a collection and a manifest of a download."""
+    for name, content in (("indexes", INDEX), ("manifests", MANIFEST)):
+        path = tmp_path / name / "one.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content))
+        page_inputs[name] = [path]
+    return page_inputs
+
+
 @pytest.fixture
 def settings(facts: Facts) -> page.Settings:
     return page.Settings.model_validate({**facts.content(), "config": CONFIG, "figures": figures(facts)})
@@ -89,13 +125,80 @@ def test_content(html: str) -> None:
         "made-up",
         "81.0 [78.5, 83.5]",
         "published 89.5",
-        "published 0.71",
+        "published 71",
         "24 STAC items",
         "12.3",
         "Scores: masking.",
     ):
         assert words in text, words
     assert "other data" in text and "2017-05-01" in text and "16" in text
+
+
+def test_what_to_believe(html: str) -> None:
+    """What a reader must know stands before the results: luck, test places, floors, budget, collapse."""
+    text = " ".join(" ".join(Reader(html).text).split())
+    before = text[text.index("What to believe Simulated") : text.index("What was gained")]
+    for words in (
+        "Imagery and labels are simulated",
+        "25 of 100 samples, in 1 region, are the test split",
+        "Classes without a labelled test sample: Mangroves.",
+        "train to test 1280 m",
+        "Where parts touch",
+        "still rose when the budget of training ended",
+        "masking: 3DMAE-RM, S1, whole network trained (5 and 100 % of the labels)",
+        "collapsed in pretraining",
+        "masking: 3DMAE-RC, S2, linear probe (5 and 100 % of the labels)",
+        "Published: BigEarthNet-MM val, not comparable with this run's.",
+    ):
+        assert words in before, words
+    assert "3DMAE-3DM" not in before
+
+
+def test_believe_only_what_applies(all_csv: Path, facts: Facts) -> None:
+    """A study whose rows are sound, on real imagery, without published numbers, is not warned of."""
+    sound = [
+        {**row, "collapsed": False, "converged": True}
+        for row in reading.read_table(all_csv, ())
+        if row["metric"] != "micro_map_over_floor"
+    ]
+    bare = {name: one.model_copy(update={"published_as": None}) for name, one in facts.experiments.items()}
+    points = believe.points(sound, facts.model_copy(update={"experiments": bare}), [], simulated=False)
+    assert [point.title for point in points] == ["Seeds"]
+
+
+def test_rows_below_the_floor_are_named(all_csv: Path, facts: Facts) -> None:
+    """By the sign of the difference to the best floor, which may differ between shares of the labels."""
+    rows = reading.read_table(all_csv, ())
+    over = [row for row in rows if row["metric"] == "micro_map_over_floor"]
+    assert over
+    for row in over:
+        row["value"] = 0.01
+    assert not [one for one in believe.points(rows, facts, [], False) if one.title == "Below the best floor"]
+    over[0]["value"] = -0.01
+    (point,) = [one for one in believe.points(rows, facts, [], False) if one.title == "Below the best floor"]
+    assert len(point.names) == 1 and over[0]["modality"].upper() in point.names[0]
+
+
+def test_what_was_lost_is_on_the_page(html: str) -> None:
+    """Scenes left out with their cause, equal causes together, and patches by region and cause."""
+    assert left_out.scenes([MANIFEST])[0] == {
+        "region": "plain", "sensor": "sentinel-2", "year": 2019, "left out": 2, "kept": 2,
+        "cause": "…/red.tif is cut short",
+    }  # fmt: skip
+    text = " ".join(" ".join(Reader(html).text).split())
+    for words in (
+        "plain sentinel-2 2019 2 2 …/red.tif is cut short",
+        "plain sentinel-2 2019 1 2 no valid pixel over the region",
+        "pairs plain 4 100 cut off by the edge",
+        "pairs polder 30 0 without a clear date",
+    ):
+        assert words in text, words
+
+
+def test_a_year_without_any_scene_is_on_the_page() -> None:
+    """What ends empty is not silent, whatever made it so."""
+    (row,) = left_out.scenes([{**MANIFEST, "scenes": [], "quarantine": [], "without_data": []}])
+    assert row["kept"] == 0 and "nothing is left" in row["cause"]
 
 
 def test_settings_are_text(html: str) -> None:
@@ -132,6 +235,8 @@ def test_nothing_but_the_table(all_csv: Path, settings: page.Settings, tmp_path:
         ("found", "{}", "features is missing"),
         ("shifts", "time\n", "'shift_x' is missing"),
         ("quicklooks", "no picture", "not a picture"),
+        ("indexes", "{}", "'collection' is missing"),
+        ("manifests", '{"region": "plain"}', "'sensor' is missing"),
     ],
 )
 def test_inputs_of_another_layout(

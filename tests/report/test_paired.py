@@ -4,29 +4,33 @@ import pytest
 
 from revisit.evaluation.columns import COLUMNS
 from revisit.report.paired import gains as paired
+from revisit.report.score_files import Cell
 
-METHODS = ("scratch", "random", "3dmae-rm", "swin-unet", "stmim-unet")
-
-
-def gains(rows: list[tuple[dict, dict[int, float]]], headline: str = "micro_map") -> list[dict]:
-    return paired(rows, {"masking": headline}, METHODS)
+METHODS = ("scratch", "random", "3dmae-rm", "swin-unet", "stmim-unet", "prior", "statistics")
 
 
-def run(method: str, values: list[float], **other: object) -> tuple[dict, dict[int, float]]:
-    row = dict.fromkeys(COLUMNS, None) | {
+def gains(cells: list[Cell], headline: str = "micro_map") -> list[dict]:
+    """The gains over the same network without pretraining."""
+    found = paired(cells, {"masking": headline}, METHODS)
+    return [row for row in found if row["metric"].endswith("_gain")]
+
+
+def run(method: str, values: list[float], **other: object) -> Cell:
+    about = {
         "experiment": "masking",
         "task": "multi-label",
         "dataset": "pairs",
         "method": method,
         "encoder": "vit",
-        "pretrain_data": "none" if method in ("scratch", "random") else "pairs",
+        "pretrain_data": "pairs" if method in ("3dmae-rm", "stmim-unet") else "none",
         "modality": "s1",
         "protocol": "linear",
         "label_fraction": 0.1,
         "class": "all",
         "metric": "micro_map",
     }
-    return row | other, dict(enumerate(values))
+    seeds = range(len(values))
+    return Cell(about | other, dict(zip(seeds, values, strict=True)), {seed: seed for seed in seeds})
 
 
 def test_pairing_sees_what_the_intervals_of_the_scores_hide() -> None:
@@ -84,5 +88,42 @@ def test_of_several_counterparts_the_first_of_the_config() -> None:
     rows = [run("random", [0.1, 0.1]), run("scratch", [0.5, 0.5]), run("3dmae-rm", [0.6, 0.6])]
     (gain,) = gains(rows)
     assert gain["value"] == pytest.approx(0.1)
-    (gain,) = paired(rows, {"masking": "micro_map"}, ("random", "scratch", "3dmae-rm"))
-    assert gain["value"] == pytest.approx(0.5)
+    found = paired(rows, {"masking": "micro_map"}, ("random", "scratch", "3dmae-rm"))
+    assert [row["value"] for row in found if row["metric"].endswith("_gain")] == [pytest.approx(0.5)]
+
+
+def test_runs_that_share_an_encoder_are_not_counted_twice() -> None:
+    """Two evaluations of one pretraining tell nothing of its luck: no interval."""
+    mine = run("3dmae-rm", [0.6, 0.7])
+    mine.clusters = {0: "encoder 0", 1: "encoder 0"}
+    (gain,) = gains([mine, run("scratch", [0.5, 0.5])])
+    assert (gain["value"], gain["ci_low"], gain["seeds"]) == (pytest.approx(0.15), None, 2)
+
+
+def over_floor(cells: list[Cell]) -> dict[str, dict]:
+    found = paired(cells, {"masking": "micro_map"}, METHODS)
+    return {row["method"]: row for row in found if row["metric"] == "micro_map_over_floor"}
+
+
+def test_networks_are_held_against_the_best_floor() -> None:
+    """Of the prior, the statistics and a frozen random network that of the highest mean; floors are not."""
+    cells = [
+        run("3dmae-rm", [0.6, 0.8]),
+        run("scratch", [0.5, 0.6]),  # a linear probe of untrained features
+        run("scratch", [0.7, 0.7], protocol="fine-tune"),
+        run("prior", [0.2, 0.2], protocol="floor", encoder="none"),
+        run("statistics", [0.55, 0.65], protocol="floor", encoder="none"),
+    ]
+    found = over_floor(cells)
+    assert set(found) == {"3dmae-rm", "scratch"}
+    assert found["3dmae-rm"]["value"] == pytest.approx(0.1)
+    assert (found["scratch"]["protocol"], found["scratch"]["value"]) == ("fine-tune", pytest.approx(0.1))
+
+
+def test_a_floor_that_draws_nothing_stands_for_all_seeds() -> None:
+    """With all labels it has one run; with few its seeds are others' labels and must pair."""
+    whole = {"label_fraction": 1.0}
+    floor = run("statistics", [0.5], protocol="floor", encoder="none", **whole)
+    assert over_floor([run("3dmae-rm", [0.6, 0.7, 0.8], **whole), floor])["3dmae-rm"]["seeds"] == 3
+    floor = run("statistics", [0.5], protocol="floor", encoder="none")
+    assert over_floor([run("3dmae-rm", [0.6, 0.7, 0.8]), floor])["3dmae-rm"]["seeds"] == 1

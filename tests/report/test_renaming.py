@@ -48,9 +48,9 @@ class Names:
 
     def score(self, path: Path, folder: Path) -> Path:
         content = json.loads(path.read_text())
-        for row in content["rows"]:
-            for column in ("experiment", "method", "dataset"):
-                row[column] = self.new.get(row[column], row[column])
+        columns = content["columns"]
+        for column in ("experiment", "method", "dataset"):
+            columns[column] = self.new.get(columns[column], columns[column])
         copy = folder / f"{len(list(folder.iterdir()))}.json"
         copy.write_text(json.dumps(content))
         return copy

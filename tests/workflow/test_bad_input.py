@@ -61,6 +61,8 @@ UNREACHABLE = """provider: nowhere
 
 providers:
   nowhere: {inherits: earth-search, url: "http://127.0.0.1:9/v1"}
+
+download: {patience_s: 2}
 """
 
 

@@ -13,20 +13,24 @@ def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
     restored.edit("src/revisit/methods/mae3d.py", "VARIANCE_FLOOR = 1e-6", "VARIANCE_FLOOR = 2e-6")
     planned = restored.planned()
     assert planned.pop("pretrain_reconstructing") == 1
-    assert planned.pop("evaluate") == 2  # fine-tune and linear of that method
+    assert planned.pop("evaluate") == 2  # its fine-tunings, and below its probes
+    assert planned.pop("embed") == planned.pop("probe") == 1
     assert set(planned) <= REPORT
 
 
 def test_an_edit_of_a_metric_evaluates_again_and_trains_nothing(restored):
-    restored.append("src/revisit/evaluation/scores.py", "\nX = 1\n")
+    restored.append("src/revisit/evaluation/outcome.py", "\nX = 1\n")
     planned = restored.planned()
-    assert planned["evaluate"] == 10
+    assert (planned["evaluate"], planned["probe"], planned["floor"]) == (10, 5, 8)
+    assert "embed" not in planned
     assert not {"pretrain", "pretrain_reconstructing", "tile", "stack"} & set(planned)
 
 
 def test_an_edit_of_a_task_evaluates_that_task(restored):
     restored.append("src/revisit/evaluation/tasks/segmentation.py", "\nX = 1\n")
-    assert restored.planned()["evaluate"] == 3
+    planned = restored.planned()
+    assert (planned["evaluate"], planned["floor"]) == (6, 6)
+    assert "probe" not in planned
 
 
 @pytest.mark.parametrize(
@@ -68,10 +72,25 @@ def test_a_region_added_builds_its_own_products_and_what_trains_on_its_collectio
 
 
 def test_a_setting_of_one_experiment_leaves_the_other_alone(restored):
-    restored.edit("study.yaml", "train: {steps: 10,", "train: {steps: 11,")
+    restored.edit("study.yaml", "max_steps: 10,", "max_steps: 11,")
     planned = restored.planned()
-    assert planned["evaluate"] == 3
-    assert not {"pretrain", "pretrain_reconstructing"} & set(planned)
+    assert planned.pop("evaluate") == 6
+    assert set(planned) <= REPORT
+
+
+def test_one_more_seed_evaluates_only_itself(restored):
+    restored.edit("study.yaml", "seeds: [0, 1]\n    fine_tune", "seeds: [0, 1, 2]\n    fine_tune")
+    planned = restored.planned()
+    assert planned.pop("evaluate") == 2
+    assert set(planned) <= REPORT
+
+
+def test_one_more_share_of_the_labels_evaluates_only_itself(restored):
+    few = "label_fractions: [1.0]\n    seeds: [0, 1]\n    fine_tune"
+    restored.edit("study.yaml", few, few.replace("[1.0]", "[0.5, 1.0]"))
+    planned = restored.planned()
+    assert planned.pop("evaluate") == planned.pop("probe") == planned.pop("floor") == 4
+    assert set(planned) <= REPORT
 
 
 def test_another_study_beside_it_shares_nothing(restored):

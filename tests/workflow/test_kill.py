@@ -17,8 +17,8 @@ STAGES = [
     ("patches/yearly/west.zarr", "Tile west"),
     ("patches/yearly/index.json", "Index the collection"),
     ("encoders/yearly/stmim/s1/seed0/encoder.safetensors", "Pretrain stmim"),
-    ("scores/masking/scratch/s1+s2/fine-tune.json", "Evaluate scratch"),
-    ("scores/land-cover/unet/s1/supervised.json", "Evaluate unet"),
+    ("scores/masking/scratch/s1+s2/fine-tune/labels1/seed0.json", "Train scratch"),
+    ("scores/land-cover/unet/s1/supervised/labels1/seed1.json", "Train unet"),
 ]
 
 

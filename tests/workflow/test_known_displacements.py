@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-REGIONS = ("hills", "plain")  # the hardest and an easy one
+REGIONS = ("forest", "hills", "plain", "polder")  # all: where an orbit's centre lies is luck in each of them
 
 
 @pytest.mark.slow
@@ -21,7 +21,8 @@ def test_dates_come_to_lie_where_the_map_has_them(checkout):
     for region, sensor in cubes:
         truth = json.loads((results / "archive" / region / "truth.json").read_text())["displacement_pixels"]
         rows = list(csv.DictReader((results / "cubes" / region / sensor / "shifts.csv").open()))
-        usable = [row for row in rows if row["applied"] == "yes" or row["cause"] == "in place"]
+        stays = ("in place", "within its error")
+        usable = [row for row in rows if row["applied"] == "yes" or row["cause"] in stays]
         assert len(usable) > 0.8 * len(rows)
         for row in rows:
             known = np.mean([truth[item] for item in row["source_items"].split()], axis=0)

@@ -20,16 +20,23 @@ def test_the_table_has_every_run_of_the_study(study):
             for method in ("scratch", "3dmae-3dm")
             for protocol in ("fine-tune", "linear")
         ),
-        ("contrast", "simsiam", "rgb", "linear"),
-        ("contrast", "moco-v2", "rgb", "linear"),
+        ("contrast", "simsiam", "rgb", "knn"),
+        ("contrast", "moco-v2", "rgb", "knn"),
         ("sensors-dropped", "dino-mm", "s1", "linear"),
         ("land-cover", "unet", "s1", "supervised"),
         ("land-cover", "stmim-unet", "s1", "fine-tune"),
         ("land-cover", "dual-stmim-unet", "s1+rgb", "fine-tune"),
+        ("masking", "class-prior", "s1+s2", "floor"),
+        ("masking", "band-statistics", "s1+s2", "floor"),
+        *(
+            ("land-cover", floor, modality, "floor")
+            for floor in ("class-prior", "pixel-statistics")
+            for modality in ("s1", "s1+rgb")
+        ),
     }
-    lowest = {row["metric"]: -1 if row["metric"].endswith("_gain") else 0 for row in rows}
+    lowest = {row["metric"]: -1 if row["metric"].endswith(("_gain", "_over_floor")) else 0 for row in rows}
     assert all(lowest[row["metric"]] <= float(row["value"]) <= 1 for row in rows)
-    assert all((study.folder / row["run"]).is_file() for row in rows)
+    assert all((study.folder / row["run"] / "seed0.json").is_file() for row in rows)
 
 
 def test_every_picture_and_page_is_there(study):
@@ -54,8 +61,8 @@ def test_a_second_run_has_nothing_to_do(study):
 
 
 def test_a_job_can_be_repeated_by_hand_from_its_file(study):
-    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised.json"
-    score = study.folder / "results/scores/land-cover/unet/s1/supervised.json"
+    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised/1/1.json"
+    score = study.folder / "results/scores/land-cover/unet/s1/supervised/labels1/seed1.json"
     before = score.read_bytes()
     score.unlink()
     command = [sys.executable, "-m", "revisit.cli", "run", str(job)]

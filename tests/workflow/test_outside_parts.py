@@ -151,11 +151,21 @@ def edit(mine: Followed) -> Iterator[Callable[[str, str, str], None]]:
 
 METHOD = {
     "Pretrain denoise on s1+s2 of pairs, seed 0",
-    "Evaluate denoise on s1+s2, fine-tune, for masking",
-    "Evaluate denoise on s1+s2, linear, for masking",
+    *(f"Train denoise on s1+s2 for masking, fine-tune, labels 1, seed {seed}" for seed in (0, 1)),
+    "Embed s1+s2 of pairs with denoise of s1+s2, seed 0",
+    "Probe denoise on s1+s2 for masking, linear, labels 1, seed 0",
 }
-NETWORK = {"Evaluate pixels on s1, supervised, for land-cover"}
-TASK = {f"Evaluate {method} on s1+s2, linear, for main-class" for method in ("scratch", "3dmae-3dm")}
+NETWORK = {f"Train pixels on s1 for land-cover, supervised, labels 1, seed {seed}" for seed in (0, 1)}
+TASK = {
+    *(
+        f"Probe {method} on s1+s2 for main-class, linear, labels 1, seed 0"
+        for method in ("scratch", "3dmae-3dm")
+    ),
+    *(
+        f"Find the floor {floor} on s1+s2 for main-class, labels 1, seed 0"
+        for floor in ("band-statistics", "class-prior")
+    ),
+}
 KIND = {
     "Tile east for the collection latest",
     "Tile west for the collection latest",
@@ -194,10 +204,13 @@ def test_every_number_that_was_there_stays_and_the_new_ones_stand_beside(mine: F
         ("land-cover", "pixels"),
         ("main-class", "scratch"),
         ("main-class", "3dmae-3dm"),
+        ("main-class", "band-statistics"),
+        ("main-class", "class-prior"),
     }
     assert {metric for experiment, _, metric in added if experiment == "main-class"} == {
         "accuracy",
         "accuracy_gain",
+        "accuracy_over_floor",
     }
 
 
@@ -207,10 +220,10 @@ def test_a_layout_shows_the_numbers_of_the_merged_table(mine: Followed) -> None:
     text = laid_out.read_text()
     assert text.startswith("# Main class of a scene\n")
     for method, title in (("scratch", "Channel ViT from scratch"), ("3dmae-3dm", "3DMAE (3DM)")):
-        score = json.loads((results / f"scores/main-class/{method}/s1+s2/linear.json").read_text())
-        (row,) = score["rows"]
-        assert 0.2 < row["value"] < 1
-        assert f"| {title} | this run | {100 * row['value']:.1f} |" in text
+        path = results / f"scores/main-class/{method}/s1+s2/linear/labels1/seed0.json"
+        (found,) = json.loads(path.read_text())["values"]
+        assert 0.2 < found["value"] < 1
+        assert f"| {title} | this run | {100 * found['value']:.1f} |" in text
     page = (results / "report.html").read_text()
     for shown in ("Main class of a scene", "Single pixels", "Bars"):
         assert shown in page, shown

@@ -36,7 +36,7 @@ rule search:
         mem_mb=1000,
         runtime=60,
     params:
-        **plan.job("search", "revisit.stac.search", plan.search),
+        **plan.job("search", "revisit.stac.search", plan.search, how=plan.asking),
     message:
         "Search {wildcards.sensor} scenes of {wildcards.region}"
     shell:

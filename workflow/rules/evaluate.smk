@@ -1,4 +1,4 @@
-# Downstream tasks: one score file a run; and what encoders say of every patch.
+# Downstream tasks: one score file a repeat of a run; and what encoders say of every patch.
 
 
 rule evaluate:
@@ -6,12 +6,14 @@ rule evaluate:
         patches=plan.collection,
         encoders=plan.score_encoders,
     output:
-        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}.json",
-        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}.npz",
+        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
+        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
     log:
-        "<results>/logs/evaluate/{experiment}/{method}/{modality}/{protocol}.log",
+        "<results>/logs/evaluate/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
     benchmark:
-        "<results>/benchmarks/evaluate/{experiment}/{method}/{modality}/{protocol}.jsonl"
+        "<results>/benchmarks/evaluate/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
+    wildcard_constraints:
+        protocol=plan.protocols("evaluate"),
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -26,7 +28,69 @@ rule evaluate:
             modules=plan.run_modules,
         ),
     message:
-        "Evaluate {wildcards.method} on {wildcards.modality}, {wildcards.protocol}, for {wildcards.experiment}"
+        "Train {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}, labels {wildcards.labels}, seed {wildcards.seed}"
+    shell:
+        "revisit run {params.job}"
+
+
+rule probe:
+    input:
+        patches=plan.collection,
+        features=plan.score_features,
+        encoders=plan.score_encoders,
+    output:
+        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
+        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
+    log:
+        "<results>/logs/probe/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
+    benchmark:
+        "<results>/benchmarks/probe/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
+    wildcard_constraints:
+        protocol=plan.protocols("probe"),
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        **plan.job(
+            "probe",
+            "revisit.evaluation.score_probe",
+            plan.evaluate,
+            modules=plan.run_modules,
+        ),
+    message:
+        "Probe {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}, labels {wildcards.labels}, seed {wildcards.seed}"
+    shell:
+        "revisit run {params.job}"
+
+
+rule floor:
+    input:
+        patches=plan.collection,
+    output:
+        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
+        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
+    log:
+        "<results>/logs/floor/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
+    benchmark:
+        "<results>/benchmarks/floor/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
+    wildcard_constraints:
+        protocol=plan.protocols("floor"),
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        **plan.job(
+            "floor",
+            "revisit.evaluation.score_floor",
+            plan.evaluate,
+            modules=plan.run_modules,
+        ),
+    message:
+        "Find the floor {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, labels {wildcards.labels}, seed {wildcards.seed}"
     shell:
         "revisit run {params.job}"
 
@@ -57,11 +121,13 @@ rule similarity:
 rule embed:
     input:
         patches="<results>/patches/{collection}/index.json",
-        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
+        encoder=plan.embedding,
     output:
-        features="<results>/features/{collection}/{method}/{modality}/seed{seed}.npz",
+        features="<results>/features/{collection}/{method}/{pretrained}/seed{seed}/{modality}.npz",
     log:
-        "<results>/logs/embed/{collection}/{method}/{modality}/{seed}.log",
+        "<results>/logs/embed/{collection}/{method}/{pretrained}/{seed}/{modality}.log",
+    benchmark:
+        "<results>/benchmarks/embed/{collection}/{method}/{pretrained}/{seed}/{modality}.jsonl"
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -71,7 +137,7 @@ rule embed:
     params:
         **plan.job("embed", "revisit.evaluation.embed", modules=plan.encoder_modules),
     message:
-        "Embed {wildcards.collection} with {wildcards.method} on {wildcards.modality}"
+        "Embed {wildcards.modality} of {wildcards.collection} with {wildcards.method} of {wildcards.pretrained}, seed {wildcards.seed}"
     shell:
         "revisit run {params.job}"
 

@@ -91,6 +91,8 @@ rule page:
         table=rules.tables.output.table,
         tables=lambda wildcards: collect("{table}.csv", table=plan.tables()),
         found=lambda wildcards: plan.items(),
+        manifests=lambda wildcards: plan.downloads(),
+        indexes=lambda wildcards: plan.indexes(),
         shifts=lambda wildcards: plan.beside_cubes("shifts.csv"),
         cards=lambda wildcards: plan.beside_encoders("card.json"),
         quicklooks=lambda wildcards: plan.quicklooks(),

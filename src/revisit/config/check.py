@@ -18,7 +18,7 @@ from revisit.config.study import Study
 from revisit.cube.bands import BANDS
 from revisit.cube.cube_settings import check_cubes
 from revisit.cube.grid import region_grid
-from revisit.cube.split import check_blocks
+from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
@@ -34,14 +34,16 @@ from revisit.training.settings import Training
 
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
-    study = read(Study, config, "")
+    study = _without_skipped(read(Study, config, ""))
     searched = study.search.content()
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
     check_years({sensor: searched[sensor]["years"] for sensor, folder in folders.items() if folder is None})
     check_cubes(study.cube, study.regions, study.split)
+    _known(study.split.regions, [*study.regions, *study.skip], "split.regions")
+    check_apart(study.regions, study.cube.resolution_m, study.split, study.seed)
     for key in ("biomes", "tiles"):
-        _known(getattr(study.archive, key), study.regions, f"archive.{key}")
+        _known(getattr(study.archive, key), [*study.regions, *study.skip], f"archive.{key}")
     missing = [sensor for sensor in searched if sensor in BANDS and sensor not in study.cube.bands]
     if missing:
         raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
@@ -49,7 +51,12 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
     runs = [
-        {**run.content(), "experiment": name, "task": own.task}
+        {
+            **run.content(),
+            "experiment": name,
+            "task": own.task,
+            "repeats": [repeat._asdict() for repeat in run.repeats(own, study.pretraining.seeds)],
+        }
         for name, (task, own) in tasks.items()
         for run in task.runs(name, own, entries)
     ]
@@ -77,6 +84,22 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _without_skipped(study: Study) -> Study:
+    """The study without the regions it skips, which its other sections may still name."""
+    _known(study.skip, study.regions, "skip")
+    if not (left := {name: region for name, region in study.regions.items() if name not in study.skip}):
+        raise RevisitError("skip: names every region; leave one")
+    collections = {
+        name: {**entry, "regions": [region for region in entry["regions"] if region not in study.skip]}
+        if isinstance(entry.get("regions"), list)
+        else entry
+        for name, entry in study.collections.items()
+    }
+    if pinned := [name for name in study.cube.limits_from or () if name in study.skip]:
+        raise RevisitError(f"skip: {pinned[0]} is among cube.limits_from; take it out there")
+    return study.model_copy(update={"regions": left, "collections": collections})
+
+
 def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
     """The folder that our own STAC API serves of each sensor it serves; None for the embedded archive's."""
     origins = {sensor: source(study.provider, sensor, study.providers) for sensor in searched}
@@ -100,16 +123,11 @@ def _collection(study: Study, name: str) -> dict[str, Any]:
     years = {sensor: sorted(entry["years"]) for sensor, entry in searched.items()}
     kind.check(name, own, years, study.split.block_pixels)
     names = own.regions or list(study.regions)
-    blocks = check_blocks(
-        {region: study.regions[region] for region in names}, study.cube.resolution_m, study.split
-    )
-    block_places = (study.split.block_pixels // own.patch_pixels) ** 2
+    check_blocks({region: study.regions[region] for region in names}, study.cube.resolution_m, study.split)
     places = 0
     for region in names:
         grid = region_grid(study.regions[region], study.cube.resolution_m)
-        whole = (grid.height // own.patch_pixels) * (grid.width // own.patch_pixels)
-        # Blocks at the far edges take in what is left over there, up to half a block.
-        places += min(whole, round(blocks[region][0] * block_places * 2.25))
+        places += count_patches(areas(grid, study.split, study.seed, region), own.patch_pixels)[TRAIN]
     images = {sensor: years[sensor] for sensor in BANDS if sensor in years}
     return {
         "content": own.content(),

@@ -59,6 +59,8 @@ class Study(Record):
     """At most so many requests to the provider at a time, over all jobs of the study."""
     regions: dict[Name, Region] = Field(min_length=1)
     """The places to build cubes of, by name."""
+    skip: list[Name] = []
+    """Regions to leave out of everything for now, such as one whose scenes cannot be had."""
     archive: Archive = Archive()
     """What the simulated Earth of the provider `embedded` is like."""
     search: Search

@@ -11,11 +11,13 @@ import torch
 
 from revisit import parts
 from revisit.errors import RevisitError
+from revisit.evaluation.probes.probe import Probe
 from revisit.nets.load_save import build_encoder
 from revisit.patches.modality import bands_of
 from revisit.record import Record
 
 Entries = Mapping[str, Mapping[str, Any]]
+MAY_BE_EMPTY = ("layouts", "floors")
 
 
 @contextmanager
@@ -72,6 +74,17 @@ def part(sort: str, name: str, key: str) -> Any:
         return parts.find(sort, name)
 
 
+def learner(name: str, key: str) -> str:
+    """The sort of a part that learns labels: a probe of frozen features, or a protocol."""
+    if ":" in name:
+        return "probe" if issubclass(part("protocol", name, key), Probe) else "protocol"
+    if name in parts.names("probe"):
+        return "probe"
+    if name not in (protocols := parts.names("protocol")):
+        known(name, [*protocols, *parts.names("probe")], key)
+    return "protocol"
+
+
 def shape_of(pretraining: Mapping[str, Any]) -> dict[str, Any]:
     """The architecture of an entry's encoder; with ``image_pixels`` where its method trains on crops."""
     method = pretraining["method"]
@@ -85,9 +98,9 @@ def is_trained(pretraining: Mapping[str, Any]) -> bool:
 
 
 def lists_each_once(settings: Record, where: str) -> None:
-    """Raise RevisitError where a list of the settings says something twice or is empty (but ``layouts``)."""
+    """Raise RevisitError where a list of the settings repeats itself, or is empty (but ``MAY_BE_EMPTY``)."""
     for key, value in settings.content().items():
-        if isinstance(value, list) and not (key == "layouts" and not value):
+        if isinstance(value, list) and (value or key not in MAY_BE_EMPTY):
             each_once(value, f"{where}.{key}")
 
 

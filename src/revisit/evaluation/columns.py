@@ -19,10 +19,15 @@ COLUMNS = (
     "published",
     "published_source",
     "collapsed",
+    "converged",
     "gpu_hours",
+    "cpu_hours",
     "samples_per_second",
     "peak_memory_gb",
     "config_hash",
     "code_version",
     "run",
 )
+
+# What pretraining cost, as measured: no two trainings cost the same, so these columns differ from run to run.
+COSTS = ("gpu_hours", "cpu_hours", "samples_per_second", "peak_memory_gb")

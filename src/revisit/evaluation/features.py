@@ -54,12 +54,12 @@ def batches(indices: NDArray[Any], size: int = BATCH) -> Iterator[NDArray[Any]]:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, images: Images, indices: NDArray[Any]) -> Tensor:
-    """Outputs of a network, in evaluation mode, on the given samples; on the CPU, in float32."""
+def predict(network: nn.Module, images: Images, indices: NDArray[Any]) -> NDArray[np.float32]:
+    """Outputs of a network, in evaluation mode, on the given samples."""
     network.eval()
     device = next(network.parameters()).device
     with mixed_precision(device), closing(ahead(batches(indices), images)) as parts:
-        return torch.cat([network(part).float().cpu() for part in parts])
+        return torch.cat([network(part).float().cpu() for part in parts]).numpy()
 
 
 class Pooled(nn.Module):
@@ -73,15 +73,17 @@ class Pooled(nn.Module):
         return self.encoder.pooled(images, self.bands)
 
 
-def features_over_time(encoder: Encoder, store: PatchStore, indices: NDArray[Any]) -> NDArray[np.float32]:
+def features_over_time(
+    encoder: Encoder, store: PatchStore, indices: NDArray[Any], bands: Sequence[str]
+) -> NDArray[np.float32]:
     """Frozen pooled features (sample, time, feature_dim) of all images of a sample, by year or slot."""
     device = next(encoder.parameters()).device
-    readers = [Reader(store, encoder.bands, device, time) for time in range(store.times(encoder.bands))]
-    return np.stack([pooled_features(encoder, reader, encoder.bands, indices) for reader in readers], axis=1)
+    readers = [Reader(store, bands, device, time) for time in range(store.times(bands))]
+    return np.stack([pooled_features(encoder, reader, bands, indices) for reader in readers], axis=1)
 
 
 def pooled_features(
     encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray[Any]
 ) -> NDArray[np.float32]:
     """Frozen pooled features (sample, feature_dim); the encoder stays as it is."""
-    return predict(Pooled(encoder, bands), images, indices).numpy()
+    return predict(Pooled(encoder, bands), images, indices)

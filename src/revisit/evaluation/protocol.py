@@ -1,31 +1,45 @@
 """What a protocol is: how a network learns the labels of a task, from one recipe.
 
 A protocol is one file in ``revisit.evaluation.protocols`` that offers a ``Protocol`` as ``PROTOCOL``. It
-knows no task: data, networks, loss and validation score come from the task it is used for.
+knows no task: data, networks, loss and validation score come from the task it is used for. What learns from
+frozen features instead is a probe (``revisit.evaluation.probes``).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from revisit.evaluation.networks import Networks
 from revisit.record import Record
 
 if TYPE_CHECKING:  # a task names its protocols' outcome, a protocol the task it serves
+    from revisit.evaluation.features import Reader
+    from revisit.evaluation.networks import Networks
     from revisit.evaluation.task import Data, Task
 
-Predict = Callable[[NDArray[Any]], Tensor]  # outputs of the samples of these indices, on the CPU
+Indices = NDArray[np.int64]  # (sample,) of a collection
+Predict = Callable[[Indices], NDArray[np.float32]]  # outputs of the samples of these indices
 
 UNPRETRAINED = "supervised"  # the word for training a network that has no encoder of ours
 
 
+class Learned(NamedTuple):
+    """What is to be known of a training, beside what it predicts.
+
+    ``converged``: whether its validation score had stopped rising before the budget ended, None for what has
+    no budget. ``record``: of the training, for the score file (JSON-able).
+    """
+
+    converged: bool | None
+    record: dict[str, Any]
+
+
 class Protocol(ABC):
-    """A way of training, set up for one job.
+    """A way of training, set up for one run.
 
     ``Settings``: its recipe in the config. ``labels``: kinds of labels it can learn.
     """
@@ -33,19 +47,13 @@ class Protocol(ABC):
     Settings: ClassVar[type[Record]]
     labels: ClassVar[tuple[str, ...]]
 
-    def __init__(self, task: Task, data: Data, networks: Networks, recipe: Any) -> None:
-        self.task, self.data, self.networks, self.recipe = task, data, networks, recipe
-
-    def repeats_itself(self, label_fraction: float, order: int) -> bool:
-        """Whether this run would repeat an earlier one to the bit, and so feign certainty."""
-        return False
+    def __init__(self, task: Task, data: Data, images: Reader, networks: Networks, recipe: Any) -> None:
+        self.task, self.data, self.images = task, data, images
+        self.networks, self.recipe = networks, recipe
 
     @abstractmethod
-    def train(self, labelled: NDArray[Any], order: int, seed: int) -> tuple[Predict, dict[str, Any]]:
-        """Learn from the samples ``labelled`` with the networks of evaluation seed number ``order``.
-
-        Returns what predicts, and the record of the training (JSON-able).
-        """
+    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
+        """Learn from the samples ``labelled``, selecting on the samples ``validating``."""
 
 
 def word(protocol: str, encoders: bool) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from revisit import stage
 from revisit.errors import RevisitError
-from revisit.evaluation import scores
+from revisit.evaluation import outcome
 from revisit.evaluation.features import features_over_time
 from revisit.evaluation.subsets import evenly
 from revisit.files import write_json
@@ -41,14 +41,15 @@ def similarity(patches: Path, encoder: Path, out: Path) -> None:
     if store.kind != "yearly":
         raise RevisitError(f"{patches}: similarity needs a yearly collection, this is {store.kind!r}")
     network = load_encoder(encoder, scaling=store.scaling, device=device)
-    chosen = evenly(store.indices("test"), PLACES)
+    whole, test = store.present(network.bands).all(1), store.indices("test")
+    chosen = evenly(test[whole[test]], PLACES)
     years = store.years(network.bands)
     if len(years) < 2 or len(chosen) < 2:
         raise RevisitError(
-            f"{patches}: similarity needs two years and two test places, "
+            f"{patches}: similarity needs two years and two test places that have them all, "
             f"there are {len(years)} and {len(chosen)}"
         )
-    features = features_over_time(network, store, chosen)
+    features = features_over_time(network, store, chosen, network.bands)
     matrices = [cosine(of_place) for of_place in features]
     between = cosine(features.mean(1))
     places = [
@@ -71,7 +72,7 @@ def similarity(patches: Path, encoder: Path, out: Path) -> None:
             "between_places": between.tolist(),
             "within_mean": within_mean,
             "between_mean": between_mean,
-            "sources": scores.sources(patches, store.attrs, [encoder]),
+            "sources": outcome.sources(patches, store.attrs, [encoder]),
         },
     )
 

@@ -2,27 +2,31 @@
 
 A task is one file in ``revisit.evaluation.tasks`` that offers an instance of a ``Task`` as ``TASK``. Its
 ``Settings`` are the entry of an experiment in the config. At planning it is asked to ``check`` an
-experiment and which ``runs`` it is made of; a job (``revisit.evaluation.evaluate``) asks for the rest.
+experiment and which ``runs`` it is made of; a job (one repeat of a run) asks for the rest.
 """
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from revisit import parts
-from revisit.evaluation.features import Reader
-from revisit.evaluation.networks import Networks
-from revisit.evaluation.protocol import Predict, Protocol, word
+from revisit.evaluation.protocol import Indices, Predict, word
 from revisit.patches.store import PatchStore
 from revisit.record import Record
+
+if TYPE_CHECKING:  # probes and floors need no network, and start without torch
+    import torch
+    from torch import Tensor
+
+    from revisit.evaluation.networks import Networks
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -37,13 +41,22 @@ class Repeats(Record):
     takes the encoder of pretraining seed number i mod n."""
 
 
-class Experiment(Repeats):
+class Given(Record):
+    """What a job gets of an experiment."""
+
+    validation_labels: Literal["as-training", "all"] = "as-training"
+    """Whether as many of the validation places keep their labels as of the training places, or all."""
+
+
+class Experiment(Repeats, Given):
     """An experiment of the config: what every task needs to know of it."""
 
     task: str
     """Which task: a file of `revisit.evaluation.tasks`, or a dotted path to one of your own."""
     collection: str
     """Key of `collections`: the patches to learn and to test on."""
+    floors: list[str] | None = None
+    """What to beat: files of `revisit.evaluation.floors`; all that the task allows when left out."""
     layouts: list[str] = []
     """Tables to lay the scores out in: files of `revisit.report.layouts`."""
     published_as: str | None = None
@@ -62,15 +75,32 @@ class JobSettings(Record):
     entry: dict[str, Any] = {}
     """The row's own network, in words of the task."""
     protocol: str
-    """The protocol, by its name or dotted path."""
+    """The protocol, probe or floor, by its name or dotted path."""
     recipe: dict[str, Any] = {}
-    """How the protocol trains."""
+    """How it learns."""
     pretrained: bool
     """Whether an encoder was trained before."""
+    label_fraction: Fraction
+    """Share of the training places that keep their labels."""
+    seed: int
+    """Which places they are, new weights, the order of samples."""
+    pretraining_seed: int | None
+    """Seed of the encoder; None where there is none."""
+
+
+REPEAT = ("label_fraction", "seed", "pretraining_seed")  # settings in which the repeats of a run differ
+
+
+class Repeat(NamedTuple):
+    """One of the repeats of a run, a job of its own."""
+
+    label_fraction: float
+    seed: int
+    pretraining_seed: int | None
 
 
 class Run(Record):
-    """One job of an experiment: a row of its tables on one modality by one protocol."""
+    """What stands in one row of a table on one modality by one protocol; every repeat is a job."""
 
     method: str
     """Name of the row, as paths and tables have it."""
@@ -78,10 +108,14 @@ class Run(Record):
     """Bands the network sees, such as `s1+s2`."""
     protocol: str
     """The word for the way of training, as paths and tables have it."""
+    stage: Literal["evaluate", "probe", "floor"]
+    """What runs it: `evaluate` trains networks, a `probe` has frozen features, a `floor` neither."""
+    draws: bool
+    """Whether a repeat draws more than which places keep their labels."""
     encoders: list[tuple[str, str]]
-    """Pretraining entry and modality of each encoder of a network, for every pretraining seed anew."""
+    """Pretraining entry and modality of each encoder of a network."""
     settings: dict[str, Any]
-    """The part of the config that the job needs: the settings of `revisit.evaluation.evaluate`."""
+    """The part of the config that its jobs need: `JobSettings` but for the keys of `REPEAT`."""
     modules: list[str]
     """Modules of the parts that the job loads by name, for the digests of its code."""
     title: str
@@ -90,6 +124,19 @@ class Run(Record):
     """Whether an encoder was trained before."""
     published_as: str | None
     """Key of the published numbers of the row."""
+
+    def repeats(self, experiment: Repeats, pretraining_seeds: Sequence[int]) -> list[Repeat]:
+        """All its repeats but those that would repeat an earlier one to the bit, and so feign certainty.
+
+        Where all labels are kept and nothing else is drawn there is one repeat an encoder.
+        """
+        encoders: list[int | None] = list(pretraining_seeds) if self.encoders else [None]
+        return [
+            Repeat(fraction, seed, encoders[order % len(encoders)])
+            for fraction in experiment.label_fractions
+            for order, seed in enumerate(experiment.seeds)
+            if self.draws or fraction < 1 or order < len(encoders)
+        ]
 
 
 class Row(NamedTuple):
@@ -114,45 +161,41 @@ class Metric(NamedTuple):
 class Data:
     """What a run learns from and is tested on.
 
-    ``labels`` gives the labels of samples by their indices: uint8 (sample, class) of scenes, or (sample, y,
-    x) of maps. ``train``, ``val``, ``test``: indices; ``positions`` (sample,) numbers places on the ground.
+    ``bands`` of the images, at index ``time`` where a sample has several. ``labels`` gives the labels of
+    samples by their indices: uint8 (sample, class) of scenes, or (sample, y, x) of maps; ``shows`` which
+    classes they show, 0 or 1 (sample, class). ``train``, ``val``, ``test``: indices of labelled samples;
+    ``positions`` (sample,) numbers places on the ground.
     """
 
-    images: Reader
+    store: PatchStore
     bands: tuple[str, ...]
-    labels: Callable[[NDArray[Any]], NDArray[np.uint8]]
+    time: int | None
+    labels: Callable[[Indices], NDArray[np.uint8]]
+    shows: Callable[[Indices], NDArray[np.uint8]]
     classes: tuple[str, ...]
     positions: NDArray[Any]
-    train: NDArray[Any]
-    val: NDArray[Any]
-    test: NDArray[Any]
+    train: Indices
+    val: Indices
+    test: Indices
 
-
-class RunNumber(NamedTuple):
-    """Which repeat: its share of the labels, its seed and the number of that seed among all."""
-
-    label_fraction: float
-    seed: int
-    order: int
+    def scaled(self, indices: Indices) -> NDArray[np.uint8]:
+        """Images as stored: uint8 (sample, band, y, x)."""
+        return self.store.images(indices, self.bands, self.time)
 
 
 Numbers = dict[str, dict[str, float]]  # class, or what is over all of them: metric: value
 
 
-class Scorer(ABC):
-    """Scores the runs of a job on the test split, one after the other, and keeps what to draw of them."""
+class Scored(NamedTuple):
+    """Scores on the test split, what else of them the score file is to hold (JSON-able), the predictions.
 
-    @abstractmethod
-    def add(self, run: RunNumber, predict: Predict) -> tuple[Numbers, dict[str, Any]]:
-        """The numbers of a run, and what else its record in the score file is to hold (JSON-able)."""
+    ``absent``: classes that no test sample shows, and that therefore have no numbers.
+    """
 
-    @abstractmethod
-    def absent(self) -> list[str]:
-        """Classes that no test sample shows, and that therefore have no numbers."""
-
-    @abstractmethod
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        """Arrays to keep of the runs added."""
+    numbers: Numbers
+    record: dict[str, Any]
+    absent: list[str]
+    predictions: dict[str, NDArray[Any]]
 
 
 class Task(ABC):
@@ -164,7 +207,7 @@ class Task(ABC):
     """
 
     Settings: ClassVar[type[Experiment]]
-    Slice: ClassVar[type[Repeats]] = Repeats
+    Slice: ClassVar[type[Given]] = Given
     labels: ClassVar[Literal["scene", "map"]]
     kinds: ClassVar[tuple[str, ...]]
     metrics: ClassVar[Mapping[str, Metric]]
@@ -195,46 +238,62 @@ class Task(ABC):
         ``collections``: of each ``kind``, ``patch_pixels`` and ``bands`` (of each sensor, in order).
         """
 
-    def recipe(self, protocol: type[Protocol]) -> type[Record]:
-        """The record that says how a protocol trains for this task."""
-        return protocol.Settings
-
     def run(
         self,
         settings: Experiment,
         row: Row,
         modality: str,
+        sort: str,
         protocol: str,
         recipe: Record,
         encoders: Sequence[tuple[str, str]],
     ) -> Run:
-        """A run with what follows from the experiment's settings and the row."""
+        """A run with what follows from the experiment's settings and the row.
+
+        ``protocol``: a part of this ``sort``: protocol, probe or floor.
+        """
         content = settings.content()
-        job = JobSettings(
-            task=settings.task,
-            experiment={key: content[key] for key in self.Slice.model_fields},
-            entry=row.entry,
-            protocol=protocol,
-            recipe=recipe.content(),
-            pretrained=row.pretrained,
-        )
-        loaded = [parts.module_of("task", settings.task), parts.module_of("protocol", protocol)]
+        job = {
+            "task": settings.task,
+            "experiment": {key: content[key] for key in self.Slice.model_fields},
+            "entry": row.entry,
+            "protocol": protocol,
+            "recipe": recipe.content(),
+            "pretrained": row.pretrained,
+        }
+        loaded = [parts.module_of("task", settings.task), parts.module_of(sort, protocol)]
+        words = {"protocol": word(protocol, bool(encoders)), "floor": "floor"}
         return Run(
             method=row.name,
             modality=modality,
-            protocol=word(protocol, bool(encoders)),
+            protocol=words.get(sort, protocol),
+            stage="evaluate" if sort == "protocol" else sort,
+            draws=sort == "protocol" or parts.find(sort, protocol).draws,
             encoders=list(encoders),
-            settings=job.content(),
+            settings=job,
             modules=[*loaded, *row.modules],
             title=row.title,
             pretrained=row.pretrained,
             published_as=row.published_as,
         )
 
+    def floors(self, settings: Experiment, modalities: Sequence[str]) -> list[Run]:
+        """The rows that need no network, one a floor and modality."""
+        named = settings.floors
+        fitting = [name for name in parts.names("floor") if self.labels in parts.find("floor", name).labels]
+        found = []
+        for name in fitting if named is None else named:
+            floor = parts.find("floor", name)
+            row = Row(name.rpartition(":")[2].lower(), floor.title, None, False, {}, [])
+            found += [
+                self.run(settings, row, modality, "floor", name, Record(), []) for modality in modalities
+            ]
+        return found
+
     # In a job
 
     @abstractmethod
-    def data(self, store: PatchStore, modality: str, given: Repeats, device: torch.device) -> Data:
+    def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         """The data of a store; raises RevisitError where it cannot serve the task."""
 
     @abstractmethod
@@ -247,16 +306,20 @@ class Task(ABC):
         entry: Mapping[str, Any],
         device: torch.device,
     ) -> Networks:
-        """What makes the networks of the runs; ``entry`` describes the row's own network."""
+        """What makes the network of a run; ``entry`` describes the row's own network."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """What training descends on: a scalar of a network's outputs and the labels (uint8)."""
 
     @abstractmethod
-    def validation(self, data: Data, predict: Predict) -> float:
-        """The score on ``val`` that says which state of a network to keep."""
+    def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
+        """How well outputs agree with labels, between 0 and 1: says which state or setting to keep."""
+
+    def validation(self, data: Data, validating: Indices, predict: Predict) -> float:
+        """The agreement on these samples."""
+        return self.agreement(data.labels(validating), predict(validating))
 
     @abstractmethod
-    def scorer(self, data: Data, given: Repeats) -> Scorer:
-        """What scores the runs of a job."""
+    def score(self, data: Data, predict: Predict) -> Scored:
+        """The scores on the whole test split."""

@@ -11,8 +11,8 @@ from revisit.report.layout import Block, Cell, Setting
 from revisit.report.published.lookup import listed, lookup
 
 Row = dict[str, Any]
-WHOLE = "fine-tune"  # the protocol that stands for all which train the whole network
 SETTING = ("dataset", "protocol", "label_fraction")
+UNTRAINED = "untrained"
 CELL = (*SETTING, "method", "modality", "class", "metric")
 
 
@@ -47,7 +47,13 @@ class Scores:
         self.experiment = experiment
         self.published_as = published_as
         self.rows: dict[tuple[Any, ...], Row] = {}
-        for row in rows:
+        rows = list(rows)
+        self.untrained = {  # method and protocol of encoders that are probed as they were drawn
+            (row["method"], row["protocol"])
+            for row in rows
+            if words.is_floor(row) and row["protocol"] != words.FLOOR
+        }
+        for row in _floors_everywhere(rows):
             key = tuple({**row, "protocol": _merged(row["protocol"])}[name] for name in CELL)
             if key in self.rows:
                 raise RevisitError(
@@ -77,7 +83,7 @@ class Scores:
         """
         cells = [
             (
-                line.label,
+                self._label(line, setting),
                 [self._cell({**setting, **line.where, **one}, line.model, unit) for one in columns.values()],
             )
             for line in lines
@@ -88,6 +94,11 @@ class Scores:
             if line.model.method is not None or any(cell.published is not None for cell in row)
         ]
         return Block(f"{_heading(setting)}; {heading}", setting, labels, tuple(columns), kept, form)
+
+    def _label(self, line: Line, setting: Setting) -> tuple[str, ...]:
+        if (line.model.method, setting["protocol"]) in self.untrained:
+            return (*line.label[:-1], f"{line.label[-1]}, {UNTRAINED}")
+        return line.label
 
     def _cell(self, where: dict[str, Any], model: Model, unit: float) -> Cell:
         row = self.rows.get(tuple({**where, "method": model.method}[name] for name in CELL), {})
@@ -103,7 +114,11 @@ class Scores:
         value, low, high = (
             None if row.get(name) is None else row[name] * unit for name in ("value", "ci_low", "ci_high")
         )
-        return Cell(value, low, high, theirs and theirs.value * unit, row.get("collapsed") is True)
+        return Cell(
+            *(value, low, high, theirs and theirs.value * unit),
+            collapsed=row.get("collapsed") is True,
+            cut=row.get("converged") is False,
+        )
 
 
 def of_experiment(
@@ -112,7 +127,9 @@ def of_experiment(
     """The scores of an experiment; raises RevisitError where they are not those of its runs."""
     ours = [run for run in runs if run.experiment == experiment]
     rows = [
-        row for row in table if row["experiment"] == experiment and not row["metric"].endswith(words.GAIN)
+        row
+        for row in table
+        if row["experiment"] == experiment and not row["metric"].endswith(words.DIFFERENCES)
     ]
     planned = {(run.method, run.modality, run.protocol) for run in ours}
     scored = {(row["method"], row["modality"], row["protocol"]) for row in rows}
@@ -150,13 +167,30 @@ def modalities(models: Iterable[Model]) -> list[str]:
     return sorted({name for model in models for name in model.modalities}, key=words.modality_rank)
 
 
+def _floors_everywhere(rows: list[Row]) -> list[Row]:
+    """The rows, those of floors once for each protocol of the same data set and share of the labels."""
+    protocols: dict[tuple[Any, ...], dict[str, None]] = {}
+    for row in rows:
+        if row["protocol"] != words.FLOOR:
+            protocols.setdefault((row["dataset"], row["label_fraction"]), {})[_merged(row["protocol"])] = None
+    return [
+        {**row, "protocol": protocol}
+        for row in rows
+        for protocol in (
+            protocols.get((row["dataset"], row["label_fraction"]), {words.FLOOR: None})
+            if row["protocol"] == words.FLOOR
+            else (row["protocol"],)
+        )
+    ]
+
+
 def _merged(protocol: str) -> str:
     """Networks trained as a whole stand in one table, whether pretrained or not."""
-    return WHOLE if words.training(protocol) == words.training(WHOLE) else protocol
+    return words.WHOLE if words.training(protocol) == words.training(words.WHOLE) else protocol
 
 
 def _setting_order(setting: Setting) -> tuple[Any, ...]:
-    main = setting["protocol"] == WHOLE and setting["label_fraction"] == 1.0
+    main = setting["protocol"] == words.WHOLE and setting["label_fraction"] == 1.0
     return not main, setting["dataset"], setting["protocol"], -setting["label_fraction"]
 
 

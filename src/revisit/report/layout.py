@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from revisit.errors import RevisitError
+from revisit.report.published.lookup import caveat
 
 if TYPE_CHECKING:
     from revisit.report.cells import Scores
 
 Setting = dict[str, Any]  # experiment, dataset, protocol and label_fraction of a block
 NOT_RUN = "–"
-DIFFERENT_DATA = (
-    "Published numbers are of other data (BigEarthNet-MM; an area of the authors' own with WorldCover 2020). "
-    "They show where the works stood, and are no target of this run."
+INTERVAL = (
+    "In brackets: 95 % interval of the mean over all luck of pretraining and evaluation; none where one run "
+    "was made. Which places are in the test split is in no interval."
 )
-INTERVAL = "In brackets: 95 % interval of the mean over seeds; none where one seed was run."
 COLLAPSED = "† the encoder collapsed in pretraining."
+CUT = "‡ the validation score still rose when the budget of training ended."
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,20 @@ class Cell:
     high: float | None = None
     published: float | None = None
     collapsed: bool = False
+    cut: bool = False
 
     def ours(self, form: str) -> str:
-        """Our number as printed: value and interval, a dagger where the encoder collapsed, or a dash."""
+        """Our number as printed: value and interval, daggers where it is not to be trusted, or a dash."""
         if self.value is None:
             return NOT_RUN
-        text = f"{self.value:{form}}{'†' if self.collapsed else ''}"
+        text = f"{self.value:{form}}{'†' if self.collapsed else ''}{'‡' if self.cut else ''}"
         if self.low is None or self.high is None:
             return text
         return f"{text} [{self.low:{form}}, {self.high:{form}}]"
 
-    def theirs(self, form: str) -> str:
-        """The published number as printed, or a dash."""
-        return NOT_RUN if self.published is None else f"{self.published:{form}}"
+    def theirs(self) -> str:
+        """The published number with the digits it has in its source, or a dash."""
+        return NOT_RUN if self.published is None else f"{self.published:.5g}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Layout:
     title: str
     task: str
     blocks: Callable[["Scores"], list[Block]]
-    notes: tuple[str, ...] = (DIFFERENT_DATA, INTERVAL, COLLAPSED)
+    notes: tuple[str, ...] = (INTERVAL, COLLAPSED, CUT)
     dots: str = ""
 
     def lay_out(self, scores: "Scores", name: str, title: str) -> Table:
@@ -92,4 +94,6 @@ class Layout:
                 f"experiments.{scores.experiment}.layouts: {name!r} shows none of this experiment's numbers; "
                 f"it is made for {self.task} (see revisit.report.layouts), choose another"
             )
-        return Table(self.title, f"Experiment: {title}", self.notes, blocks)
+        theirs = caveat(scores.published_as)
+        notes = ((theirs[0].upper() + theirs[1:] + ".",) if theirs else ()) + self.notes
+        return Table(self.title, f"Experiment: {title}", notes, blocks)

@@ -15,10 +15,10 @@ import jinja2
 
 from revisit import files, provenance
 from revisit.errors import RevisitError
-from revisit.evaluation.columns import COLUMNS
+from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import pictures, reading, table, words
+from revisit.report import believe, left_out, pictures, reading, table, words
 from revisit.report.facts import Facts
 from revisit.report.gains import lay_out as lay_out_gains
 from revisit.report.layout import NOT_RUN, Table
@@ -27,9 +27,12 @@ TEMPLATES = ("page.html.j2", "page.css.j2", "page.js.j2")
 NUMBERS_IN_PAGE = 4000  # rows of the merged table that stand in the page itself
 # Columns of all.csv that the page leaves out: the same in most rows, or shown elsewhere on it.
 UNSHOWN = (
-    "task", "encoder", "pretrain_data", "published_source", "gpu_hours", "samples_per_second",
-    "peak_memory_gb", "config_hash", "code_version", "run",
+    "task", "encoder", "pretrain_data", "published_source", *COSTS, "config_hash", "code_version", "run",
 )  # fmt: skip
+INDEX = ("collection", "classes", "empty_regions", "stores", "split_distance_m")
+MANIFEST = ("region", "sensor", "year", "scenes", "quarantine", "without_data")
+LISTED = ("found", "indexes", "shifts", "cards")
+INPUTS = ("found", "manifests", "indexes", "shifts", "cards", "quicklooks", "figures")
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
 Row = dict[str, Any]
@@ -62,7 +65,7 @@ class Settings(Facts):
 def run(job: Job) -> None:
     settings = read(Settings, job.settings, "page")
     page, folder = job.target("page"), job.target("pictures")
-    inputs = {name: job.sources(name) for name in ("found", "shifts", "cards", "quicklooks", "figures")}
+    inputs = {name: job.sources(name) for name in INPUTS}
     build(page, folder, job.source("table"), inputs, settings, job.threads)
 
 
@@ -76,8 +79,9 @@ def build(
 ) -> None:
     """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
-    ``numbers`` is all.csv; ``inputs``: ``found``, ``shifts``, ``cards``, ``quicklooks`` and ``figures``.
-    Paths are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
+    ``numbers`` is all.csv; ``inputs``: ``found`` (items), ``manifests`` (of downloads), ``indexes`` (of
+    collections), ``shifts``, ``cards``, ``quicklooks`` and ``figures``, each of which may be empty. Paths are
+    shown relative to the folder of the page. Raises RevisitError for an input of another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)
     sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
@@ -89,6 +93,8 @@ def build(
             (aside / "numbers.js").write_text(f"showNumbers({content});\n", encoding="utf-8")
     regions: dict[str, Any] = settings.config["regions"]
     found = [_found(path, regions) for path in inputs["found"]]
+    indexes = [_read(path, INDEX, "the stage index") for path in inputs["indexes"]]
+    manifests = [_read(path, MANIFEST, "the download") for path in inputs["manifests"]]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("revisit.report", "."),
         autoescape=True,
@@ -96,7 +102,7 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    listed = [numbers, *inputs["found"], *inputs["shifts"], *inputs["cards"]]
+    listed = [numbers, *(path for name in LISTED for path in inputs[name])]
     text = environment.get_template(TEMPLATES[0]).render(
         study=settings.config.get("study", "default"),
         provider=settings.config["provider"],
@@ -107,6 +113,10 @@ def build(
             (len(rows), "numbers"),
         ],
         found=found,
+        believe=believe.points(rows, settings, indexes, settings.config["provider"] == "embedded"),
+        lost_scenes=left_out.scenes(manifests),
+        lost_patches=left_out.patches(indexes),
+        units=words.UNITS,
         experiments=_experiments(rows, settings),
         configuration=json.dumps(settings.config, indent=2, ensure_ascii=False),
         config_hash=provenance.config_hash(settings.config),
@@ -141,6 +151,14 @@ def _tables(rows: list[Row], settings: Settings) -> list[Table]:
         for layout in settings.experiments[name].layouts
     ]
     return [one for one in (lay_out_gains(rows, settings), *laid_out) if one.blocks]
+
+
+def _read(path: Path, keys: Sequence[str], stage: str) -> Row:
+    """A JSON object that must have these keys; raises RevisitError where it lacks one."""
+    content: Row = files.read_json(path)
+    if missing := [key for key in keys if key not in content]:
+        raise RevisitError(f"{path}: key {missing[0]!r} is missing; rerun {stage}")
+    return content
 
 
 def _found(path: Path, regions: Mapping[str, Any]) -> Row:
@@ -184,9 +202,7 @@ def _encoders(cards: Sequence[Path], facts: Facts) -> list[Row]:
     titles = {encoder.entry: encoder.title for encoder in facts.encoders}
     shown = []
     for path in cards:
-        card = files.read_json(path)
-        if missing := [key for key in CARD if key not in card]:
-            raise RevisitError(f"{path}: key {missing[0]!r} is missing; rerun the pretraining")
+        card = _read(path, CARD, "the pretraining")
         shown.append(
             {
                 **{key: card[key] for key in CARD},

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from revisit import files
+from revisit.report import words
 from revisit.report.layout import NOT_RUN, Cell, Table
 
 
@@ -39,19 +40,19 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     """The same to read: under each row of ours the published one in italics."""
-    lines = [f"# {table.title}", "", f"{table.subtitle}.", ""]
+    lines = [f"# {table.title}", "", f"{table.subtitle}. {words.UNITS}", ""]
     for block in table.blocks:
         header = (*block.labels, "", *block.columns)
         lines += [f"## {block.heading}", "", _line(header), _line(["---"] * len(header))]
         for label, cells in block.rows:
             lines.append(_line([*label, "this run", *(cell.ours(block.form) for cell in cells)]))
             if any(cell.published is not None for cell in cells):
-                theirs = [cell.theirs(block.form) for cell in cells]
+                theirs = [cell.theirs() for cell in cells]
                 italic = [text if text == NOT_RUN else f"*{text}*" for text in theirs]
-                lines.append(_line([*label, "*published*", *italic]))
+                lines.append(_line([*label, f"*published, {words.NOT_COMPARABLE}*", *italic]))
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in table.notes), ""])
 
 
-def _line(words: Sequence[str]) -> str:
-    return f"| {' | '.join(words)} |"
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"

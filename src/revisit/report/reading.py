@@ -10,6 +10,7 @@ from revisit.errors import RevisitError
 
 Row = dict[str, Any]
 NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published")  # columns of all.csv
+TRUTHS = ("collapsed", "converged")
 
 
 def read_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -30,7 +31,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of all.csv: numbers as float, ``seeds`` as int, ``collapsed`` as bool, empty cells as None."""
+    """The rows of all.csv: numbers as float, ``seeds`` as int, ``TRUTHS`` as bool, empty cells as None."""
     return [
         {name: _typed(path, name, text) for name, text in row.items()} for row in read_rows(path, columns)
     ]
@@ -46,7 +47,7 @@ def _typed(path: str | Path, name: str, text: str) -> Any:
             return int(text)
     except ValueError as error:
         raise RevisitError(f"{path}: {name} is {text!r}, not a number; rerun its stage") from error
-    return text == "true" if name == "collapsed" else text
+    return text == "true" if name in TRUTHS else text
 
 
 def number(path: str | Path, text: str) -> float:

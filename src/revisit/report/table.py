@@ -24,8 +24,8 @@ class Settings(Record):
 
 
 COLUMNS = (
-    "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "class", "metric", "value",
-    "ci_low", "ci_high", "collapsed",
+    "experiment", "dataset", "method", "pretrain_data", "modality", "protocol", "label_fraction", "class",
+    "metric", "value", "ci_low", "ci_high", "collapsed", "converged",
 )  # fmt: skip
 
 

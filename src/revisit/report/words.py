@@ -1,8 +1,20 @@
-"""The words that tables and figures print for modalities, metrics and protocols.
+"""The words and units that tables and figures print for modalities, metrics and protocols.
 
 What has no word here is printed as it is. Titles of methods and experiments come from the config (see
 revisit.report.facts).
+
+One unit holds everywhere: scores are shares, printed in per cent with one decimal; differences of scores
+(gains) are printed in percentage points with their sign. Only all.csv, for programs, holds fractions of 1.
 """
+
+from collections.abc import Mapping
+from typing import Any
+
+PERCENT = 100.0  # from a fraction to what is printed
+SHARE = ".1f"  # form of a score in per cent
+POINTS = "+z.1f"  # form of a gain in percentage points
+UNITS = "Scores are in per cent, gains in percentage points."
+NOT_COMPARABLE = "not comparable"  # what every published number is with ours
 
 MODALITIES = {"s1": "S1", "s2": "S2", "s1+s2": "S1+S2", "rgb": "RGB", "s1+rgb": "S1+RGB"}
 SAR_MODALITIES = {"s1": "SAR", "s1+rgb": "SAR+RGB", "s1+s2": "SAR+S2"}  # as the land-cover tables call them
@@ -14,11 +26,17 @@ METRICS = {
     "miou": "mIoU",
 }
 GAIN = "_gain"  # ends the metric of a row that holds a difference of scores
+OVER_FLOOR = "_over_floor"  # ends that of a difference to the best floor
+DIFFERENCES = (GAIN, OVER_FLOOR)
+FLOOR = "floor"  # the protocol of a row that no network made: what a score must beat to mean something
 TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",
     "supervised": "whole network trained",
     "linear": "linear probe",
+    "knn": "nearest neighbours",
+    FLOOR: "floor, no network",
 }
+WHOLE = "fine-tune"  # the protocol that stands for all which train the whole network
 
 
 def modality(name: str) -> str:
@@ -40,5 +58,16 @@ def metric(name: str) -> str:
     return METRICS.get(name) or name.replace("_", " ")
 
 
+def share(value: float) -> str:
+    """A fraction as it is printed."""
+    return f"{PERCENT * value:{SHARE}} %"
+
+
 def training(protocol: str) -> str:
     return TRAINING.get(protocol, protocol)
+
+
+def is_floor(row: Mapping[str, Any]) -> bool:
+    """Whether a row of all.csv is one to beat: it needs no network, or one frozen as it was drawn."""
+    untrained = row["pretrain_data"] == "none" and training(row["protocol"]) != training(WHOLE)
+    return row["protocol"] == FLOOR or untrained

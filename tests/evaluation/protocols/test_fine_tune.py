@@ -2,20 +2,23 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.protocols.fine_tune import train_network
-from revisit.evaluation.protocols.recipes import FineTune
+from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK, SceneNetworks
+from revisit.evaluation.tasks.segmentation import Segmentation
 from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 
-RECIPE = FineTune(epochs=1, batch_size=16, learning_rate=3e-3, min_steps=60, validations=3)
+RECIPE = Recipe(batch_size=16, learning_rate=3e-3, max_steps=60, validate_every=20)
 S1 = ("vv", "vh")
 
 
@@ -25,11 +28,15 @@ def test_it_fits_a_few_samples_and_leaves_the_given_encoder_alone(pairs: Path, v
     before = copy.deepcopy(encoder.state_dict())
     images, few = Reader(store, S1, torch.device("cpu")), np.arange(24)
     targets = store.multi_label(np.arange(store.samples))[:, :2]
-    data = Data(images, S1, lambda indices: targets[indices], ("a", "b"), store.positions, few, few, few)
+
+    def labels(indices: np.ndarray) -> np.ndarray:
+        return targets[indices]
+
+    data = Data(store, S1, None, labels, labels, ("a", "b"), store.positions, few, few, few)
     torch.manual_seed(0)
-    model = SceneNetworks([encoder], S1, 2).build(0)
-    history = train_network(model, TASK, data, few, RECIPE, seed=0)
-    reached = TASK.validation(data, lambda indices: predict(model, images, indices))
+    model = SceneNetworks(copy.deepcopy(encoder), S1, 2).build()
+    _, history = train_network(model, TASK, data, images, few, few, RECIPE, seed=0)
+    reached = TASK.validation(data, few, lambda indices: predict(model, images, indices))
     assert reached == pytest.approx(max(record["validation"] for record in history))
     assert history[0]["validation"] + 0.2 < reached
     assert reached > 0.9
@@ -38,6 +45,46 @@ def test_it_fits_a_few_samples_and_leaves_the_given_encoder_alone(pairs: Path, v
     trained = model.state_dict()
     name = "blocks.0.attn.qkv.weight"
     assert not torch.equal(before[name], trained[f"features.encoder.{name}"])
+
+
+def test_images_and_maps_are_turned_together(yearly: Path) -> None:
+    """Augmentation is on in training, off in validation, and keeps labels in register with their images."""
+    store = PatchStore(yearly)
+    images = Reader(store, ("vv",), torch.device("cpu"), 0)
+    values = images(np.arange(store.samples))[:, 0].numpy()
+    turned = []
+
+    class Same(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs * self.scale
+
+    class Register(Segmentation):
+        def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            pixels = outputs[:, 0].detach().numpy()
+            assert np.array_equal(np.sign(pixels).astype(int) + 1, labels.numpy())
+            turned.extend(not any(np.array_equal(one, image) for image in values) for one in pixels)
+            return outputs.square().mean()
+
+        def agreement(self, labels: np.ndarray, outputs: np.ndarray) -> float:
+            assert np.array_equal(outputs[:, 0], values[24:32])
+            return 0.0
+
+        def validation(self, data: Data, validating: np.ndarray, predict: Any) -> float:
+            return self.agreement(data.labels(validating), predict(validating))
+
+    def labels(indices: np.ndarray) -> np.ndarray:
+        return (np.sign(values[indices]).astype(int) + 1).astype(np.uint8)
+
+    train, val = np.arange(24), np.arange(24, 32)
+    data = Data(store, ("vv",), 0, labels, labels, ("a", "b"), store.positions, train, val, val)
+    recipe = Recipe(batch_size=8, learning_rate=0.0001, max_steps=6, validate_every=100, weight_decay=0)
+    recipe = recipe.model_copy(update={"learning_rate": 0.0})
+    train_network(Same(), Register(), data, images, train, val, recipe, seed=0)
+    assert 0.7 < np.mean(turned) < 1  # seven of eight symmetries move something
 
 
 def test_frozen_features_leave_the_encoder_as_it_is(pairs: Path, vits: list[Path]) -> None:

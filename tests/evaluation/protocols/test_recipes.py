@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from revisit.evaluation.protocols.recipes import FineTune, Train, parameter_groups
+from revisit.evaluation.protocols.recipes import Recipe, parameter_groups
 from revisit.evaluation.tasks.multi_label import SceneClassifier
 from revisit.nets.load_save import build_encoder, load_encoder
 from revisit.nets.segmentation.swin_unet import SwinUNet
@@ -12,10 +12,10 @@ from revisit.nets.segmentation.swin_unet import SwinUNet
 S1 = ("vv", "vh")
 
 
-def test_the_number_of_updates_follows_the_labels_within_bounds() -> None:
-    """Few labels get at least min_steps, many at most max_steps."""
-    recipe = FineTune(epochs=10, batch_size=50, learning_rate=1e-3, min_steps=60, max_steps=300)
-    assert [recipe.updates(samples) for samples in (20, 500, 50_000)] == [60, 100, 300]
+def test_the_most_updates_follow_labels_and_bounds() -> None:
+    """Whichever bound is reached first."""
+    recipe = Recipe(max_epochs=10, max_steps=300, batch_size=50, learning_rate=1e-3)
+    assert [recipe.most_updates(samples) for samples in (20, 500, 50_000)] == [10, 100, 300]
 
 
 @pytest.fixture
@@ -54,10 +54,18 @@ def test_layers_of_an_encoder_inside_any_network_have_their_rates() -> None:
     assert rate[id(network.encoder.mask_token)] == 0.5**3
 
 
-def test_recipes_fall_to_nothing_and_warm_up() -> None:
+def test_fixed_schedules_fall_to_nothing_and_warm_up() -> None:
     """One that stands still is a known fault; both give the rate of the first update and the last."""
-    fine_tune = FineTune(epochs=1, batch_size=1, learning_rate=1e-3).rate(100)
-    assert [fine_tune(0), fine_tune(9), fine_tune(55)] == pytest.approx([0.1, 1, 0.5])
-    assert fine_tune(99) < 0.001
-    train = Train(steps=100, batch_size=1, learning_rate=1e-3)
-    assert [train.updates(7), train.rate(100)(0), train.rate(100)(50)] == pytest.approx([100, 1, 0.5**0.9])
+    common = {"max_steps": 100, "batch_size": 1, "learning_rate": 1e-3}
+    cosine = Recipe(schedule="cosine", warmup=0.1, **common).course(1)
+    assert [cosine.factor(0), cosine.factor(9), cosine.factor(55)] == pytest.approx([0.1, 1, 0.5])
+    assert cosine.factor(99) < 0.001
+    polynomial = Recipe(schedule="polynomial", **common).course(1)
+    assert [polynomial.factor(0), polynomial.factor(50)] == pytest.approx([1, 0.5**0.9])
+
+
+def test_sgd_has_momentum_and_the_stated_decay(classifier: SceneClassifier) -> None:
+    """Swin-Unet's optimiser."""
+    recipe = Recipe(optimiser="sgd", weight_decay=1e-4, max_steps=1, batch_size=1, learning_rate=0.05)
+    (group,) = recipe.make_optimiser(classifier).param_groups
+    assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.05, 0.9, 1e-4)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.evaluation.protocols.fitting import Fit, fit, shuffled
+from revisit.evaluation.protocols.course import Course
+from revisit.evaluation.protocols.fitting import Fitted, fit, shuffled
 from revisit.training.schedules import polynomial
 
 
@@ -22,7 +23,9 @@ def test_batches_are_full_and_a_pass_shows_no_sample_twice() -> None:
     assert len(next(shuffled(np.arange(3), 64, seed=0))) == 3
 
 
-def run(validations: Iterator[float], seen: list[float], scale: float = 1.0) -> tuple[nn.Linear, list[dict]]:
+def run(
+    validations: Iterator[float], seen: list[float], scale: float = 1.0, gradient_clip: float = 0
+) -> tuple[nn.Linear, Fitted]:
     """Ten updates that lower the weight by the learning rate; ``seen``: the weight at each validation."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
@@ -35,14 +38,16 @@ def run(validations: Iterator[float], seen: list[float], scale: float = 1.0) -> 
         return next(validations)
 
     optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
-    plan = Fit(steps=10, rate=polynomial(10), validations=5, gradient_clip=0)
-    return model, fit(model, optimiser, shuffled(np.arange(9), 3, 0), lambda _: None, loss, validate, plan)
+    course = Course(10, polynomial(10), patience=2, min_rise=0)
+    batches = shuffled(np.arange(9), 3, 0)
+    return model, fit(model, optimiser, batches, lambda _: None, loss, validate, course, 2, gradient_clip)
 
 
 def test_the_state_with_the_best_validation_is_kept() -> None:
     """Not the last: that would overfit."""
     seen: list[float] = []
-    model, history = run(iter([0.1, 0.2, 0.9, 0.4, 0.3, 0.2]), seen)
+    model, (converged, history) = run(iter([0.1, 0.2, 0.9, 0.4, 0.3, 0.2]), seen)
+    assert converged
     assert model.weight.item() == seen[2] != seen[-1]
     assert [record["step"] for record in history] == [0, 2, 4, 6, 8, 10]
     assert [record["validation"] for record in history] == [0.1, 0.2, 0.9, 0.4, 0.3, 0.2]
@@ -51,7 +56,7 @@ def test_the_state_with_the_best_validation_is_kept() -> None:
 def test_the_rate_of_the_record_is_the_rate_used() -> None:
     """Plain SGD on a loss of slope one moves by exactly the rate of each update."""
     seen: list[float] = []
-    _, history = run(iter([0.0] * 6), seen)
+    _, (_, history) = run(iter([0.0] * 6), seen)
     rates = [0.5 * (1 - step / 10) ** 0.9 for step in range(10)]
     assert -seen[-1] == pytest.approx(sum(rates))
     assert history[1]["learning_rate"] == pytest.approx(rates[1])
@@ -60,5 +65,13 @@ def test_the_rate_of_the_record_is_the_rate_used() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     """It would end as a row of chance level, or as a number JSON cannot hold."""
-    with pytest.raises(RevisitError, match="not finite by step 2 of 10"):
+    with pytest.raises(RevisitError, match="not finite by step 2;"):
         run(iter([0.0] * 6), [], scale=float("nan"))
+
+
+def test_a_gradient_beyond_the_bound_is_cut_to_it() -> None:
+    """Slope 100, bound 0.01: each update moves by a hundredth of its rate."""
+    seen: list[float] = []
+    run(iter([0.0] * 6), seen, scale=100.0, gradient_clip=0.01)
+    rates = [0.5 * (1 - step / 10) ** 0.9 for step in range(10)]
+    assert -seen[-1] == pytest.approx(0.01 * sum(rates), rel=1e-3)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ COLLECTIONS = {
     "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS},
     "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS},
 }
-TRAIN = {"steps": 80, "batch_size": 8, "learning_rate": 1e-2, "optimiser": "adamw", "validations": 2}
+TRAIN = {"max_steps": 80, "batch_size": 8, "learning_rate": 1e-2, "validate_every": 20, "patience": 9}
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {"network": "unet", "modalities": ["s1"], "width": 8},
     "new": {"network": "swin-unet", "modalities": ["s1"], "encoder_of": "series", "drop_path": 0.0},
@@ -51,6 +52,11 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
+def values(path: Path) -> dict[tuple[str, str], float]:
+    """The numbers of a score file by class and metric."""
+    return {(entry["class"], entry["metric"]): entry["value"] for entry in read_json(path)["values"]}
+
+
 def runs(**changes: Any) -> list[Run]:
     settings = read(TASK.Settings, EXPERIMENT | changes, "experiments.x")
     return TASK.runs("x", settings, PRETRAINING)
@@ -62,7 +68,7 @@ def only(row: str, **changes: Any) -> Run:
 
 def test_runs_know_their_encoders_and_how_tables_call_them() -> None:
     """Pretrained networks are fine-tuned, others supervised; a dual network takes an encoder a sensor."""
-    found = runs()
+    found = [run for run in runs() if run.stage != "floor"]
     assert [(run.method, run.modality, run.protocol, run.encoders) for run in found] == [
         ("plain", "s1", "supervised", []),
         ("new", "s1", "supervised", []),
@@ -128,7 +134,7 @@ def test_a_row_that_cannot_be_is_refused_at_planning(row: str, changes: Any, mes
     [
         ({"collection": "pairs"}, r"x\.collection: 'pairs' is of the kind 'pairs'; this task needs .*yearly"),
         ({"collection": "odd"}, r"plain\.modalities: 's1': unet: image_pixels 15 must be a mult"),
-        ({"train": TRAIN | {"optimiser": "adam"}}, r"x\.train\.optimiser: .*'adamw', not 'adam'"),
+        ({"train": TRAIN | {"optimiser": "adam"}}, r"x\.train\.optimiser: .*'sgd', not 'adam'"),
         ({"train": TRAIN | {"batch_size": 0}}, r"x\.train\.batch_size: .*not 0"),
         ({"classes": [{"name": name, "codes": [80]} for name in ("A", "B")]}, "code 80 is in 'A'"),
         ({"networks": {}}, r"x\.networks: is empty"),
@@ -146,38 +152,72 @@ def test_every_network_learns_the_map(
     """Classes are plain in the composite of the label year only: another year would stay at chance."""
     out, run = tmp_path / "x.json", only(row)
     assert evaluate(yearly, [swins[modality] for _, modality in run.encoders], out, run) == 0
-    content = read_json(out)
-    values = {(row["class"], row["metric"]): row for row in content["rows"]}
-    assert values["all", "miou"]["value"] > 0.6
-    assert values["all", "miou"]["ci_high"] is not None
-    found = values["all", "accuracy"]
-    assert found["protocol"] == run.protocol
-    assert found["pretrain_data"].startswith("yearly") == run.pretrained == content["pretrained"]
-    assert all(np.isfinite(row["value"]) for row in content["rows"])
-    assert [record["step"] for record in content["history"][0]["curve"]] == [0, 40, 80]
+    content, found = read_json(out), values(out)
+    assert found["all", "miou"] > 0.6
+    assert content["columns"]["protocol"] == run.protocol
+    assert content["columns"]["pretrain_data"].startswith("yearly") == run.pretrained == content["pretrained"]
+    assert all(np.isfinite(value) for value in found.values())
+    assert [record["step"] for record in content["training"]["curve"]] == [0, 20, 40, 60, 80]
 
 
 @pytest.fixture(scope="module")
 def unet(yearly: Path, tmp_path_factory: pytest.TempPathFactory, evaluate: Callable[..., int]) -> Path:
     out = tmp_path_factory.mktemp("scores") / "unet.json"
-    assert evaluate(yearly, [], out, only("plain", label_fractions=[0.5, 1.0])) == 0
+    assert evaluate(yearly, [], out, only("plain")) == 0
     return out
 
 
 def test_rows_hold_classes_averages_and_totals(unet: Path) -> None:
     """Water is in no test place: it has no row, and the averages are of the other three."""
-    content = read_json(unet)
-    classes = list(dict.fromkeys(row["class"] for row in content["rows"]))
+    content, value = read_json(unet), values(unet)
+    classes = list(dict.fromkeys(name for name, _ in value))
     assert classes == ["Build-up", "Cropland", "Others", "macro avg", "weighted avg", "all"]
     assert content["absent_classes"] == ["Water"]
-    value = {
-        (row["class"], row["metric"]): row["value"] for row in content["rows"] if row["label_fraction"] == 1
-    }
     assert value["macro avg", "iou"] == pytest.approx(np.mean([value[name, "iou"] for name in classes[:3]]))
     assert value["macro avg", "iou"] == pytest.approx(value["all", "miou"])
     assert value["weighted avg", "recall"] == pytest.approx(value["all", "accuracy"])
-    assert [record["labelled_samples"] for record in content["history"]] == [12, 12, 24, 24]
-    assert content["rows"][0]["encoder"] == "unet width 8"
+    assert content["samples"] == {"train": 24, "val": 8, "test": 8}
+    assert content["columns"]["encoder"] == "unet width 8"
+
+
+@pytest.mark.parametrize("floor", ["class-prior", "pixel-statistics"])
+def test_floors_are_scored_like_networks(
+    floor: str, yearly: Path, tmp_path: Path, evaluate: Callable[..., int]
+) -> None:
+    """Each pixel's level shows its class in the label year: the pixel model sees it, the prior does not."""
+    out = tmp_path / "x.json"
+    (run,) = (run for run in runs() if run.method == floor and run.modality == "s1")
+    assert evaluate(yearly, [], out, run) == 0
+    score = values(out)["all", "miou"]
+    assert score > 0.6 if floor == "pixel-statistics" else score < 0.4
+
+
+def test_the_test_split_chooses_nothing(
+    yearly: Path, tmp_path: Path, evaluate: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training looks up the labels of training and validation places alone."""
+    from revisit.evaluation import outcome
+
+    seen: set[int] = set()
+    build = TASK.data
+
+    def watched(*arguments: Any) -> Any:
+        data = build(*arguments)
+
+        def labels(indices: Any) -> Any:
+            seen.update(int(index) for index in indices)
+            return data.labels(indices)
+
+        return replace(data, labels=labels)
+
+    def write(*arguments: Any) -> None:
+        raise RevisitError(f"seen {sorted(seen)}")
+
+    monkeypatch.setattr(TASK, "data", watched)
+    monkeypatch.setattr(outcome, "write", write)
+    run = only("plain", train=TRAIN | {"max_steps": 20, "validate_every": 20})
+    assert evaluate(yearly, [], tmp_path / "x.json", run) == 1
+    assert seen == set(range(32))  # 32 to 39 are test places
 
 
 def test_predictions_are_of_test_places_with_image_and_label(unet: Path) -> None:
@@ -196,7 +236,7 @@ def test_the_same_bytes_twice(yearly: Path, tmp_path: Path, evaluate: Callable[.
     """On a CPU a rerun must give the same files to the bit."""
     out, written = tmp_path / "x.json", []
     for _ in range(2):
-        assert evaluate(yearly, [], out, only("new", seeds=[5], train=TRAIN | {"steps": 6})) == 0
+        assert evaluate(yearly, [], out, only("new", train=TRAIN | {"max_steps": 6}), seed=5) == 0
         written.append(out.read_bytes() + out.with_suffix(".npz").read_bytes())
     assert written[0] == written[1]
 
@@ -206,8 +246,8 @@ def test_the_same_bytes_twice(yearly: Path, tmp_path: Path, evaluate: Callable[.
     [
         ("one", ["rgb"], "an encoder of rgb; swin-unet takes one of s1 here"),
         ("two", ["rgb", "s1"], "an encoder of rgb; dual-swin-unet takes one of s1 here"),
-        ("two", ["s1"], "one of s1 and one of rgb a pretraining seed; got 1"),
-        ("one", [], "one of s1 a pretraining seed; got 0"),
+        ("two", ["s1"], "one of s1 and one of rgb; got 1"),
+        ("one", [], "one of s1; got 0"),
         ("plain", ["s1"], "takes pretrained encoders, none; got 1"),
         ("new", ["s1"], "takes pretrained encoders, none; got 1"),
     ],

@@ -10,7 +10,6 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json
@@ -53,8 +52,13 @@ EXPERIMENT: dict[str, Any] = {
     "protocols": ["fine-tune", "linear"],
     "label_fractions": [0.1, 1.0],
     "seeds": [0, 1, 2],
-    "fine_tune": {"epochs": 4, "batch_size": 16, "learning_rate": 2e-3, "min_steps": 20, "validations": 2},
+    "fine_tune": {"batch_size": 16, "learning_rate": 2e-3, "max_steps": 20, "validate_every": 10},
 }
+
+
+def values(path: Path) -> dict[tuple[str, str], float]:
+    """The numbers of a score file by class and metric."""
+    return {(entry["class"], entry["metric"]): entry["value"] for entry in read_json(path)["values"]}
 
 
 def runs(**changes: Any) -> list[Run]:
@@ -63,8 +67,7 @@ def runs(**changes: Any) -> list[Run]:
 
 
 def only(protocol: str, **changes: Any) -> Run:
-    (run,) = runs(methods=["mine"], modalities=["s1"], protocols=[protocol], **changes)
-    return run
+    return runs(methods=["mine"], modalities=["s1"], protocols=[protocol], **changes)[0]
 
 
 def check(**changes: Any) -> None:
@@ -75,24 +78,30 @@ def check(**changes: Any) -> None:
 def test_runs_are_the_table_and_each_gets_only_what_concerns_it() -> None:
     """A linear job that held the fine-tune recipe would run again for an edit that does not touch it."""
     found = runs()
-    assert [(run.method, run.modality, run.protocol) for run in found] == [
+    networks = [run for run in found if run.stage != "floor"]
+    assert [(run.method, run.modality, run.protocol) for run in networks] == [
         (method, modality, protocol)
         for method in ("mine", "first weights")
         for modality in ("s1", "rgb")
         for protocol in ("fine-tune", "linear")
     ]
+    floors = [(run.method, run.modality) for run in found if run.stage == "floor"]
+    assert floors == [
+        (floor, modality) for floor in ("band-statistics", "class-prior") for modality in ("s1", "rgb")
+    ]
     fine_tune, linear = found[:2]
     assert linear.encoders == [("mine", "s1+rgb")]
     assert linear.settings["recipe"] == {"c": [0.001, 0.01, 0.1, 1.0, 10.0]}
-    assert linear.settings["experiment"] == {"label_fractions": [0.1, 1.0], "seeds": [0, 1, 2]}
-    assert fine_tune.settings["recipe"]["min_steps"] == 20
+    assert linear.settings["experiment"] == {"validation_labels": "as-training"}
+    assert (fine_tune.stage, linear.stage) == ("evaluate", "probe")
+    assert fine_tune.settings["recipe"]["max_steps"] == 20
     assert (linear.title, linear.published_as) == ("Mine (RM)", "3dmae-rm")
     assert not {"title", "published_as", "layouts"} & set(linear.settings)  # these change no number
-    assert [run.pretrained for run in found] == [True] * 4 + [False] * 4
-    assert found[-1].title == "first weights"
+    assert [run.pretrained for run in networks] == [True] * 4 + [False] * 4
+    assert networks[-1].title == "first weights"
     assert linear.modules == [
         "revisit.evaluation.tasks.multi_label",
-        "revisit.evaluation.protocols.linear",
+        "revisit.evaluation.probes.linear",
         "revisit.nets.encoders.channel_vit",
     ]
     assert json.loads(json.dumps(linear.content())) == linear.content()
@@ -112,7 +121,7 @@ def test_runs_are_the_table_and_each_gets_only_what_concerns_it() -> None:
         ({"label_fractions": [0]}, r"x\.label_fractions\.0: .*greater than 0"),
         ({"seeds": [0, 0]}, r"x\.seeds: 0 is given twice"),
         ({"seeds": []}, r"x\.seeds"),
-        ({"protocols": ["lineal"]}, r"x\.protocols: no protocol is called 'lineal'.*did you mean 'linear'"),
+        ({"protocols": ["lineal"]}, r"x\.protocols: 'lineal' is not defined.* did you mean 'linear'"),
         ({"fine_tune": None}, r"x\.fine_tune\.batch_size is missing"),
         ({"fine_tune": EXPERIMENT["fine_tune"] | {"batch_size": 0}}, r"x\.fine_tune\.batch_size: .*not 0"),
         ({"linear": {"k": [1]}}, r"x\.linear: unknown key 'k'"),
@@ -127,123 +136,133 @@ def test_what_cannot_end_well_is_refused_at_planning(changes: dict[str, Any], me
         check(**changes)
 
 
+def test_repeats_of_one_and_the_same_run_are_not_planned() -> None:
+    """All labels, a frozen encoder, no draw: a second run would repeat the first and feign certainty."""
+    experiment = read(TASK.Settings, EXPERIMENT, "experiments.x")
+    fine_tune, linear = runs(methods=["mine"], modalities=["s1"])[:2]
+    prior = runs()[-1]
+    planned = {
+        name: [tuple(repeat) for repeat in run.repeats(experiment, [5, 6])]
+        for name, run in (("fine-tune", fine_tune), ("linear", linear), ("prior", prior))
+    }
+    few = [(0.1, 0, 5), (0.1, 1, 6), (0.1, 2, 5)]
+    assert planned["fine-tune"] == [*few, (1.0, 0, 5), (1.0, 1, 6), (1.0, 2, 5)]
+    assert planned["linear"] == [*few, (1.0, 0, 5), (1.0, 1, 6)]
+    assert planned["prior"] == [(0.1, 0, None), (0.1, 1, None), (0.1, 2, None), (1.0, 0, None)]
+
+
 @pytest.fixture(scope="module")
 def linear(
     pairs: Path, vits: list[Path], tmp_path_factory: pytest.TempPathFactory, evaluate: Callable[..., int]
 ) -> Path:
     out = tmp_path_factory.mktemp("scores") / "linear.json"
-    assert evaluate(pairs, vits, out, only("linear")) == 0
+    assert evaluate(pairs, vits[:1], out, only("linear")) == 0
     return out
 
 
-def test_a_score_file_holds_every_fraction_seed_class_and_metric(linear: Path) -> None:
-    """Two fractions of micro, macro and the two classes the test set shows; the third is named absent."""
+def test_a_score_file_holds_every_class_and_metric(linear: Path) -> None:
+    """Micro, macro and the two classes the test set shows; the third is named absent."""
     content = read_json(linear)
-    rows = content["rows"]
-    cells = [(row["label_fraction"], row["class"], row["metric"]) for row in rows]
-    of_one = [
+    assert set(values(linear)) == {
         ("all", "micro_map"),
         ("all", "macro_map"),
         ("a", "average_precision"),
         ("b", "average_precision"),
-    ]
-    assert cells == [(fraction, *cell) for fraction in (0.1, 1.0) for cell in of_one]
+    }
     assert content["absent_classes"] == ["c"]
-    assert all(list(row) == sorted(COLUMNS) for row in rows)
-    assert [row["seeds"] for row in rows] == [3] * 4 + [2] * 4
-    assert all(row["ci_low"] <= row["value"] <= row["ci_high"] for row in rows)
-    first = rows[0]
-    assert (first["task"], first["dataset"], first["modality"]) == ("multi-label", "pairs", "s1")
-    assert (first["experiment"], first["method"], first["protocol"]) == ("free-name", "mine", "linear")
-    assert first["encoder"] == "channel-vit dim 32 depth 2 patch 8"
-    assert (first["pretrain_data"], first["collapsed"], first["gpu_hours"]) == ("pairs s1+rgb", False, 0.0)
-    assert first["samples_per_second"] is None
+    columns = content["columns"]
+    assert (columns["task"], columns["dataset"], columns["modality"]) == ("multi-label", "pairs", "s1")
+    assert (columns["experiment"], columns["method"], columns["protocol"]) == ("free-name", "mine", "linear")
+    assert columns["encoder"].startswith("channel-vit dim 32 depth 2")
+    assert (columns["pretrain_data"], columns["collapsed"]) == ("pairs s1+rgb", False)
+    assert (columns["cpu_hours"], columns["samples_per_second"]) == (0.5, None)
+    assert (content["label_fraction"], content["seed"], content["pretraining_seed"]) == (1.0, 0, 0)
 
 
 def test_a_score_file_says_what_a_report_must_know(linear: Path) -> None:
     """So that no report has to know a name: nothing of it is in the columns of the table."""
     content = read_json(linear)
-    assert {key: content[key] for key in ("task", "pretrained", "headline")} == {
-        "task": "multi-label",
-        "pretrained": True,
-        "headline": "micro_map",
-    }
+    assert (content["pretrained"], content["headline"]) == (True, "micro_map")
     assert content["metrics"]["micro_map"] == {"title": "mAP (micro)", "unit": "%"}
     assert "title" not in content["settings"]
+    assert all(Path(card).is_file() for card in content["sources"]["cards"])
 
 
 def test_predictions_give_the_scores_again(linear: Path) -> None:
-    """What the file keeps of each run is what was scored, to the bit."""
-    values = [v["value"] for v in read_json(linear)["values"] if v["metric"] == "micro_map"]
+    """What the file keeps is what was scored, to the bit."""
     with np.load(linear.with_suffix(".npz")) as kept:
-        again = [mean_average_precision(kept["target"], scores).micro for scores in kept["score"]]
-        assert again == values
-        assert kept["label_fraction"].tolist() == [0.1] * 3 + [1.0] * 2
-        assert kept["seed"].tolist() == [0, 1, 2, 0, 1]
+        again = mean_average_precision(kept["target"], kept["score"]).micro
+        assert again == values(linear)["all", "micro_map"]
         assert kept["sample"].tolist() == list(range(120, 150))
         assert kept["classes"].tolist() == ["a", "b", "c"]
 
 
-def test_more_labels_score_higher_and_runs_can_be_followed(linear: Path) -> None:
-    """Labels are by place (two dates each); what each C reached is kept; files lead back to the data."""
-    content = read_json(linear)
-    value = {
-        (row["label_fraction"], row["metric"]): row["value"]
-        for row in content["rows"]
-        if row["class"] == "all"
-    }
-    assert value[1.0, "micro_map"] > max(0.8, value[0.1, "micro_map"])
-    assert [run["labelled_samples"] for run in content["history"]] == [10] * 3 + [90] * 2
-    best = content["history"][-1]
-    assert best["validation"][str(best["c"])] == max(best["validation"].values())
-    assert content["samples"] == {"train": 90, "val": 30, "test": 30}
-    assert all(Path(card).is_file() for card in content["sources"]["cards"])
+def test_few_labels_score_lower_and_are_counted(
+    linear: Path, pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
+) -> None:
+    """Labels are by place (two dates each), those of validation too unless all are asked for."""
+    out, run = tmp_path / "x.json", only("linear")
+    assert evaluate(pairs, vits[:1], out, run, label_fraction=0.1) == 0
+    assert values(linear)["all", "micro_map"] > max(0.8, values(out)["all", "micro_map"])
+    assert read_json(linear)["samples"] == {"train": 90, "val": 30, "test": 30}
+    assert read_json(out)["samples"] == {"train": 10, "val": 4, "test": 30}
+    assert evaluate(pairs, vits[:1], out, only("linear", validation_labels="all"), label_fraction=0.1) == 0
+    assert read_json(out)["samples"] == {"train": 10, "val": 30, "test": 30}
 
 
-def test_fine_tuning_learns_and_the_curve_is_kept(
+def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(
     pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
 ) -> None:
-    """Undertraining must be visible in the file."""
+    """Undertraining must be visible in the file, and from it in every table."""
     out = tmp_path / "x.json"
-    assert evaluate(pairs, vits, out, only("fine-tune", label_fractions=[1.0], seeds=[0])) == 0
+    assert evaluate(pairs, vits[:1], out, only("fine-tune")) == 0
     content = read_json(out)
-    curve = content["history"][0]["curve"]
+    curve = content["training"]["curve"]
     assert [record["step"] for record in curve] == [0, 10, 20]
     assert curve[-1]["validation"] > curve[0]["validation"] + 0.1
-    assert content["rows"][0]["value"] > 0.7
-    assert content["rows"][0]["ci_low"] is None
+    assert values(out)["all", "micro_map"] > 0.7
+    assert content["columns"]["converged"] is False
 
 
-@pytest.mark.parametrize("protocol", ["linear", "fine-tune"])
+@pytest.mark.parametrize("protocol", ["linear", "knn", "fine-tune"])
 def test_the_same_bytes_twice(
     protocol: str, pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
 ) -> None:
     """On a CPU a rerun must give the same files to the bit."""
     out, written = tmp_path / "x.json", []
     for _ in range(2):
-        assert evaluate(pairs, vits, out, only(protocol, label_fractions=[0.5], seeds=[3, 4])) == 0
+        assert evaluate(pairs, vits[:1], out, only(protocol), label_fraction=0.5, seed=3) == 0
         written.append(out.read_bytes() + out.with_suffix(".npz").read_bytes())
     assert written[0] == written[1]
 
 
-def test_seed_number_i_takes_encoder_i_mod_n(
-    pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
-) -> None:
-    """One and the same seed three times draws the same labels, so only the encoder tells the runs apart."""
-    out = tmp_path / "x.json"
-    assert evaluate(pairs, vits, out, only("linear", label_fractions=[0.5], seeds=[7, 7, 7])) == 0
-    scores = [v["value"] for v in read_json(out)["values"] if v["metric"] == "micro_map"]
-    assert scores[0] == scores[2] != scores[1]
+@pytest.mark.parametrize("protocol", ["linear", "knn", "fine-tune"])
+def test_the_test_split_chooses_nothing_and_the_validation_split_does(
+    protocol: str, pairs: Path, relabelled: dict[int, Path], vits: list[Path], tmp_path: Path,
+    evaluate: Callable[..., int],
+) -> None:  # fmt: skip
+    """Other labels of test places leave every record of the training as it is; those of validation do not."""
+
+    def trained(index: Path) -> Any:
+        out = tmp_path / "x.json"
+        assert evaluate(index, vits[:1], out, only(protocol)) == 0
+        return read_json(out)["training"]
+
+    assert trained(relabelled[2]) == trained(pairs)
+    assert trained(relabelled[1]) != trained(pairs)
 
 
-def test_repeats_of_one_and_the_same_run_are_not_counted_as_seeds(
-    pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
+@pytest.mark.parametrize("floor", ["class-prior", "band-statistics"])
+def test_floors_are_scored_like_networks(
+    floor: str, pairs: Path, tmp_path: Path, evaluate: Callable[..., int]
 ) -> None:
-    """All labels, one frozen encoder: all seeds give one number, its interval no width."""
+    """The made-up classes brighten a band: the statistics see it, the prior does not."""
     out = tmp_path / "x.json"
-    assert evaluate(pairs, vits[:1], out, only("linear", label_fractions=[1.0])) == 0
-    rows = read_json(out)["rows"]
-    assert {(row["seeds"], row["ci_low"]) for row in rows} == {(1, None)}
+    (run,) = (run for run in runs(modalities=["s1"]) if run.method == floor)
+    assert evaluate(pairs, [], out, run) == 0
+    content, score = read_json(out), values(out)["all", "micro_map"]
+    assert (content["columns"]["encoder"], content["columns"]["protocol"]) == ("none", "floor")
+    assert score > 0.8 if floor == "band-statistics" else score < 0.6
 
 
 def test_what_does_not_fit_is_one_line_and_no_file(
@@ -252,13 +271,15 @@ def test_what_does_not_fit_is_one_line_and_no_file(
 ) -> None:  # fmt: skip
     """An encoder of another scale (it put a hundred cells of a peer's benchmark at chance level), a yearly
     collection, no encoder, a setting nobody reads."""
-    out, run = tmp_path / "x.json", only("linear")
+    out, run = tmp_path / "x.json", only("fine-tune")
     assert evaluate(pairs, [foreign], out, run) == 1
     assert "lower -25.0 of band 'vv', the images have -20.0" in error_line()
-    assert evaluate(yearly, vits, out, run) == 1
+    assert evaluate(pairs, [foreign], out, only("linear")) == 1
+    assert "lower -25.0 of band 'vv', the images have -20.0" in error_line()
+    assert evaluate(yearly, vits[:1], out, run) == 1
     assert "scenes need a collection of pairs" in error_line()
     assert evaluate(pairs, [], out, run) == 1
-    assert "has no encoders" in error_line()
-    assert evaluate(pairs, vits, out, run, recipe={"C": [1.0]}) == 1
-    assert "evaluate.recipe: unknown key 'C'" in error_line()
+    assert "scenes take one encoder, the job has 0" in error_line()
+    assert evaluate(pairs, vits[:1], out, run, recipe={"rate": 1.0}) == 1
+    assert "evaluate.recipe: unknown key 'rate'" in error_line()
     assert not out.exists() and not out.with_suffix(".npz").exists()

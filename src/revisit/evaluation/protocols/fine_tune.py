@@ -4,49 +4,53 @@ Augmentation is flips and quarter turns, the same for all bands of a sample and 
 network without a pretrained encoder tables say ``supervised``.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from revisit.evaluation.features import predict
-from revisit.evaluation.protocol import Predict, Protocol
+from revisit.evaluation.features import Reader, predict
+from revisit.evaluation.protocol import Indices, Learned, Predict, Protocol
 from revisit.evaluation.protocols.augment import draw, turn
-from revisit.evaluation.protocols.fitting import Fit, fit, shuffled
-from revisit.evaluation.protocols.recipes import FineTune, Recipe
+from revisit.evaluation.protocols.fitting import Fitted, fit, shuffled
+from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.task import Data, Task
 from revisit.training.compiler import compiler_left_out
 
 
 class WholeNetwork(Protocol):
-    """Takes any ``Recipe``; its own is ``FineTune``."""
+    """Trains by a ``Recipe`` until the validation score has stopped rising."""
 
-    Settings = FineTune
+    Settings = Recipe
     labels = ("scene", "map")
 
-    def train(self, labelled: NDArray[Any], order: int, seed: int) -> tuple[Predict, dict[str, Any]]:
+    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
         torch.manual_seed(seed)
-        network = self.networks.build(order).to(self.data.images.device)
-        curve = train_network(network, self.task, self.data, labelled, self.recipe, seed)
-        return lambda indices: predict(network, self.data.images, indices), {"curve": curve}
+        network = self.networks.build().to(self.images.device)
+        fitted = train_network(
+            network, self.task, self.data, self.images, labelled, validating, self.recipe, seed
+        )
+        record = {"curve": fitted.curve}
+        return lambda indices: predict(network, self.images, indices), Learned(fitted.converged, record)
 
 
 PROTOCOL = WholeNetwork
 
 
 def train_network(
-    network: nn.Module, task: Task, data: Data, labelled: NDArray[Any], recipe: Recipe, seed: int
-) -> list[dict[str, Any]]:
-    """Train ``network`` in place on the samples ``labelled`` and leave it in its best state on ``val``.
-
-    Returns the history of the loop (see ``revisit.evaluation.protocols.fitting.fit``).
-    """
+    network: nn.Module,
+    task: Task,
+    data: Data,
+    images: Reader,
+    labelled: Indices,
+    validating: Indices,
+    recipe: Recipe,
+    seed: int,
+) -> Fitted:
+    """Train ``network`` in place on the samples ``labelled``; leave it as it was best on ``validating``."""
     turns = np.random.default_rng(seed)
 
-    def read(indices: NDArray[Any]) -> tuple[Tensor, Tensor]:
-        inputs = data.images(indices)
+    def read(indices: Indices) -> tuple[Tensor, Tensor]:
+        inputs = images(indices)
         return inputs, torch.from_numpy(data.labels(indices)).to(inputs.device)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -57,11 +61,18 @@ def train_network(
         return task.loss(network(turn(inputs, symmetries)), labels)
 
     def validate() -> float:
-        return task.validation(data, lambda indices: predict(network, data.images, indices))
+        return task.validation(data, validating, lambda indices: predict(network, images, indices))
 
-    steps = recipe.updates(len(labelled))
-    plan = Fit(steps, recipe.rate(steps), recipe.validations, recipe.gradient_clip)
-    drawn = shuffled(labelled, recipe.batch_size, seed)
     with compiler_left_out():
         optimiser = recipe.make_optimiser(network)
-    return fit(network, optimiser, drawn, read, loss, validate, plan)
+    return fit(
+        network,
+        optimiser,
+        shuffled(labelled, recipe.batch_size, seed),
+        read,
+        loss,
+        validate,
+        recipe.course(len(labelled)),
+        recipe.validate_every,
+        recipe.gradient_clip,
+    )

@@ -1,25 +1,36 @@
-"""The supervised training loop of all downstream tasks: fixed steps, best validated state kept."""
+"""The supervised training loop of all downstream tasks: to the end of its course, best state kept."""
 
 import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from revisit import stage
 from revisit.errors import RevisitError
+from revisit.evaluation.protocols.course import Course
 from revisit.training.batches import ahead
 from revisit.training.compiler import compiler_left_out
 from revisit.training.device import mixed_precision
-from revisit.training.schedules import Schedule
 
 Batch = TypeVar("Batch")
+
+
+class Fitted(NamedTuple):
+    """How a training went.
+
+    ``converged``: whether the validation score had stopped rising before the budget ended. ``curve``: a
+    record a look at it, the first before any update: step, loss (mean since the last record; None at the
+    start), validation, learning_rate (of the last update).
+    """
+
+    converged: bool
+    curve: list[dict[str, Any]]
 
 
 def shuffled(indices: NDArray[Any], batch_size: int, seed: int) -> Iterator[NDArray[Any]]:
@@ -32,19 +43,6 @@ def shuffled(indices: NDArray[Any], batch_size: int, seed: int) -> Iterator[NDAr
             yield order[start : start + size]
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How often to update, at which rate, how often to look at the validation set.
-
-    ``gradient_clip``: largest norm of the gradient, 0 for no bound.
-    """
-
-    steps: int
-    rate: Schedule
-    validations: int
-    gradient_clip: float
-
-
 def fit(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -52,27 +50,27 @@ def fit(
     read: Callable[[NDArray[Any]], Batch],
     loss: Callable[[Batch], Tensor],
     validate: Callable[[], float],
-    plan: Fit,
-) -> list[dict[str, Any]]:
+    course: Course,
+    validate_every: int,
+    gradient_clip: float = 0,
+) -> Fitted:
     """Train ``model`` and leave it in the state with the highest validation score.
 
-    ``batches`` yields sample indices; a thread has ``read`` fetch what ``loss`` needs of them ahead of time.
-    Returns the history, one record a validation, the first before any update: step, loss (mean
-    since the last record; None at the start), validation, learning_rate (of the last update).
-    Raises RevisitError when the loss is no longer finite.
+    ``batches`` yields sample indices without end; a thread has ``read`` fetch what ``loss`` needs of them
+    ahead of time. ``validate_every``: updates between two looks at the validation score; the last state is
+    looked at too. ``gradient_clip``: largest norm of the gradient, 0 for no bound. Raises RevisitError when
+    the loss is no longer finite.
     """
     device = next(model.parameters()).device
     base = [group["lr"] for group in optimiser.param_groups]
-    marks = {round(plan.steps * part / plan.validations) for part in range(1, plan.validations + 1)}
     best, best_state = validate(), copy.deepcopy(model.state_dict())
-    history: list[dict[str, Any]] = [
-        {"step": 0, "loss": None, "validation": best, "learning_rate": 0.0},
-    ]
+    course.look(0, best)
+    curve: list[dict[str, Any]] = [{"step": 0, "loss": None, "validation": best, "learning_rate": 0.0}]
     losses: list[Tensor] = []
-    with closing(ahead(islice(batches, plan.steps), read)) as drawn:
-        for step, batch in enumerate(drawn):
+    with closing(ahead(batches, read)) as drawn:
+        for step, batch in enumerate(stage.progress(drawn, "updates", course.most)):
             model.train()
-            factor = plan.rate(step)
+            factor = course.factor(step)
             for group, rate in zip(optimiser.param_groups, base, strict=True):
                 group["lr"] = rate * factor
             with mixed_precision(device):
@@ -80,29 +78,27 @@ def fit(
             with compiler_left_out():
                 optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
-            if plan.gradient_clip:
-                nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
+            if gradient_clip:
+                nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
             with compiler_left_out():
                 optimiser.step()
             losses.append(value.detach())
-            if step + 1 in marks:
+            made = step + 1
+            if made % validate_every == 0 or course.done(made):
                 mean_loss = float(torch.stack(losses).mean())
                 if not math.isfinite(mean_loss):
                     raise RevisitError(
-                        f"training: the loss is not finite by step {step + 1} of {plan.steps}; "
+                        f"training: the loss is not finite by step {made}; "
                         "lower learning_rate or set gradient_clip"
                     )
                 score = validate()
+                course.look(made, score)
                 if score > best:
                     best, best_state = score, copy.deepcopy(model.state_dict())
-                history.append(
-                    {
-                        "step": step + 1,
-                        "loss": mean_loss,
-                        "validation": score,
-                        "learning_rate": max(group["lr"] for group in optimiser.param_groups),
-                    }
-                )
+                used = max(group["lr"] for group in optimiser.param_groups)
+                curve.append({"step": made, "loss": mean_loss, "validation": score, "learning_rate": used})
                 losses.clear()
+            if course.done(made):
+                break
     model.load_state_dict(best_state)
-    return history
+    return Fitted(course.converged, curve)

@@ -1,95 +1,75 @@
-"""Recipes of training a whole network on labels: how many updates, with which optimiser, at which rate."""
+"""The recipe of training a whole network on labels: when it ends, with which optimiser, at which rate."""
 
-from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
+from revisit.evaluation.protocols.course import Course, Held
 from revisit.nets.encoder import Encoder
 from revisit.record import Record
 from revisit.training.optimiser import decays
-from revisit.training.schedules import Schedule, polynomial, warmup_cosine
+from revisit.training.schedules import polynomial, warmup_cosine
 
 
 class Recipe(Record):
-    """What all recipes say."""
+    """How a whole network is trained: until the validation score stops rising, within a number of updates."""
 
     batch_size: PositiveInt
     """Samples an update; a smaller training set is one batch."""
     learning_rate: PositiveFloat
     """Highest rate of the schedule."""
-    weight_decay: NonNegativeFloat
-    validations: PositiveInt = 10
-    """How often the validation score is looked at; the best state is kept."""
+    max_steps: PositiveInt
+    """Updates made at most. A run whose validation score still rises then is marked in every table."""
+    max_epochs: PositiveInt | None = None
+    """Passes over the labelled samples made at most; no bound but `max_steps` when left out."""
+    validate_every: PositiveInt = 20
+    """Updates between two looks at the validation score; the state with the best score is kept."""
+    patience: PositiveInt = 5
+    """The score has stopped rising when so many looks brought no rise."""
+    min_rise: NonNegativeFloat = 0.001
+    """What counts as a rise of the validation score, which lies between 0 and 1."""
+    schedule: Literal["hold", "cosine", "polynomial"] = "hold"
+    """`hold` the rate until the score stops rising and cool down; or all updates, the rate falling along half
+    a `cosine` (MAE, BEiT) or as a `polynomial` of power 0.9 (Swin-Unet)."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the most updates in which the rate rises; `polynomial` has none."""
+    cooldown: PositiveFloat = 0.25
+    """Length of the cooling down of `hold`, as a share of the updates before it."""
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """`adamw`, or `sgd` with momentum 0.9."""
+    weight_decay: NonNegativeFloat = 0.05
+    """Weight decay of the optimiser; with `adamw` biases, norms and tokens have none."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """With `adamw` each layer's rate is that of the layer above times this; 1 for one rate."""
     gradient_clip: NonNegativeFloat = 5.0
     """Largest norm of the gradient; 0 for no bound."""
 
-    @abstractmethod
-    def updates(self, samples: int) -> int:
-        """How many updates are made with so many labelled samples."""
+    def most_updates(self, samples: int) -> int:
+        """How many updates are made at most with so many labelled samples."""
+        if self.max_epochs is None:
+            return self.max_steps
+        return min(self.max_steps, self.max_epochs * max(samples // self.batch_size, 1))
 
-    @abstractmethod
-    def rate(self, steps: int) -> Schedule:
-        """The factor on the learning rate before each update."""
+    def course(self, samples: int) -> Course:
+        """The course of a training on so many labelled samples."""
+        most = self.most_updates(samples)
+        warmup = round(self.warmup * most)
+        if self.schedule == "hold":
+            return Held(most, warmup, self.patience, self.min_rise, self.cooldown)
+        rate = warmup_cosine(most, max(warmup, 1)) if self.schedule == "cosine" else polynomial(most)
+        return Course(most, rate, self.patience, self.min_rise)
 
-    @abstractmethod
     def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of all weights of a network."""
-
-
-class FineTune(Recipe):
-    """AdamW with layer-wise rates, linear warm-up and half a cosine (MAE, BEiT)."""
-
-    epochs: PositiveInt
-    """Passes over the labelled samples, within the bounds of `min_steps` and `max_steps`."""
-    min_steps: NonNegativeInt = 0
-    """Updates made at least: few labels need more passes."""
-    max_steps: PositiveInt | None = None
-    """Updates made at most; no bound when left out."""
-    weight_decay: NonNegativeFloat = 0.05
-    """Of AdamW; biases, norms and tokens have none."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Each layer's rate is that of the layer above times this; 1 for one rate."""
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the updates in which the rate rises."""
-
-    def updates(self, samples: int) -> int:
-        wanted = max(self.epochs * max(samples // self.batch_size, 1), self.min_steps)
-        return min(wanted, self.max_steps) if self.max_steps else wanted
-
-    def rate(self, steps: int) -> Schedule:
-        return warmup_cosine(steps, max(round(self.warmup * steps), 1))
-
-    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            parameter_groups(network, self.learning_rate, self.weight_decay, self.layer_decay)
-        )
-
-
-class Train(Recipe):
-    """A fixed number of updates at a rate that falls as a polynomial of power 0.9 (Swin-Unet)."""
-
-    steps: PositiveInt
-    """Updates."""
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    """`sgd` (momentum 0.9) or `adamw`."""
-    weight_decay: NonNegativeFloat = 1e-4
-    """Weight decay of the optimiser."""
-
-    def updates(self, samples: int) -> int:
-        return self.steps
-
-    def rate(self, steps: int) -> Schedule:
-        return polynomial(steps)
-
-    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         if self.optimiser == "sgd":
             return torch.optim.SGD(
                 network.parameters(), self.learning_rate, momentum=0.9, weight_decay=self.weight_decay
             )
-        return torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.AdamW(
+            parameter_groups(network, self.learning_rate, self.weight_decay, self.layer_decay)
+        )
 
 
 def parameter_groups(

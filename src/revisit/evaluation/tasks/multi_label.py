@@ -19,25 +19,16 @@ from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.features import Pooled, Reader
-from revisit.evaluation.networks import Networks, load_scene_encoders
-from revisit.evaluation.protocol import Predict
-from revisit.evaluation.task import (
-    Data,
-    Experiment,
-    Metric,
-    Numbers,
-    Repeats,
-    Row,
-    Run,
-    RunNumber,
-    Scorer,
-    Task,
-)
-from revisit.nets.load_save import Encoder, architecture_modules
+from revisit.evaluation.features import Pooled
+from revisit.evaluation.networks import Networks
+from revisit.evaluation.protocol import Indices, Predict
+from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
+from revisit.nets.load_save import Encoder, architecture_modules, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore
 from revisit.record import Record, read
+
+LEARNERS = ("protocol", "probe")
 
 
 class SceneExperiment(Experiment):
@@ -50,17 +41,18 @@ class SceneExperiment(Experiment):
     modalities: list[str]
     """Modalities to train and test on, a column each; their bands must be among the encoders'."""
     protocols: list[str]
-    """Ways of learning the labels: files of `revisit.evaluation.protocols`."""
+    """Ways of learning the labels: files of `revisit.evaluation.protocols` or `revisit.evaluation.probes`."""
 
 
 def _with_recipes(experiment: type[Experiment]) -> type[Experiment]:
     """The record with a key for the recipe of each protocol that learns scenes."""
     recipes: dict[str, Any] = {}
-    for name in parts.names("protocol"):
-        protocol = parts.find("protocol", name)
-        if "scene" in protocol.labels:
-            field = Field(None, description=f"Recipe of the protocol `{name}`.")
-            recipes[_key(name)] = (protocol.Settings | None, field)
+    for sort in LEARNERS:
+        for name in parts.names(sort):
+            learner = parts.find(sort, name)
+            if "scene" in learner.labels:
+                field = Field(None, description=f"Recipe of `{name}`.")
+                recipes[_key(name)] = (learner.Settings | None, field)
     return create_model("MultiLabelExperiment", __base__=experiment, **recipes)
 
 
@@ -101,6 +93,7 @@ class MultiLabel(Task):
                     settings,
                     row,
                     modality,
+                    checks.learner(protocol, f"experiments.{name}.protocols"),
                     protocol,
                     self._recipe(name, settings, protocol),
                     [(method, wanted.pretrain_modality)],
@@ -108,7 +101,7 @@ class MultiLabel(Task):
                 for modality in wanted.modalities
                 for protocol in wanted.protocols
             ]
-        return found
+        return found + self.floors(settings, wanted.modalities)
 
     def check(
         self, name: str, settings: Experiment, pretraining: checks.Entries, collections: checks.Entries
@@ -117,7 +110,8 @@ class MultiLabel(Task):
         collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
         checks.lists_each_once(wanted, where)
         for protocol in wanted.protocols:
-            if self.labels not in checks.part("protocol", protocol, f"{where}.protocols").labels:
+            sort = checks.learner(protocol, f"{where}.protocols")
+            if self.labels not in parts.find(sort, protocol).labels:
                 raise RevisitError(f"{where}.protocols: {protocol!r} cannot learn scenes; leave it out")
             self._recipe(name, settings, protocol)
         for method in wanted.methods:
@@ -135,16 +129,17 @@ class MultiLabel(Task):
                 )  # fmt: skip
 
     def _recipe(self, name: str, settings: Experiment, protocol: str) -> Record:
-        """The recipe of a protocol; where the experiment gives none, the protocol's defaults."""
+        """The recipe of a protocol; where the experiment gives none, its defaults."""
         key = _key(protocol)
         given: Record | None = getattr(settings, key, None)
-        kind: type[Record] = parts.find("protocol", protocol).Settings
+        sort = checks.learner(protocol, f"experiments.{name}.protocols")
+        kind: type[Record] = parts.find(sort, protocol).Settings
         return given if given is not None else read(kind, {}, f"experiments.{name}.{key}")
 
-    def data(self, store: PatchStore, modality: str, given: Repeats, device: torch.device) -> Data:
+    def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         if store.kind not in self.kinds:
             raise RevisitError(f"{store.path}: scenes need a collection of pairs, this is {store.kind!r}")
-        splits = {split: store.indices(split) for split in PARTS}
+        splits = {split: store.indices(split, labelled=True) for split in PARTS}
         targets = store.multi_label(np.arange(store.samples))
         for split, indices in splits.items():
             if not targets[indices].any():
@@ -152,15 +147,13 @@ class MultiLabel(Task):
                     f"{store.path}: no labelled scene in {split!r} ({len(indices)} samples); "
                     "use more or larger regions, or another split"
                 )
+
+        def labels(indices: Indices) -> NDArray[np.uint8]:
+            return targets[indices]
+
+        classes = tuple(store.attrs["classes"])
         bands = bands_of(modality, store.bands)
-        return Data(
-            Reader(store, bands, device),
-            bands,
-            lambda indices: targets[indices],
-            tuple(store.attrs["classes"]),
-            store.positions,
-            **splits,
-        )
+        return Data(store, bands, None, labels, labels, classes, store.positions, **splits)
 
     def networks(
         self,
@@ -172,31 +165,55 @@ class MultiLabel(Task):
         device: torch.device,
     ) -> Networks:
         bands = bands_of(modality, store.bands)
-        return SceneNetworks(load_scene_encoders(encoders, bands, store, device), bands, classes)
+        if len(encoders) != 1:
+            raise RevisitError(f"evaluate: scenes take one encoder, the job has {len(encoders)}")
+        encoder = load_encoder(encoders[0], bands=bands, scaling=store.scaling, device=device)
+        return SceneNetworks(encoder, bands, classes)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(outputs, labels.float())
 
-    def validation(self, data: Data, predict: Predict) -> float:
-        return mean_average_precision(data.labels(data.val), predict(data.val).numpy()).micro
+    def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
+        return mean_average_precision(labels, outputs).micro
 
-    def scorer(self, data: Data, given: Repeats) -> Scorer:
-        return SceneScorer(data)
+    def score(self, data: Data, predict: Predict) -> Scored:
+        """Mean average precision over the whole test set.
+
+        Predictions: ``target`` uint8 (sample, class), ``score`` (sample, class) logits or probabilities,
+        ``sample`` (sample,) indices into the collection, ``classes``.
+        """
+        targets, outputs = data.labels(data.test), predict(data.test)
+        result = mean_average_precision(targets, outputs)
+        classes = {
+            name: {"average_precision": value}
+            for name, value in zip(data.classes, result.classes, strict=True)
+            if value is not None
+        }
+        return Scored(
+            numbers={"all": {"micro_map": result.micro, "macro_map": result.macro}, **classes},
+            record={},
+            absent=[name for name, shown in zip(data.classes, targets.any(0), strict=True) if not shown],
+            predictions={
+                "target": targets,
+                "score": outputs,
+                "sample": data.test,
+                "classes": np.array(data.classes),
+            },
+        )
 
 
 TASK = MultiLabel()
 
 
 class SceneNetworks(Networks):
-    """A classifier on each encoder, all of one architecture."""
+    """A classifier on an encoder."""
 
-    def __init__(self, encoders: Sequence[Encoder], bands: Sequence[str], classes: int) -> None:
-        super().__init__([encoders])
+    def __init__(self, encoder: Encoder, bands: Sequence[str], classes: int) -> None:
+        super().__init__([encoder])
         self.bands, self.classes = bands, classes
 
-    def build(self, order: int) -> nn.Module:
-        (encoder,) = self.chosen(order)
-        return SceneClassifier(encoder, self.bands, self.classes)
+    def build(self) -> nn.Module:
+        return SceneClassifier(self.encoders[0], self.bands, self.classes)
 
 
 class SceneClassifier(nn.Module):
@@ -212,41 +229,3 @@ class SceneClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.head(self.norm(self.features(images))))
-
-
-class SceneScorer(Scorer):
-    """Mean average precision over the whole test set; keeps the outputs of all runs.
-
-    Predictions: ``target`` uint8 (sample, class), ``score`` (run, sample, class) logits or probabilities,
-    ``label_fraction`` and ``seed`` (run,), ``sample`` (sample,) indices into the collection, ``classes``.
-    """
-
-    def __init__(self, data: Data) -> None:
-        self.data, self.targets = data, data.labels(data.test)
-        self.runs: list[tuple[RunNumber, NDArray[Any]]] = []
-
-    def add(self, run: RunNumber, predict: Predict) -> tuple[Numbers, dict[str, Any]]:
-        outputs = predict(self.data.test).numpy()
-        self.runs.append((run, outputs))
-        result = mean_average_precision(self.targets, outputs)
-        classes = {
-            name: {"average_precision": value}
-            for name, value in zip(self.data.classes, result.classes, strict=True)
-            if value is not None
-        }
-        return {"all": {"micro_map": result.micro, "macro_map": result.macro}, **classes}, {}
-
-    def absent(self) -> list[str]:
-        return [
-            name for name, column in zip(self.data.classes, self.targets.T, strict=True) if not column.any()
-        ]
-
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        return {
-            "target": self.targets,
-            "score": np.stack([outputs for _, outputs in self.runs]),
-            "label_fraction": np.array([run.label_fraction for run, _ in self.runs]),
-            "seed": np.array([run.seed for run, _ in self.runs]),
-            "sample": self.data.test,
-            "classes": np.array(self.data.classes),
-        }

@@ -17,24 +17,13 @@ from torch import Tensor, nn
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
-from revisit.evaluation.features import Reader, batches
+from revisit.evaluation.features import batches
 from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
-from revisit.evaluation.networks import Networks, load_groups
-from revisit.evaluation.protocol import Predict, Protocol
-from revisit.evaluation.protocols.recipes import Train
+from revisit.evaluation.networks import Networks, load_encoders
+from revisit.evaluation.protocol import Indices, Predict
+from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.subsets import evenly
-from revisit.evaluation.task import (
-    Data,
-    Experiment,
-    Metric,
-    Numbers,
-    Repeats,
-    Row,
-    Run,
-    RunNumber,
-    Scorer,
-    Task,
-)
+from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
 from revisit.evaluation.tasks.landcover import CLASSES, LandClass, Legend
 from revisit.evaluation.tasks.losses import segmentation_loss
 from revisit.nets.load_save import architecture_modules, build_encoder, check_architecture
@@ -48,7 +37,7 @@ PLACES = 8  # test places to keep as maps
 BATCH = 32  # class maps predicted at once
 
 
-class MapRepeats(Repeats):
+class MapGiven(Given):
     """What a job gets of an experiment."""
 
     classes: list[LandClass] = CLASSES
@@ -79,12 +68,12 @@ class MapNetwork(Record):
         return dict(self.model_extra or {})
 
 
-class MapExperiment(MapRepeats, Experiment):
+class MapExperiment(MapGiven, Experiment):
     """An experiment on maps of land cover."""
 
     networks: dict[str, MapNetwork]
     """The rows, by names of your choice."""
-    train: Train
+    train: Recipe
     """How all networks are trained."""
 
 
@@ -103,7 +92,7 @@ class Segmentation(Task):
     """The task; see ``revisit.evaluation.task``."""
 
     Settings = MapExperiment
-    Slice = MapRepeats
+    Slice = MapGiven
     labels = "map"
     kinds = ("yearly",)
     metrics = {
@@ -115,9 +104,6 @@ class Segmentation(Task):
         "f1": Metric("F1"),
     }
     headline = "miou"
-
-    def recipe(self, protocol: type[Protocol]) -> type[Record]:
-        return Train
 
     def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
         wanted = cast(MapExperiment, settings)
@@ -150,8 +136,9 @@ class Segmentation(Task):
                     for part in _sensors(network, of_row.network, modality, where)
                     if of_row.pretrained is not None
                 ]
-                found.append(self.run(settings, row, modality, FINE_TUNE, wanted.train, encoders))
-        return found
+                found.append(self.run(settings, row, modality, "protocol", FINE_TUNE, wanted.train, encoders))
+        modalities = dict.fromkeys(name for row in wanted.networks.values() for name in row.modalities)
+        return found + self.floors(settings, list(modalities))
 
     def check(
         self, name: str, settings: Experiment, pretraining: checks.Entries, collections: checks.Entries
@@ -209,26 +196,33 @@ class Segmentation(Task):
                     check_architecture(shape)
                 network.check(shapes, collection["patch_pixels"])
 
-    def data(self, store: PatchStore, modality: str, given: Repeats, device: torch.device) -> Data:
+    def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         if store.kind not in self.kinds:
             raise RevisitError(f"{store.path}: maps need a yearly collection, this is {store.kind!r}")
-        splits = {split: store.indices(split) for split in PARTS}
-        legend = Legend(cast(MapRepeats, given).classes)
+        bands, year = bands_of(modality, store.bands), store.attrs["label_year"]
+        if year not in (years := store.years(bands)):
+            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
+        legend = Legend(cast(MapGiven, given).classes)
 
-        def labels(indices: NDArray[Any]) -> NDArray[np.uint8]:
+        def labels(indices: Indices) -> NDArray[np.uint8]:
             return legend.merge(store.land_cover(indices))
 
-        for split, indices in splits.items():
+        def shows(indices: Indices) -> NDArray[np.uint8]:
+            maps = labels(indices).reshape(len(indices), -1)
+            return np.stack([(maps == number).any(1) for number in range(len(legend.names))], 1).astype("u1")
+
+        time = years.index(year)
+        seen = store.present(bands, time)
+        splits = {}
+        for split in PARTS:
+            indices = store.indices(split, labelled=True)
+            splits[split] = indices = indices[seen[indices]]
             if all((labels(part) == IGNORE).all() for part in batches(indices)):
                 raise RevisitError(
                     f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
                     "use more or larger regions, or another split"
                 )
-        bands, year = bands_of(modality, store.bands), store.attrs["label_year"]
-        if year not in (years := store.years(bands)):
-            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
-        images = Reader(store, bands, device, years.index(year))
-        return Data(images, bands, labels, legend.names, store.positions, **splits)
+        return Data(store, bands, time, labels, shows, legend.names, store.positions, **splits)
 
     def networks(
         self,
@@ -244,11 +238,43 @@ class Segmentation(Task):
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return segmentation_loss(outputs, labels)
 
-    def validation(self, data: Data, predict: Predict) -> float:
-        return confusion(data, predict, data.val).summary()["all"]["miou"]
+    def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
+        matrix = ConfusionMatrix(outputs.shape[1])
+        matrix.update(labels, outputs.argmax(1))
+        return matrix.summary()["all"]["miou"]
 
-    def scorer(self, data: Data, given: Repeats) -> Scorer:
-        return MapScorer(data, max(given.label_fractions))
+    def validation(self, data: Data, validating: Indices, predict: Predict) -> float:
+        return confusion(data, predict, validating).summary()["all"]["miou"]
+
+    def score(self, data: Data, predict: Predict) -> Scored:
+        """From one confusion matrix of the whole test set.
+
+        Predictions, of ``PLACES`` test samples: ``image`` uint8 (sample, band, y, x), ``label`` and
+        ``prediction`` uint8 (sample, y, x) class numbers, 255 for no label, ``sample`` indices into the
+        collection, ``bands`` and ``classes``.
+        """
+        matrix = confusion(data, predict, data.test)
+        by_metric = matrix.scores()
+        support = by_metric.pop("support")
+        by_class = {
+            name: {metric: float(values[number]) for metric, values in by_metric.items()}
+            for number, name in enumerate(data.classes)
+            if support[number]
+        }
+        shown = evenly(data.test, PLACES)
+        return Scored(
+            numbers=by_class | matrix.summary(),
+            record={"confusion": matrix.counts.tolist()},
+            absent=[name for number, name in enumerate(data.classes) if not support[number]],
+            predictions={
+                "sample": shown,
+                "image": data.scaled(shown),
+                "label": data.labels(shown),
+                "prediction": class_maps(predict, shown),
+                "bands": np.array(data.bands),
+                "classes": np.array(data.classes),
+            },
+        )
 
 
 TASK = Segmentation()
@@ -266,7 +292,7 @@ def _sensors(network: type[Network], name: str, modality: str, key: str) -> list
 
 
 class MapNetworks(Networks):
-    """Networks of one row, on pretrained encoders, on new ones, or on none."""
+    """The network of a row, on pretrained encoders, on new ones, or on none."""
 
     def __init__(
         self, store: PatchStore, modality: str, classes: int, encoders: Sequence[Path], entry: MapEntry
@@ -284,20 +310,20 @@ class MapNetworks(Networks):
             for sensor in sensors
             if entry.encoder is not None
         ]
-        super().__init__(load_groups(encoders, [] if self.new else sensors, store, entry.network))
+        super().__init__(load_encoders(encoders, [] if self.new else sensors, store, entry.network))
 
-    def build(self, order: int) -> nn.Module:
-        encoders = self.chosen(order) or [build_encoder(architecture) for architecture in self.new]
+    def build(self) -> nn.Module:
+        encoders = self.encoders or [build_encoder(architecture) for architecture in self.new]
         return self.network.build(self.settings, encoders, self.channels, self.classes)
 
     def columns(self) -> dict[str, Any]:
-        if self.groups:
+        if self.encoders:
             return super().columns()
         name = self.network.short_name(self.settings, self.new)
-        return {"encoder": name, "pretrain_data": "none", "collapsed": False, "gpu_hours": 0.0}
+        return {"encoder": name, "pretrain_data": "none", "collapsed": False}
 
 
-def confusion(data: Data, predict: Predict, indices: NDArray[Any]) -> ConfusionMatrix:
+def confusion(data: Data, predict: Predict, indices: Indices) -> ConfusionMatrix:
     """One matrix over all labelled pixels of the given samples."""
     matrix = ConfusionMatrix(len(data.classes))
     for part in batches(indices, BATCH):
@@ -305,52 +331,6 @@ def confusion(data: Data, predict: Predict, indices: NDArray[Any]) -> ConfusionM
     return matrix
 
 
-def class_maps(predict: Predict, indices: NDArray[Any]) -> NDArray[np.uint8]:
+def class_maps(predict: Predict, indices: Indices) -> NDArray[np.uint8]:
     """Predicted class numbers (sample, y, x)."""
-    return predict(indices).argmax(1).numpy().astype(np.uint8)
-
-
-class MapScorer(Scorer):
-    """Scores from one confusion matrix of the whole test set; keeps the maps of a few places.
-
-    Predictions: of ``PLACES`` test samples, by the first seed and the largest label fraction: ``image`` uint8
-    (sample, band, y, x), ``label`` and ``prediction`` uint8 (sample, y, x) class numbers, 255 for no label,
-    ``sample`` indices into the collection, ``bands`` and ``classes``.
-    """
-
-    def __init__(self, data: Data, largest: float) -> None:
-        self.data, self.largest = data, largest
-        self.kept: dict[str, NDArray[Any]] = {}
-
-    def add(self, run: RunNumber, predict: Predict) -> tuple[Numbers, dict[str, Any]]:
-        matrix = confusion(self.data, predict, self.data.test)
-        by_metric = matrix.scores()
-        support = by_metric.pop("support")
-        by_class = {
-            name: {metric: float(values[number]) for metric, values in by_metric.items()}
-            for number, name in enumerate(self.data.classes)
-            if support[number]
-        }
-        if run.order == 0 and run.label_fraction == self.largest:
-            self.kept = self._maps(predict)
-        return by_class | matrix.summary(), {"confusion": matrix.counts.tolist()}
-
-    def _maps(self, predict: Predict) -> dict[str, NDArray[Any]]:
-        chosen = evenly(self.data.test, PLACES)
-        return {
-            "sample": chosen,
-            "image": self.data.images.scaled(chosen),
-            "label": self.data.labels(chosen),
-            "prediction": class_maps(predict, chosen),
-            "bands": np.array(self.data.bands),
-            "classes": np.array(self.data.classes),
-        }
-
-    def absent(self) -> list[str]:
-        shown = {
-            int(number) for part in batches(self.data.test) for number in np.unique(self.data.labels(part))
-        }
-        return [name for number, name in enumerate(self.data.classes) if number not in shown]
-
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        return self.kept
+    return predict(indices).argmax(1).astype(np.uint8)

@@ -40,8 +40,8 @@ def draw(logs: Sequence[Path], facts: Facts, out: Path) -> None:
             titles[key] = f"{encoder.title}, {words.modality(encoder.modality)}"
     if not groups:
         raise RevisitError(f"{logs[0]}: no step logged, nor in the other logs; there is no curve to draw")
-    columns = min(PANELS_A_ROW, len(groups))
-    rows = -(-len(groups) // columns)
+    rows = -(-len(groups) // PANELS_A_ROW)
+    columns = -(-len(groups) // rows)
     with style.figure(out, 0.6 + 2.7 * columns, 3.4 * rows) as figure:
         axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[2.4, 1] * rows)
         for index, (key, seeds) in enumerate(groups.items()):
@@ -52,7 +52,7 @@ def draw(logs: Sequence[Path], facts: Facts, out: Path) -> None:
             if column == 0:
                 loss.set_ylabel("loss")
                 rank.set_ylabel("effective\nrank")
-        for unused in axes[2 * rows - 2 :, (len(groups) - 1) % columns + 1 :].flat:
+        for unused in axes[2 * rows - 2 :, len(groups) - (rows - 1) * columns :].flat:
             unused.remove()
 
 

@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from revisit import parts
-from revisit.report import reading, table
+from revisit.report import reading, table, words
 from revisit.report.drawing import Drawing
 from revisit.report.facts import Facts
 from revisit.report.figures import style
 from revisit.report.layout import Layout
+from revisit.report.published.lookup import caveat
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
@@ -23,29 +29,43 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     axis = parts.find("layout", layout).dots
     models = [label[0] for label, _ in block.rows]
     cells = [row for _, row in block.rows]
-    with style.figure(out, 2.6 * len(block.columns) + 1.4, 0.27 * len(models) + 1.2) as figure:
+    floors = {run.title for run in facts.runs if run.protocol == words.FLOOR}
+    with style.figure(out, 2.6 * len(block.columns) + 1.4, 0.27 * len(models) + 1.3) as figure:
         axes = figure.subplots(1, len(block.columns), sharey=True, sharex=True, squeeze=False)[0]
         for index, (panel, column) in enumerate(zip(axes, block.columns, strict=True)):
-            for line, row in enumerate(cells):
+            for line, (model, row) in enumerate(zip(models, cells, strict=True)):
                 cell = row[index]
+                colour = style.REFERENCE if model in floors else style.COLOURS[0]
                 if cell.published is not None:
                     panel.plot(cell.published, line, "D", color=style.PUBLISHED, mfc="white", ms=5)
                 if cell.value is not None:
-                    panel.plot(cell.value, line, "o", color=style.COLOURS[0], ms=5)
+                    panel.plot(cell.value, line, "s" if model in floors else "o", ms=5, color=colour)
                 if cell.low is not None and cell.high is not None:
-                    panel.plot([cell.low, cell.high], [line, line], color=style.COLOURS[0])
+                    panel.plot([cell.low, cell.high], [line, line], color=colour)
             panel.set_title(column)
             panel.set_xlabel(axis)
         axes[0].set_yticks(range(len(models)), models)
         axes[0].invert_yaxis()
-        ends = [n for row in cells for c in row for n in (c.value, c.low, c.published) if n is not None]
-        axes[0].set_xlim(max(min(ends) - 3, 0), 100)
-        (ours,) = axes[0].plot([], [], "o-", color=style.COLOURS[0], label="this run, 95 % interval")
-        (theirs,) = axes[0].plot(
-            [], [], "D", color=style.PUBLISHED, mfc="white", label="published, of other data"
-        )
-        shown = [ours, theirs] if any(c.published is not None for row in cells for c in row) else [ours]
-        figure.legend(handles=shown, loc="outside lower center", ncols=2)
+        ends = [
+            n for row in cells for c in row for n in (c.value, c.low, c.high, c.published) if n is not None
+        ]
+        axes[0].set_xlim(max(min(ends) - 3, 0), min(max(ends) + 3, 100))
+        handles = _marks(axes[0], caveat(experiment.published_as))
+        there = (True, bool(floors & set(models)), any(c.published is not None for row in cells for c in row))
+        shown = [handle for handle, here in zip(handles, there, strict=True) if here]
+        figure.legend(handles=shown, loc="outside lower center", ncols=len(shown))
+
+
+def _marks(axes: "Axes", published: str) -> "list[Line2D]":
+    """Entries of the legend: a score of ours, a floor, a published score."""
+    marks: list[Line2D] = []
+    for form, colour, filled, label in (
+        ("o-", style.COLOURS[0], style.COLOURS[0], "this run, 95 % interval"),
+        ("s", style.REFERENCE, style.REFERENCE, "floor"),
+        ("D", style.PUBLISHED, "white", published),
+    ):
+        marks += axes.plot([], [], form, ms=5, color=colour, mfc=filled, label=label)
+    return marks
 
 
 def _layouts(facts: Facts) -> list[str]:
@@ -60,7 +80,7 @@ FIGURE = Drawing(
     source="table",
     title="Scores",
     section="results",
-    caption="The first part of the table as a picture.",
+    caption="The first part of the table as a picture. Published scores are of other data: not comparable.",
     applies=lambda facts: bool(_layouts(facts)),
     draw=draw,
 )

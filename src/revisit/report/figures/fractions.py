@@ -1,8 +1,7 @@
-"""Score against the share of labels used: pretrained encoders against training from scratch."""
+"""Score against the share of labels used: pretrained encoders against training from scratch, and floors."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from revisit.errors import RevisitError
 from revisit.report import reading, words
@@ -10,11 +9,6 @@ from revisit.report.drawing import Drawing
 from revisit.report.facts import Facts
 from revisit.report.figures import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.container import ErrorbarContainer
-
-MARKERS = "os^Dv<>P"
 COLUMNS = (
     "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "class", "metric", "value",
     "ci_low", "ci_high",
@@ -22,12 +16,11 @@ COLUMNS = (
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
-    """A row of panels a data set and protocol, a column a modality; bars are 95 % intervals over seeds.
+    """A row of panels a data set and protocol, a column a modality; bars are 95 % intervals.
 
-    Raises RevisitError where the table has no headline score of the experiment.
+    A floor is of no network, so it is in the panels of all protocols. Raises RevisitError where the table has
+    no headline score of the experiment.
     """
-    from matplotlib.ticker import NullLocator
-
     (path,) = paths
     ((name, experiment),) = facts.experiments.items()
     rows = [
@@ -39,70 +32,42 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         raise RevisitError(
             f"{path}: has no {experiment.headline} of the experiment {name!r}; rerun its scores"
         )
-    trainings = sorted({row["training"] for row in rows}, reverse=True)
+    networks = [row for row in rows if row["protocol"] != words.FLOOR] or rows
+    trainings = sorted({row["training"] for row in networks}, reverse=True)
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank)
     looks = _looks(facts)
-    with style.figure(out, 2.9 * len(modalities) + 1.4, 2.6 * len(trainings) + 0.3) as figure:
+    with style.figure(out, 2.9 * len(modalities) + 1.8, 2.6 * len(trainings) + 0.4) as figure:
         axes = figure.subplots(len(trainings), len(modalities), squeeze=False, sharex=True, sharey=True)
         handles = {}
         for line, training in zip(axes, trainings, strict=True):
+            here = [row for row in rows if row["training"] == training or row["protocol"] == words.FLOOR]
             for panel, modality in zip(line, modalities, strict=True):
                 for index, (method, look) in enumerate(looks.items()):
-                    here = [
-                        row
-                        for row in rows
-                        if (row["training"], row["modality"], row["method"]) == (training, modality, method)
-                    ]
-                    if here:
-                        handles[method] = _curve(panel, here, look, index - (len(looks) - 1) / 2)
+                    curve = [row for row in here if (row["modality"], row["method"]) == (modality, method)]
+                    if curve:
+                        handles[method] = style.curve(panel, curve, look, index - (len(looks) - 1) / 2)
                 panel.set_title(words.modality(modality))
             line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} in %")
-        fractions = sorted({row["label_fraction"] for row in rows})
-        for panel in axes[-1]:
-            panel.set_xscale("log")
-            panel.set_xticks(fractions, [f"{100 * fraction:.4g}" for fraction in fractions])
-            panel.xaxis.set_minor_locator(NullLocator())
-            panel.set_xlabel("labels used in %")
+        style.labels_used(axes[-1], sorted({row["label_fraction"] for row in rows}))
         ends = [row[end] for row in rows for end in ("value", "ci_low", "ci_high") if row[end] is not None]
         axes[0, 0].set_ylim(max(100 * min(ends) - 3, 0), min(100 * max(ends) + 3, 100))
         figure.legend(handles=[handles[name] for name in looks if name in handles], loc="outside right upper")
 
 
 def _looks(facts: Facts) -> dict[str, dict[str, str]]:
-    """How each method's curve looks: pretrained in colour, others grey and dotted."""
-    looks: dict[str, dict[str, str]] = {}
-    count = {True: 0, False: 0}
+    """How each method's curve looks: pretrained in colour, others grey and dotted, floors grey and dashed."""
+    pretrained = [run for run in facts.runs if run.pretrained]
+    looks = style.looks(pretrained)
     for run in facts.runs:
-        if run.method in looks:
-            continue
-        number = count[run.pretrained]
-        count[run.pretrained] += 1
-        if run.pretrained:
-            marker = MARKERS[number // len(style.COLOURS) % len(MARKERS)]
-            looks[run.method] = {"color": style.colour_of(number), "ls": "-", "marker": marker}
-        else:
-            looks[run.method] = {"color": style.REFERENCE, "ls": ":", "marker": MARKERS[1 + number % 7]}
-        looks[run.method]["label"] = run.title
+        if run.method not in looks:
+            floor = run.protocol == words.FLOOR
+            looks[run.method] = {
+                "color": style.REFERENCE,
+                "ls": "--" if floor else ":",
+                "marker": style.MARKERS[(1 + len(looks)) % len(style.MARKERS)],
+                "label": f"{run.title} (floor)" if floor else run.title,
+            }
     return looks
-
-
-def _curve(
-    axes: "Axes", rows: Sequence[reading.Row], look: dict[str, str], aside: float
-) -> "ErrorbarContainer":
-    """One method's scores; ``aside`` moves them so that the bars of several stay legible."""
-    rows = sorted(rows, key=lambda row: row["label_fraction"])
-    bars = [
-        [0.0 if row[end] is None else 100 * abs(row[end] - row["value"]) for row in rows]
-        for end in ("ci_low", "ci_high")
-    ]
-    return axes.errorbar(
-        [row["label_fraction"] * 1.03**aside for row in rows],
-        [100 * row["value"] for row in rows],
-        yerr=bars,
-        ms=4,
-        elinewidth=0.9,
-        **look,  # type: ignore[arg-type]
-    )
 
 
 FIGURE = Drawing(
@@ -110,7 +75,7 @@ FIGURE = Drawing(
     source="table",
     title="Share of labels",
     section="results",
-    caption="Score against the share of labels used; bars are 95 % intervals over seeds.",
+    caption="Score against the share of labels used; bars: 95 % intervals. Grey: not pretrained, and floors.",
     applies=lambda facts: any(len(one.label_fractions) > 1 for one in facts.experiments.values()),
     draw=draw,
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAMPLES = 5
+LEGEND_COLUMNS = 6
 ARRAYS = ("image", "bands", "label", "prediction", "classes")
 
 
@@ -81,13 +82,12 @@ def _map(axes: "Axes", numbers: NDArray[Any], classes: tuple[str, ...]) -> None:
 
 
 def _legend(figure: "Figure", classes: tuple[str, ...], unlabelled: bool) -> None:
-    from matplotlib.patches import Patch
-
-    colours = style.class_colours(classes)
-    patches = [Patch(facecolor=colour, label=name) for name, colour in zip(classes, colours, strict=True)]
+    patches = [
+        style.swatch(colour, name) for name, colour in zip(classes, style.class_colours(classes), strict=True)
+    ]
     if unlabelled:
-        patches.append(Patch(facecolor=style.NO_LABEL, edgecolor=style.REFERENCE, label="no label"))
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
+        patches.append(style.swatch(style.NO_LABEL, "no label, not scored"))
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), LEGEND_COLUMNS))
 
 
 FIGURE = Drawing(
@@ -95,7 +95,7 @@ FIGURE = Drawing(
     source="predictions",
     title="Maps",
     section="results",
-    caption="Test places: image, label and predictions.",
+    caption="Test places with most classes: image, label and predictions, in the colours of the legend.",
     applies=lambda facts: any(experiment.task == "segmentation" for experiment in facts.experiments.values()),
     draw=draw,
 )

@@ -1,8 +1,9 @@
-"""What a masked method restores: input, what the encoder saw, and the reconstruction side by side."""
+"""What a masked method restores: input, what the encoder was shown, the restored image and its error."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,65 +13,177 @@ from revisit.report import reading
 from revisit.report.drawing import Drawing
 from revisit.report.facts import Facts
 from revisit.report.figures import style
+from revisit.report.figures.explained import explained
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+    from matplotlib.image import AxesImage
 
 PARTS = ("input", "masked", "reconstruction")
+SHOWN = ("input", "shown", "restored", "error")
 SAMPLES = 4  # places shown of single dates
-SERIES = 2  # places shown of year series, three rows each
+SERIES = 2  # places shown of year series, four rows each
+LINE_INCHES, KEYS_INCHES = 0.17, 0.7  # of the small print below
+LETTERS_AN_INCH = 15
+WORST = 2.0  # standard deviations, the end of the scale of errors
+COLOUR = ("red", "green", "blue")
+RADAR = ("vv", "vh")
+GREY = ("nir", *COLOUR)  # the first of these stands for optical bands that are hidden one by one
+
+
+class View(NamedTuple):
+    """Bands to show as colours, or one of them three times as grey."""
+
+    title: str
+    bands: list[int]
+
+
+class Restoration(NamedTuple):
+    """Standardised images, (n, band, y, x) or (n, time, band, y, x), and where they were hidden."""
+
+    truth: NDArray[Any]
+    restored: NDArray[Any]
+    hidden: NDArray[np.bool_]
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     """Single dates (n, band, y, x): a row a place. Series (n, time, band, y, x): a column a year.
 
-    Raises RevisitError where the arrays do not fit each other.
+    Below stand the shares of variance explained (revisit.report.figures.explained), over all samples of the
+    file. Raises RevisitError where the arrays do not fit each other.
     """
-    (arrays,) = paths
-    content = reading.read_arrays(arrays, (*PARTS, "bands"))
+    (path,) = paths
+    content = reading.read_arrays(path, (*PARTS, "bands"))
     bands = tuple(str(name) for name in content["bands"])
     images = {part: np.asarray(content[part], np.float32) for part in PARTS}
     shape = images["input"].shape
     for part, array in images.items():
         if array.shape != shape or array.ndim not in (4, 5) or array.shape[-3] != len(bands):
             raise RevisitError(
-                f"{arrays}: {part} has the shape {array.shape}, input {shape} with {len(bands)} bands; "
+                f"{path}: {part} has the shape {array.shape}, input {shape} with {len(bands)} bands; "
                 "rerun the pretraining"
             )
+    hidden = (images["masked"] == 0) & (images["input"] != 0)
+    of = Restoration(images["input"], images["reconstruction"], hidden)
+    cell = int(content.get("moments_given", 0))
+    lines = explained(of.truth, hidden, of.restored, cell).lines(given=bool(cell))
     if len(shape) == 5:
         times = [str(time) for time in content.get("times", np.arange(1, shape[1] + 1))]
-        _series(images, bands, times, out)
+        _series(of, bands, times, lines, out)
     else:
-        _single(images, bands, out)
+        _single(of, bands, lines, out)
 
 
-def _single(images: dict[str, NDArray[Any]], bands: tuple[str, ...], out: Path) -> None:
-    kinds = [style.composite(bands)]
-    if "vv" in bands and kinds[0][0] != "VV":
-        kinds.append(("VV", [bands.index("vv")] * 3))
-    count = min(SAMPLES, len(images["input"]))
-    with style.figure(out, 4.5 * len(kinds) + 0.2, 1.5 * count + 0.5) as figure:
-        panels = figure.subfigures(1, len(kinds), squeeze=False)[0]
-        for panel, (title, shown) in zip(panels, kinds, strict=True):
-            panel.suptitle(title, fontsize=9)
-            axes = panel.subplots(count, 3, squeeze=False)
-            for sample, part in np.ndindex(count, 3):
-                of_sample = images[PARTS[part]][sample][shown]
-                title = "" if sample else PARTS[part]
-                hidden = of_sample == 0 if PARTS[part] == "masked" else None
-                style.show(axes[sample, part], of_sample, images["input"][sample][shown], title, hidden)
+def _views(of: Restoration, bands: tuple[str, ...]) -> list[View]:
+    """One view per sensor; in colour where the three bands are hidden together."""
+    views = []
+    if set(COLOUR) <= set(bands):
+        three = [bands.index(name) for name in COLOUR]
+        together = of.hidden[..., three, :, :]
+        if (together == together[..., :1, :, :]).all():
+            views.append(View("red, green, blue", three))
+    optical = [name for name in bands if name not in RADAR]
+    if optical and not views:
+        band = next((name for name in GREY if name in optical), optical[0])
+        views.append(View(band, [bands.index(band)] * 3))
+    if radar := [name for name in RADAR if name in bands]:
+        views.append(View(radar[0].upper(), [bands.index(radar[0])] * 3))
+    return views
 
 
-def _series(images: dict[str, NDArray[Any]], bands: tuple[str, ...], times: list[str], out: Path) -> None:
-    _, shown = style.composite(bands)
-    count = min(SERIES, len(images["input"]))
-    with style.figure(out, 1.2 * len(times) + 0.6, 3.8 * count + 0.3) as figure:
-        axes = figure.subplots(3 * count, len(times), squeeze=False)
-        for sample, part, time in np.ndindex(count, 3, len(times)):
-            panel = axes[3 * sample + part, time]
-            all_years = np.concatenate([*images["input"][sample][:, shown]], axis=-1)
-            image = images[PARTS[part]][sample, time][shown]
-            hidden = image == 0 if PARTS[part] == "masked" else None
-            style.show(panel, image, all_years, "" if part else times[time], hidden)
+def _single(of: Restoration, bands: tuple[str, ...], lines: Sequence[str], out: Path) -> None:
+    views, count = _views(of, bands), min(SAMPLES, len(of.truth))
+    colour = set(COLOUR) <= set(bands) and views[0].title != "red, green, blue"
+    widths = [1.0] * colour + [len(SHOWN)] * len(views)
+    width, height = 1.25 * sum(widths) + 0.5, 1.32 * count + 0.5
+    lines = _wrapped(lines, width)
+    below = LINE_INCHES * len(lines) + KEYS_INCHES
+    with style.figure(out, width, height + below) as figure:
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below])[:, 0]
+        panels = list(upper.subfigures(1, len(widths), squeeze=False, width_ratios=widths)[0])
+        if colour:
+            first = panels.pop(0)
+            first.suptitle("in colour", fontsize=9)
+            for sample, axes in enumerate(first.subplots(count, 1, squeeze=False)[:, 0]):
+                three = [bands.index(name) for name in COLOUR]
+                style.show(axes, of.truth[sample][three], title="" if sample else "input")
+        for panel, view in zip(panels, views, strict=True):
+            panel.suptitle(view.title, fontsize=9)
+            axes = panel.subplots(count, len(SHOWN), squeeze=False)
+            for sample in range(count):
+                titles = ("",) * len(SHOWN) if sample else SHOWN
+                one = Restoration(*(part[sample][view.bands] for part in of))
+                errors = _four(axes[sample], one, one.truth, titles)
+        _foot(lower, errors, lines)
+
+
+def _series(
+    of: Restoration, bands: tuple[str, ...], times: list[str], lines: Sequence[str], out: Path
+) -> None:
+    view, count = _views(of, bands)[0], min(SERIES, len(of.truth))
+    rows = len(SHOWN) * count
+    width, height = 1.2 * len(times) + 0.5, 1.2 * rows + 0.6
+    lines = _wrapped(lines, width)
+    below = LINE_INCHES * len(lines) + KEYS_INCHES
+    with style.figure(out, width, height + below) as figure:
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below])[:, 0]
+        upper.suptitle(view.title, fontsize=9)
+        axes = upper.subplots(rows, len(times), squeeze=False)
+        for sample, time in np.ndindex(count, len(times)):
+            column = axes[len(SHOWN) * sample : len(SHOWN) * (sample + 1), time]
+            every_year = np.concatenate([*of.truth[sample][:, view.bands]], axis=-1)
+            one = Restoration(*(part[sample, time][view.bands] for part in of))
+            errors = _four(column, one, every_year, (times[time], "", "", ""))
             if time == 0:
-                panel.set_ylabel(PARTS[part])
+                for panel, name in zip(column, SHOWN, strict=True):
+                    panel.set_ylabel(name, fontsize=8)
+        _foot(lower, errors, lines)
+
+
+def _four(
+    axes: "Sequence[Axes]", of: Restoration, reference: NDArray[Any], titles: Sequence[str]
+) -> "AxesImage":
+    """Input, what was shown of it, the restored image and the error of an image (3, y, x)."""
+    hidden = of.hidden.any(axis=0)
+    style.show(axes[0], of.truth, reference, titles[0])
+    style.show(axes[1], of.truth, reference, titles[1], hidden)
+    style.show(axes[2], of.restored, reference, titles[2])
+    _outline(axes[2], hidden)
+    error = np.abs(of.restored - of.truth).mean(axis=0)
+    image = axes[3].imshow(np.ma.masked_where(~hidden, error), vmin=0, vmax=WORST, cmap="magma_r")
+    style.bare(axes[3], titles[3])
+    _outline(axes[3], hidden)
+    return image
+
+
+def _outline(axes: "Axes", hidden: NDArray[np.bool_]) -> None:
+    """A line around what was shown, along the edges of pixels."""
+    from matplotlib.collections import LineCollection
+
+    down = [[(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)] for y, x in np.argwhere(np.diff(hidden, axis=0))]
+    right = [[(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)] for y, x in np.argwhere(np.diff(hidden, axis=1))]
+    axes.add_collection(LineCollection([*down, *right], colors=style.OUTLINE, linewidths=0.7))
+
+
+def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str]) -> None:
+    """The numbers, and below them the legend and the scale of errors."""
+    heights = [LINE_INCHES * len(lines), KEYS_INCHES]
+    text, keys = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+    text.text(0.01, 1, "\n".join(lines), va="top", fontsize=8)
+    legend, scale = keys.subplots(1, 2, width_ratios=[1, 1])
+    legend.set_axis_off()
+    legend.legend(handles=[style.swatch(style.HIDDEN, "hidden from the encoder")], loc="center left")
+    scale.set_axis_off()
+    bar = keys.colorbar(
+        errors, cax=scale.inset_axes((0, 0.7, 0.6, 0.2)), orientation="horizontal", extend="max"
+    )
+    bar.set_label("error, standard deviations", fontsize=8)
+
+
+def _wrapped(lines: Sequence[str], inches: float) -> list[str]:
+    """The lines, broken where a figure of this width ends."""
+    return [part for line in lines for part in textwrap.wrap(line, int(LETTERS_AN_INCH * inches))]
 
 
 FIGURE = Drawing(
@@ -78,7 +191,8 @@ FIGURE = Drawing(
     source="reconstruction",
     title="Reconstruction",
     section="pretraining",
-    caption="Input, what the encoder saw, and what the decoder restored.",
+    caption="Input, what the encoder was shown, what the decoder restored (outlined: shown, not restored), "
+    "and how far it is off. Below: the share of variance it explains, against a trivial prediction.",
     applies=lambda facts: facts.encoders[0].reconstructs,
     draw=draw,
 )

@@ -12,7 +12,6 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 COLUMNS = ("shift_x", "shift_y", "confidence", "applied")
-MARKERS = "os^Dv<>P"
 TOLD_APART = 24  # more regions than this share one colour: nobody reads so long a legend
 
 Cube = tuple[NDArray[np.float64], int]  # shifts (date moved, x and y) in pixels, and how many dates there are
@@ -37,7 +36,7 @@ def draw(tables: Sequence[Path], facts: Facts, out: Path) -> None:
                 look = (
                     {
                         "color": style.colour_of(number),
-                        "marker": MARKERS[number % len(MARKERS)],
+                        "marker": style.MARKERS[number % len(style.MARKERS)],
                         "alpha": 0.75,
                     }
                     if few

@@ -32,7 +32,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         lowest = min(float(matrix.min()) for matrix in of_years)
         for number, (panel, place, matrix) in enumerate(zip(axes, places, of_years, strict=False)):
             image = panel.imshow(matrix, vmin=lowest, vmax=1, cmap="viridis")
-            panel.set_title(f"#{number + 1} ({place['region']} {place['position']})")
+            panel.set_title(f"#{number + 1}: {place['region']}, place {place['position']}")
             _ticks(panel, [str(year) for year in place["years"]])
         figure.colorbar(image, ax=axes[:-1], label="cosine similarity", pad=0.01, shrink=0.8)
         image = axes[-1].imshow(between, vmax=1, cmap="cividis")
@@ -52,7 +52,7 @@ FIGURE = Drawing(
     source="similarity",
     title="Similarity over the years",
     section="pretraining",
-    caption="Cosine similarity of pooled features: years of a place, and places.",
+    caption="Cosine similarity of pooled features: between the years of a place, and between places.",
     applies=lambda facts: facts.encoders[0].kind == "yearly" and not facts.encoders[0].baseline,
     draw=draw,
 )

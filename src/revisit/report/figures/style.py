@@ -3,7 +3,7 @@
 Planning imports the figures to ask which of them apply, so matplotlib is imported only while one is drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit import files
+from revisit.cube.labels.worldcover import COLOURS as LAND_COVER
+from revisit.report import words
+from revisit.report.facts import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 # Okabe and Ito's palette, dark tones first; black stays for what is published.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933")
+MARKERS = "os^Dv<>P"
 REFERENCE = "#777777"
 PUBLISHED = "#000000"
-# Near WorldCover's own colours, told apart by lightness too.
-HIDDEN_GREY = 0.85
-LAND_COVER = {"Build-up": "#e8262a", "Cropland": "#f096ff", "Water": "#0064c8", "Others": "#b9cf9a"}
+HIDDEN = "#c9bdec"  # what a model was not shown; neither imagery nor a class of the legend looks like it
+OUTLINE = "#5b3fb0"  # around what it was shown
 NO_LABEL = "#ffffff"
 
 SHEET: dict[Any, Any] = {
@@ -63,8 +68,53 @@ def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+def looks(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
+    """How the curve of each method looks, in the order of the runs: a colour and a mark of its own."""
+    titles = {run.method: run.title for run in reversed(list(runs))}
+    return {
+        method: {
+            "color": colour_of(number),
+            "ls": "-",
+            "marker": MARKERS[number // len(COLOURS) % len(MARKERS)],
+            "label": titles[method],
+        }
+        for number, method in enumerate(reversed(titles))
+    }
+
+
+def curve(
+    axes: "Axes", rows: Sequence[dict[str, Any]], look: dict[str, str], aside: float
+) -> "ErrorbarContainer":
+    """Values of all.csv against the share of labels, in per cent; ``aside`` keeps several bars legible."""
+    rows = sorted(rows, key=lambda row: row["label_fraction"])
+    bars = [
+        [0.0 if row[end] is None else words.PERCENT * abs(row[end] - row["value"]) for row in rows]
+        for end in ("ci_low", "ci_high")
+    ]
+    return axes.errorbar(
+        [row["label_fraction"] * 1.03**aside for row in rows],
+        [words.PERCENT * row["value"] for row in rows],
+        yerr=bars,
+        ms=4,
+        elinewidth=0.9,
+        **look,  # type: ignore[arg-type]
+    )
+
+
+def labels_used(panels: Sequence["Axes"], shares: Sequence[float]) -> None:
+    """The axis of the share of labels used, below these panels."""
+    from matplotlib.ticker import NullLocator
+
+    for panel in panels:
+        panel.set_xscale("log")
+        panel.set_xticks(shares, [f"{words.PERCENT * share:.4g}" for share in shares])
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xlim(min(shares) / 1.5, max(shares) * 1.5)
+        panel.set_xlabel("labels used in %")
+
+
 def class_colours(classes: tuple[str, ...]) -> list[str]:
-    """Colours of class numbers 0..n-1; a class without a set colour takes the next of the palette."""
+    """Colours of class numbers 0..n-1, those of the legend of land cover; others take the palette's."""
     return [LAND_COVER.get(name, colour_of(number)) for number, name in enumerate(classes)]
 
 
@@ -76,14 +126,6 @@ def stretch(image: NDArray[Any], reference: NDArray[Any] | None = None) -> NDArr
     return scaled
 
 
-def composite(bands: tuple[str, ...]) -> tuple[str, list[int]]:
-    """Name and band numbers to show of an image: red-green-blue, else VV or its first band in grey."""
-    if {"red", "green", "blue"} <= set(bands):
-        return "red, green, blue", [bands.index(name) for name in ("red", "green", "blue")]
-    shown = "vv" if "vv" in bands else bands[0]
-    return shown.upper(), [bands.index(shown)] * 3
-
-
 def show(
     axes: "Axes",
     image: NDArray[Any],
@@ -93,13 +135,12 @@ def show(
 ) -> None:
     """Show three bands (3, y, x) as colours, stretched like ``reference``; no ticks, no frame.
 
-    Where all bands are ``hidden`` (3, y, x) the picture is light grey, a band hidden alone adds nothing.
+    Where it is ``hidden`` (y, x) the picture has the colour of what a model was not shown.
     """
-    picture = stretch(image, reference)
+    picture = np.moveaxis(stretch(image, reference), 0, -1)
     if hidden is not None:
-        picture = np.where(hidden, 0, picture)
-        picture[:, hidden.all(axis=0)] = HIDDEN_GREY
-    axes.imshow(np.moveaxis(picture, 0, -1), vmin=0, vmax=1)
+        picture[hidden] = np.array(list(bytes.fromhex(HIDDEN[1:]))) / 255
+    axes.imshow(picture, vmin=0, vmax=1)
     bare(axes, title)
 
 
@@ -110,3 +151,10 @@ def bare(axes: "Axes", title: str = "") -> None:
     axes.spines[:].set_visible(False)
     if title:
         axes.set_title(title, fontweight="normal", fontsize=8)
+
+
+def swatch(colour: str, label: str) -> "Patch":
+    """An entry of a legend: a framed patch of this colour."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, edgecolor=REFERENCE, linewidth=0.6, label=label)

@@ -32,7 +32,9 @@ def blocks(scores: Scores, runs: Sequence[tuple[str, Model]]) -> list[Block]:
                 )
                 for metric, (modality, model) in itertools.product(metrics, runs)
             ]
-            heading = ", ".join(map(words.metric, metrics))
+            heading = f"{', '.join(map(words.metric, metrics))} in per cent"
             labels = ("metric", "data", "model")
-            made.append(scores.block(heading, setting, labels, lines, columns, unit=1.0, form=".2f"))
+            made.append(
+                scores.block(heading, setting, labels, lines, columns, unit=words.PERCENT, form=words.SHARE)
+            )
     return made

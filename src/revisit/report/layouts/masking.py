@@ -2,7 +2,7 @@
 
 from revisit.report import cells, words
 from revisit.report.cells import Line, Scores
-from revisit.report.layout import COLLAPSED, DIFFERENT_DATA, INTERVAL, Block, Layout
+from revisit.report.layout import COLLAPSED, CUT, INTERVAL, Block, Layout
 
 METRIC = "micro_map"
 
@@ -16,7 +16,7 @@ def _blocks(scores: Scores) -> list[Block]:
     }
     heading = f"{words.metric(METRIC)} in per cent"
     return [
-        scores.block(heading, setting, ("model",), lines, columns, unit=100.0, form=".1f")
+        scores.block(heading, setting, ("model",), lines, columns, unit=words.PERCENT, form=words.SHARE)
         for setting in scores.settings
     ]
 
@@ -26,9 +26,10 @@ LAYOUT = Layout(
     task="multi-label",
     blocks=_blocks,
     notes=(
-        f"{DIFFERENT_DATA} Table I does not say whether its mAP is micro or macro.",
+        "3DMAE's Table I does not say whether its mAP is micro or macro.",
         INTERVAL,
         COLLAPSED,
+        CUT,
     ),
     dots="mAP in %",
 )

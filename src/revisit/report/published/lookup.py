@@ -1,10 +1,13 @@
 """Find the published number for a cell of ours.
 
-Each source has one CSV here with its numbers as they are printed. Lines that a table of ours reproduces
-say so in five more columns: ``our_experiment`` and ``our_row`` are the keys that a config names by
-``published_as``, ``our_modality`` and ``our_metric`` are words of ours, and ``our_unit`` is what one of their
-units is in ours (0.01 for per cent). Where two tables of a source report the same cell, the line that comes
-first counts.
+Each source has one CSV here, with its numbers and its words as they are printed; ``[sic]`` stands where
+these are odd, "as labelled in the source" where a label may mean something else than usual. Lines that a
+table of ours reproduces say so in five more columns: ``our_experiment`` and ``our_row`` are the keys that a
+config names by ``published_as``, ``our_modality`` and ``our_metric`` are words of ours, and ``our_unit`` is
+what one of their units is in ours (0.01 for per cent). Where two tables of a source report the same cell, the
+line that comes first counts; they must be of the same data set and encoder.
+
+No published number is comparable with one of ours: it was measured on other places.
 """
 
 import csv
@@ -12,13 +15,18 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from revisit.errors import RevisitError
 from revisit.report import words
 
 WORKS = ("3dmae_stmim.csv", "caco.csv", "sscl.csv")
 
 
 class Published(NamedTuple):
-    """One reported number as a fraction; ``row`` is the key of its model, ``title`` its printed name."""
+    """One reported number as a fraction; ``row`` is the key of its model, ``title`` its printed name.
+
+    ``dataset`` it was measured on, ``encoder``, ``pretrain_data``, ``protocol`` and ``table`` in the words of
+    the source.
+    """
 
     row: str
     title: str
@@ -26,7 +34,29 @@ class Published(NamedTuple):
     metric: str
     class_: str
     value: float
-    source: str
+    dataset: str
+    encoder: str
+    pretrain_data: str
+    protocol: str
+    table: str
+
+    @property
+    def source(self) -> str:
+        """Where it is printed and what it is of, in one line."""
+        made = f"{self.encoder}, pretraining: {self.pretrain_data}, {self.protocol}"
+        return f"{self.table}; {self.dataset}; {made}; {words.NOT_COMPARABLE}"
+
+
+class Key(NamedTuple):
+    """What names a cell of a source. A row of ours is of one data set and one encoder (see ``_cells``)."""
+
+    experiment: str | None
+    row: str | None
+    modality: str
+    trained: str  # words for what of the network learns
+    label_fraction: float
+    class_: str
+    metric: str
 
 
 def lookup(
@@ -44,50 +74,69 @@ def lookup(
     that train the same part of the network are the same to this question.
     """
     trained = words.training(protocol)
-    return _cells().get((experiment, row, modality, trained, label_fraction, class_.casefold(), metric))
+    return _cells().get(Key(experiment, row, modality, trained, label_fraction, class_.casefold(), metric))
 
 
 def listed(experiment: str | None) -> list[Published]:
     """Every reported number of an experiment, in the order in which the sources print them."""
-    return [cell for key, cell in _cells().items() if key[0] == experiment]
+    return [cell for key, cell in _cells().items() if key.experiment == experiment]
 
 
 def keys() -> dict[str, list[str]]:
     """What ``published_as`` may name: the experiments, and of each its rows."""
     found: dict[str, list[str]] = {}
     for key in _cells():
-        rows = found.setdefault(str(key[0]), [])
-        if key[1] not in rows:
-            rows.append(str(key[1]))
+        rows = found.setdefault(str(key.experiment), [])
+        if key.row not in rows:
+            rows.append(str(key.row))
     return found
 
 
+def caveat(experiment: str | None) -> str:
+    """What stands beside the published numbers of an experiment, wherever they are shown; "" without any."""
+    datasets = dict.fromkeys(cell.dataset for cell in listed(experiment))
+    return f"published: {' and '.join(datasets)}, {words.NOT_COMPARABLE}" if datasets else ""
+
+
 @cache
-def _cells() -> dict[tuple[str | float | None, ...], Published]:
-    cells: dict[tuple[str | float | None, ...], Published] = {}
+def _cells() -> dict[Key, Published]:
+    cells: dict[Key, Published] = {}
+    of_row: dict[tuple[str, str], tuple[str, str]] = {}
     for work in WORKS:
         text = files("revisit.report.published").joinpath(work).read_text(encoding="utf-8")
         for line in csv.DictReader(text.splitlines()):
             if not line["our_experiment"]:
                 continue
-            cell = Published(
-                line["our_row"],
-                line["method"],
-                line["our_modality"],
-                line["our_metric"],
-                line["class"],
-                round(float(line["value"]) * float(line["our_unit"]), 6),
-                f"{line['source']}, {line['table']}",
-            )
-            trained = words.training(line["protocol"].partition("/")[0])
-            key = (
-                line["our_experiment"],
-                cell.row,
-                cell.modality,
-                trained,
-                float(line["label_fraction"]),
-                cell.class_.casefold(),
-                cell.metric,
-            )
+            row, of = (line["our_experiment"], line["our_row"]), (line["dataset"], line["encoder"])
+            if of_row.setdefault(row, of) != of:
+                raise RevisitError(
+                    f"{work}: {'/'.join(row)} is of {' by '.join(of_row[row])} and of {' by '.join(of)}; "
+                    "give each data set an our_experiment and each encoder an our_row of its own"
+                )
+            key, cell = _read(line)
             cells.setdefault(key, cell)
     return cells
+
+
+def _read(line: dict[str, str]) -> tuple[Key, Published]:
+    cell = Published(
+        row=line["our_row"],
+        title=line["method"],
+        modality=line["our_modality"],
+        metric=line["our_metric"],
+        class_=line["class"],
+        value=round(float(line["value"]) * float(line["our_unit"]), 6),
+        dataset=line["dataset"],
+        encoder=line["encoder"],
+        pretrain_data=line["pretrain_data"],
+        protocol=line["protocol"],
+        table=f"{line['source']}, {line['table']}",
+    )
+    # "fine-tune (as labelled in the source)" and "fine-tune/supervised" are the words for one of ours.
+    trained = words.training(line["protocol"].partition(" (")[0].partition("/")[0])
+    fraction = float(line["label_fraction"])
+    experiment = line["our_experiment"]
+    return (
+        Key(experiment, cell.row, cell.modality, trained, fraction, cell.class_.casefold(), cell.metric),
+        cell,
+    )

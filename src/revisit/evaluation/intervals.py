@@ -1,0 +1,30 @@
+"""Mean and 95 % interval of a score over all the luck there was: pretraining, labels drawn, new weights."""
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+def interval(
+    values: Mapping[int, float], clusters: Mapping[int, Hashable], lowest: float, highest: float
+) -> tuple[float, float | None, float | None]:
+    """Mean and the bounds of its two-sided interval, from one value a run.
+
+    ``values``: score, or difference of two scores, by evaluation seed. ``clusters``: what runs share luck by,
+    by evaluation seed: their pretraining seed; a run without pretraining is a cluster of its own. Only
+    different clusters are independent, so mean and Student t interval are of the clusters' means, with one
+    degree of freedom less than there are clusters; one cluster has no interval (None, None). The bounds are
+    cut to ``lowest``..``highest``, where the mean must lie whatever the spread.
+    """
+    members: dict[Hashable, list[float]] = {}
+    for seed, value in values.items():
+        members.setdefault(clusters[seed], []).append(value)
+    means = [np.mean(of_cluster) for of_cluster in members.values()]
+    mean, n = float(np.mean(means)), len(means)
+    if n < 2:
+        return mean, None, None
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(means, ddof=1) / np.sqrt(n))
+    return mean, max(mean - half, float(lowest)), min(mean + half, float(highest))

@@ -1,0 +1,109 @@
+"""What all evaluation jobs share: which labels a repeat keeps, and what it leaves behind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from revisit import stage
+from revisit.evaluation.labelled import labelled_places
+from revisit.evaluation.protocol import Indices, Learned, Predict
+from revisit.evaluation.task import REPEAT, Data, JobSettings, Task
+from revisit.files import atomic, write_json
+from revisit.job import Job
+from revisit.provenance import code_version, config_hash
+
+
+def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
+    """The training and the validation samples that keep their labels in a repeat."""
+    whole = settings.experiment.get("validation_labels") == "all"
+    return (
+        _kept(data, data.train, settings.label_fraction, settings.seed),
+        _kept(data, data.val, 1.0 if whole else settings.label_fraction, settings.seed),
+    )
+
+
+def _kept(data: Data, indices: Indices, fraction: float, seed: int) -> Indices:
+    if fraction == 1:
+        return indices
+    chosen: Indices = indices[labelled_places(data.positions[indices], data.shows(indices), fraction, seed)]
+    return chosen
+
+
+def learned(record: Mapping[str, Any]) -> Learned:
+    """What a probe or floor says of its training."""
+    return Learned(record.get("converged"), {key: record[key] for key in record if key != "converged"})
+
+
+def write(
+    job: Job,
+    settings: JobSettings,
+    task: Task,
+    data: Data,
+    predict: Predict,
+    learned: Learned,
+    columns: Mapping[str, Any],
+    labelled: int,
+    validating: int,
+) -> None:
+    """Score what was learned on the test split; write the score file and the predictions.
+
+    ``columns``: of the table, those that say what the network is. ``labelled``, ``validating``: samples that
+    kept their labels.
+    """
+    scored = task.score(data, predict)
+    if scored.absent:
+        stage.log.info("the test split does not show %s: left out of the averages", ", ".join(scored.absent))
+    of_row = {key: value for key, value in settings.content().items() if key not in REPEAT}
+    predictions = job.target("predictions")
+    with atomic(predictions) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **scored.predictions)
+    content = {
+        "columns": {
+            "experiment": job.names["experiment"],
+            "task": settings.task,
+            "dataset": data.store.attrs["collection"],
+            "method": job.names["method"],
+            "modality": job.names["modality"],
+            "protocol": job.names["protocol"],
+            **columns,
+            "converged": learned.converged,
+            "config_hash": config_hash(of_row),
+            "code_version": code_version(),
+        },
+        **{key: getattr(settings, key) for key in REPEAT},
+        "values": [
+            {"class": name, "metric": metric, "value": value}
+            for name, metrics in scored.numbers.items()
+            for metric, value in metrics.items()
+        ],
+        "samples": {
+            "train": labelled, "val": validating, "test": len(data.test),
+        },
+        "absent_classes": scored.absent,
+        "training": learned.record,
+        "test": scored.record,
+        "metrics": {name: metric._asdict() for name, metric in task.metrics.items()},
+        "headline": task.headline,
+        "pretrained": settings.pretrained,
+        "settings": settings.content(),
+        "sources": sources(job.source("patches"), data.store.attrs, job.sources("encoders")),
+    }  # fmt: skip
+    write_json(job.target("score"), content)
+    said = ", ".join(
+        f"{task.metrics[metric].title} {value:.4f}" for metric, value in scored.numbers["all"].items()
+    )
+    stage.log.info("labels %g %%, seed %d: %s", 100 * settings.label_fraction, settings.seed, said)
+    if learned.converged is False:
+        stage.log.warning("the training had not converged when its budget ended; tables mark it")
+
+
+def sources(patches: Path, attrs: Mapping[str, Any], encoders: list[Path]) -> dict[str, Any]:
+    """Where a cell of the table comes from: the files to follow back, from the score to the cubes."""
+    return {
+        "patches": patches.as_posix(),
+        "cubes": attrs.get("source_cubes", []),
+        "encoders": [path.as_posix() for path in encoders],
+        "cards": [path.with_name("card.json").as_posix() for path in encoders],
+    }

@@ -1,0 +1,234 @@
+"""The data of a study in its plan: imagery, cubes and patches, and what every job's rule needs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from revisit.code_digests import code
+from revisit.cube.bands import BANDS
+from revisit.job import Job
+from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
+
+LAND_COVER = "worldcover"
+Settings = dict[str, Any]
+
+
+class DataPlan:
+    """Paths and settings of every job of a checked study; ``root`` is the folder its products lie in."""
+
+    def __init__(self, checked: Mapping[str, Any]) -> None:
+        self.config: dict[str, Any] = checked["config"]
+        self.entries: dict[str, dict[str, Any]] = checked["entries"]
+        self.runs: list[dict[str, Any]] = checked["runs"]
+        self.facts: dict[str, Any] = checked["facts"]
+        self._folders: dict[str, str | None] = checked["folders"]
+        self._modules: dict[str, dict[str, Any]] = {key: checked[key] for key in ("collections", "layouts")}
+        study = self.config["study"]
+        self.root = "results" if study == "default" else f"results/{study}"
+        self.files = JobFiles(f"{self.root}/logs")
+        self.regions: list[str] = list(self.config["regions"])
+        self.sensors: list[str] = [name for name in BANDS if name in self.config["search"]]
+        self._run: dict[tuple[str, ...], Settings] = {
+            (run["experiment"], run["method"], run["modality"], run["protocol"]): run for run in self.runs
+        }
+        self._figures = {figure["path"]: figure for figure in checked["figures"]}
+
+    def job(
+        self,
+        name: str,
+        stage: str,
+        settings: SettingsOf | None = None,
+        modules: Callable[[Wildcards], Sequence[str]] | None = None,
+        how: SettingsOf | None = None,
+    ) -> dict[str, Any]:
+        """Params of a rule: the path of its job's file, and all that makes the job run again after an edit.
+
+        ``settings``: the job's part of the config. ``how``: more of it that changes no result, and so reruns
+        nothing. ``modules``: what the stage loads by name.
+        """
+
+        def path(wildcards: Wildcards, input: Any, output: Any, threads: int) -> str:
+            content = {**(settings(wildcards) if settings else {}), **(how(wildcards) if how else {})}
+            names = dict(wildcards.items())
+            return self.files.note(name, Job(stage, names, plain(input), plain(output), content, threads))
+
+        params: dict[str, Any] = {"job": path, **code(stage)}
+        if settings is not None:
+            params["settings"] = lambda wildcards: sorted_json(settings(wildcards))
+        if modules is not None:
+            params["modules"] = lambda wildcards: _digests(*modules(wildcards))
+        return params
+
+    def years(self, sensor: str) -> list[int]:
+        """The years searched for a sensor; none where it is not searched."""
+        return sorted(self.config["search"].get(sensor, {}).get("years", []))
+
+    # Acquire
+
+    def folder(self, wildcards: Wildcards) -> list[str]:
+        """The folder our own STAC API serves for this job, where the provider is one; else nothing."""
+        if wildcards.sensor not in self._folders:
+            return []
+        return [self._folders[wildcards.sensor] or f"{self.root}/archive/{wildcards.region}"]
+
+    def archive(self, wildcards: Wildcards) -> Settings:
+        """What the archive of a region is simulated by."""
+        archive = dict(self.config["archive"])
+        return {
+            **self._place(wildcards.region),
+            "seed": self.config["seed"],
+            "biome": archive.pop("biomes").get(wildcards.region, "temperate"),
+            "tiles": archive.pop("tiles").get(wildcards.region, 1),
+            "years": {
+                sensor: self.years(sensor) for sensor, folder in self._folders.items() if folder is None
+            },
+            **archive,
+        }
+
+    def search(self, wildcards: Wildcards) -> Settings:
+        """What a search asks for."""
+        return {
+            **self.config["search"][wildcards.sensor],
+            **self._provider(),
+            "bbox": self._place(wildcards.region)["bbox"],
+            "bands": self._bands(wildcards.sensor),
+        }
+
+    def download(self, wildcards: Wildcards) -> Settings:
+        """What is fetched of the scenes."""
+        return {
+            **self._provider(),
+            **self._place(wildcards.region),
+            "bands": self._bands(wildcards.sensor),
+        }
+
+    def asking(self, wildcards: Wildcards) -> Settings:
+        """How a provider is asked: at most ``requests`` at a time over all jobs, by locks in ``slots``."""
+        return {
+            "patience_s": self.config["download"]["patience_s"],
+            "requests": self.config["requests"],
+            "slots": f"{self.root}/logs/download/slots",
+        }
+
+    def fetching(self, wildcards: Wildcards) -> Settings:
+        """How scenes are fetched."""
+        return {**self.config["download"], **self.asking(wildcards)}
+
+    def manifests(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
+        """The manifests of a region's downloads, of the job's sensor or the one given."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            name = sensor or wildcards.sensor
+            folder = f"{self.root}/scenes/{wildcards.region}/{name}"
+            return [f"{folder}/{year}/manifest.json" for year in self.years(name)]
+
+        return of
+
+    def _provider(self) -> Settings:
+        return {"provider": self.config["provider"], "providers": self.config["providers"]}
+
+    def _place(self, region: str) -> Settings:
+        return dict(self.config["regions"][region])
+
+    def _bands(self, sensor: str) -> list[str]:
+        bands: list[str] = self.config["cube"]["bands"].get(sensor, ["map"])
+        return bands
+
+    # Cubes
+
+    def stack(self, wildcards: Wildcards) -> Settings:
+        """How a cube is stacked."""
+        return {
+            **self.grid(wildcards),
+            "bands": self._bands(wildcards.sensor),
+            "scene_classification_valid": self.config["cube"]["scene_classification_valid"],
+        }
+
+    def grid(self, wildcards: Wildcards) -> Settings:
+        """The grid of a region."""
+        return {**self._place(wildcards.region), "resolution_m": self.config["cube"]["resolution_m"]}
+
+    def coregister(self, wildcards: Wildcards) -> Settings:
+        """How far a date may be moved."""
+        return {"max_shift_pixels": self.config["cube"]["max_shift_pixels"]}
+
+    def reference(self, wildcards: Wildcards) -> list[str]:
+        """Sentinel-1 is matched to the aligned Sentinel-2 cube of its region, where there is one."""
+        if wildcards.sensor == "sentinel-2" or "sentinel-2" not in self.sensors:
+            return []
+        return [f"{self.root}/cubes/{wildcards.region}/sentinel-2/aligned.zarr"]
+
+    def moments(self, wildcards: Wildcards) -> Settings:
+        """Which pixels are training pixels."""
+        return {"seed": self.config["seed"], "split": self._split([wildcards.region])}
+
+    def _split(self, regions: Sequence[str]) -> Settings:
+        """The split as these regions see it: which others are held out whole does not concern them."""
+        split = self.config["split"]
+        held = {name: part for name, part in split["regions"].items() if name in regions}
+        return {**split, "regions": held}
+
+    def limits(self, wildcards: Wildcards) -> Settings:
+        """How wide the limits are."""
+        return {"clip_sigma": self.config["cube"]["clip_sigma"]}
+
+    def limiting(self, wildcards: Wildcards) -> list[str]:
+        """The moments that make a sensor's limits: of the regions they are pinned to, or of all."""
+        regions = self.config["cube"]["limits_from"] or self.regions
+        return [f"{self.root}/cubes/{region}/{wildcards.sensor}/moments.json" for region in regions]
+
+    def cubes(self) -> Iterator[str]:
+        """The folder of every image cube."""
+        for region in self.regions:
+            for sensor in self.sensors:
+                yield f"{self.root}/cubes/{region}/{sensor}"
+
+    # Patches
+
+    def scaled(self, wildcards: Wildcards) -> list[str]:
+        """The scaled cubes of a region."""
+        return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
+
+    def labels(self, wildcards: Wildcards) -> list[str]:
+        """The label cube of a region; none where the study searches for no labels."""
+        if LAND_COVER not in self.config["search"]:
+            return []
+        return [f"{self.root}/cubes/{wildcards.region}/labels.zarr"]
+
+    def stores(self, wildcards: Wildcards) -> list[str]:
+        """The patch stores of a collection, one per region."""
+        regions = self._regions(wildcards.collection)
+        return [f"{self.root}/patches/{wildcards.collection}/{region}.zarr" for region in regions]
+
+    def _regions(self, collection: str) -> list[str]:
+        return list(self.config["collections"][collection].get("regions") or self.regions)
+
+    def tile(self, wildcards: Wildcards) -> Settings:
+        """What a region's patches are cut by."""
+        years = {sensor: self.years(sensor) for sensor in self.sensors}
+        return {**self._collection(wildcards.collection, [wildcards.region]), "years": years}
+
+    def index(self, wildcards: Wildcards) -> Settings:
+        """What the index of a collection says beside its stores."""
+        name = wildcards.collection
+        return {**self._collection(name, self._regions(name)), "study": self.config["study"]}
+
+    def _collection(self, name: str, regions: Sequence[str]) -> Settings:
+        # Which regions there are is no setting of one region's patches: a region added reruns no other.
+        entry = {key: value for key, value in self.config["collections"][name].items() if key != "regions"}
+        return {"seed": self.config["seed"], "split": self._split(regions), "collection": entry}
+
+    def kind_modules(self, wildcards: Wildcards) -> list[str]:
+        """The module of a collection's kind."""
+        return list(self._modules["collections"][wildcards.collection]["modules"])
+
+    def collection(self, wildcards: Wildcards) -> str:
+        """The index of the collection an experiment evaluates on."""
+        return (
+            f"{self.root}/patches/{self.config['experiments'][wildcards.experiment]['collection']}/index.json"
+        )
+
+
+@cache
+def _digests(*modules: str) -> str:
+    return "; ".join(code(*modules).values())

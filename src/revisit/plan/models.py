@@ -1,0 +1,145 @@
+"""The models of a study in its plan: what is pretrained, and what is evaluated on which labels."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from revisit.plan.data import DataPlan, Settings
+from revisit.plan.jobs import Wildcards
+
+
+class ModelPlan(DataPlan):
+    """Paths and settings of pretraining and evaluation."""
+
+    # Pretrain
+
+    def methods(self, reconstruct: bool) -> str:
+        """The pattern of the entries whose method reconstructs images, or of the others."""
+        names = [name for name, entry in self.entries.items() if entry["reconstructs"] is reconstruct]
+        return "|".join(map(re.escape, names)) or "(?!)"
+
+    def encoder(self, entry: str, modality: str, seed: int) -> str:
+        """Path of one encoder."""
+        collection = self.entries[entry]["collection"]
+        return f"{self.root}/encoders/{collection}/{entry}/{modality}/seed{seed}/encoder.safetensors"
+
+    def encoders(self) -> Iterator[tuple[str, str, int]]:
+        """Entry, modality and seed of every encoder of the study."""
+        for name, entry in self.entries.items():
+            for modality in entry["modalities"]:
+                for seed in self.config["pretraining"]["seeds"]:
+                    yield name, modality, seed
+
+    def pretrain(self, wildcards: Wildcards) -> Settings:
+        """What a pretraining job does."""
+        entry = self.entries[wildcards.method]
+        return {
+            "study": self.config["study"],
+            "collection": wildcards.collection,
+            "name": wildcards.method,
+            "modality": wildcards.modality,
+            "seed": int(wildcards.seed),
+            "parents": entry["parents"],
+            "training": entry["training"],
+            "method": entry["method"],
+        }
+
+    def training(self, wildcards: Wildcards) -> Settings:
+        """How an encoder is called, and where the state of its training is kept."""
+        names = (wildcards.collection, wildcards.method, wildcards.modality, f"seed{wildcards.seed}")
+        return {
+            "title": self.entries[wildcards.method]["title"],
+            "checkpoint": "/".join((f"{self.root}/checkpoints", *names)),
+        }
+
+    def method_files(self, wildcards: Wildcards) -> list[str]:
+        """The files of its own that a method reads."""
+        return list(self.entries[wildcards.method]["files"])
+
+    def parents(self, wildcards: Wildcards) -> list[str]:
+        """The encoders a method starts from, of its own modality and seed."""
+        names = self.entries[wildcards.method]["parents"]
+        return [self.encoder(name, wildcards.modality, int(wildcards.seed)) for name in names]
+
+    def method_modules(self, wildcards: Wildcards) -> list[str]:
+        """What the pretrain stage loads by name."""
+        return list(self.entries[wildcards.method]["modules"])
+
+    def gpus(self, wildcards: Wildcards) -> int:
+        """GPUs of a pretraining job."""
+        gpus: int = self.entries[wildcards.method]["training"]["gpus"]
+        return gpus
+
+    # Evaluate
+
+    def run(self, wildcards: Wildcards) -> Settings:
+        """The run a score is of."""
+        return self._run[wildcards.experiment, wildcards.method, wildcards.modality, wildcards.protocol]
+
+    def repeat(self, wildcards: Wildcards) -> Settings:
+        """The repeat of its run that a score is of."""
+        labels, seed = float(wildcards.labels), int(wildcards.seed)
+        for repeat in self.run(wildcards)["repeats"]:
+            if (repeat["label_fraction"], repeat["seed"]) == (labels, seed):
+                return dict(repeat)
+        raise KeyError(f"{wildcards} is no repeat of this study")
+
+    def protocols(self, stage: str) -> str:
+        """The pattern of the protocols whose runs are of this stage: evaluate, probe or floor."""
+        names = {run["protocol"] for run in self.runs if run["stage"] == stage}
+        return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+    def score_encoders(self, wildcards: Wildcards) -> list[str]:
+        """The encoders behind a score, those of its network in order."""
+        seed = self.repeat(wildcards)["pretraining_seed"]
+        return [self.encoder(entry, modality, seed) for entry, modality in self.run(wildcards)["encoders"]]
+
+    def score_features(self, wildcards: Wildcards) -> str:
+        """The features that a probe learns from."""
+        ((entry, pretrained),) = self.run(wildcards)["encoders"]
+        seed = self.repeat(wildcards)["pretraining_seed"]
+        collection = self.config["experiments"][wildcards.experiment]["collection"]
+        return self._features(collection, entry, pretrained, seed, wildcards.modality)
+
+    def evaluate(self, wildcards: Wildcards) -> Settings:
+        """What an evaluation job does."""
+        return {**self.run(wildcards)["settings"], **self.repeat(wildcards)}
+
+    def run_modules(self, wildcards: Wildcards) -> list[str]:
+        """What the job of a score loads by name."""
+        return list(self.run(wildcards)["modules"])
+
+    def encoder_modules(self, wildcards: Wildcards) -> list[str]:
+        """The module of an encoder's architecture."""
+        return list(self.entries[wildcards.method]["encoder_modules"])
+
+    def scores(self) -> list[str]:
+        """The score files of the study."""
+        return [self._score(run, repeat) for run in self.runs for repeat in run["repeats"]]
+
+    def predictions(self, experiment: str) -> list[str]:
+        """The predictions of each run of an experiment by its first seed and all of its labels."""
+        found = []
+        for run in self.runs:
+            if run["experiment"] == experiment:
+                most = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
+                found.append(str(PurePosixPath(self._score(run, most)).with_suffix(".npz")))
+        return found
+
+    def _score(self, run: Settings, repeat: Settings) -> str:
+        folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
+        return f"{folder}/labels{repeat['label_fraction']:g}/seed{repeat['seed']}.json"
+
+    def embedding(self, wildcards: Wildcards) -> str:
+        """The encoder whose features are asked for."""
+        return self.encoder(wildcards.method, wildcards.pretrained, int(wildcards.seed))
+
+    def features(self) -> list[str]:
+        """The features of every patch by every encoder of its own collection (only made when asked for)."""
+        return [
+            self._features(self.entries[entry]["collection"], entry, modality, seed, modality)
+            for entry, modality, seed in self.encoders()
+        ]
+
+    def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:
+        return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"

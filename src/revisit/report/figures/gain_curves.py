@@ -1,0 +1,69 @@
+"""What pretraining gained over the same network without it, against the share of labels used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from revisit.report import reading, words
+from revisit.report.drawing import Drawing
+from revisit.report.facts import Facts
+from revisit.report.figures import style
+
+COLUMNS = (
+    "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "metric", "value", "ci_low",
+    "ci_high",
+)  # fmt: skip
+
+
+def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
+    """A row of panels a data set and protocol, a column a modality, a curve a method; bars: 95 % intervals.
+
+    Where no pretrained network has a counterpart the figure says so.
+    """
+    (path,) = paths
+    ((name, experiment),) = facts.experiments.items()
+    rows = [
+        {**row, "training": f"{words.training(row['protocol'])}, {row['dataset']}"}
+        for row in reading.read_table(path, COLUMNS)
+        if (row["experiment"], row["metric"]) == (name, experiment.headline + words.GAIN)
+    ]
+    trainings = sorted({row["training"] for row in rows}, reverse=True) or [""]
+    modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank) or [""]
+    looks = style.looks(run for run in facts.runs if run.pretrained)
+    with style.figure(out, 2.9 * len(modalities) + 1.8, 2.6 * len(trainings) + 0.4) as figure:
+        axes = figure.subplots(len(trainings), len(modalities), squeeze=False, sharex=True, sharey=True)
+        handles = {}
+        for line, training in zip(axes, trainings, strict=True):
+            for panel, modality in zip(line, modalities, strict=True):
+                panel.axhline(0, color=style.REFERENCE, lw=0.9)
+                for index, (method, look) in enumerate(looks.items()):
+                    of = (training, modality, method)
+                    here = [row for row in rows if (row["training"], row["modality"], row["method"]) == of]
+                    if here:
+                        handles[method] = style.curve(panel, here, look, index - (len(looks) - 1) / 2)
+                panel.set_title(words.modality(modality))
+            line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} gained, points")
+        if rows:
+            style.labels_used(axes[-1], sorted({row["label_fraction"] for row in rows}))
+            figure.legend(
+                handles=[handles[name] for name in looks if name in handles], loc="outside right upper"
+            )
+        else:
+            style.bare(axes[0, 0], "No pretrained network has a counterpart without pretraining.")
+
+
+def _applies(facts: Facts) -> bool:
+    """Where a pretrained network may have a counterpart: one of its modality without pretraining."""
+    without = {run.modality for run in facts.runs if not run.pretrained and run.protocol != words.FLOOR}
+    return any(run.pretrained and run.modality in without for run in facts.runs)
+
+
+FIGURE = Drawing(
+    per="experiment",
+    source="table",
+    title="Gain by pretraining",
+    section="results",
+    caption="Score less that of the same network without pretraining, in percentage points, run by run; bars "
+    "are 95 % intervals. A bar that crosses 0 decides nothing.",
+    applies=_applies,
+    draw=draw,
+)
