@@ -1,6 +1,10 @@
-"""A tiny archive for the tests of search and download: a few dates of 96 x 96 pixels, made on the spot."""
+"""A tiny archive for the tests of search and download: a few dates of 96 x 96 pixels, made on the spot.
+
+And both stages as functions of plain settings, with pauses between tries as short as can be.
+"""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,12 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
+
+from revisit.record import Record, read
+from revisit.stac import clip, patience
+from revisit.stac import download as stage_download
+from revisit.stac import search as stage_search
+from revisit.stac.api.server import serve
 
 EPSG, LEFT, TOP, PIXELS = 32631, 643200.0, 5676600.0, 96
 BANDS = ("blue", "green", "red", "nir")
@@ -138,3 +148,63 @@ def archive(tmp_path: Path) -> Archive:
     result = Archive(folder, [west + 0.004, south + 0.003, east - 0.004, north - 0.003])
     result.write(items)
     return result
+
+
+def settings_of(kind: type[Record], settings: dict[str, Any]) -> Any:
+    """A stage's settings, of those that both stages have."""
+    return read(kind, {key: value for key, value in settings.items() if key in kind.model_fields}, "test")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setitem(clip.GDAL, "GDAL_HTTP_RETRY_DELAY", "0.01")
+
+
+@pytest.fixture
+def search() -> Callable[..., Any]:
+    """The search stage: region, sensor, settings and what our own API serves to its items."""
+
+    def run(region: str, sensor: str, settings: dict[str, Any], folder: Path | None = None) -> Any:
+        return stage_search.search(region, sensor, settings_of(stage_search.Settings, settings), folder)
+
+    return run
+
+
+@pytest.fixture
+def download() -> Callable[..., Any]:
+    """The download stage, of items to its manifest."""
+
+    def run(items: Any, region: str, sensor: str, year: int, out: Path, settings: Any, *folder: Path) -> Any:
+        own = settings_of(stage_download.Settings, settings)
+        return stage_download.download(items, region, sensor, year, out, own, *folder)
+
+    return run
+
+
+@pytest.fixture
+def fetch(archive: Archive, search: Any, download: Any, tmp_path: Path):
+    """Download a year, with changes of settings and faults of the server if given."""
+    out = tmp_path / "scenes" / "manifest.json"
+
+    def run(
+        sensor: str = "sentinel-2", year: int = 2020, faults: Any = (), items: Any = None, **settings: Any
+    ) -> Any:
+        settings = {**archive.settings, "patience_s": 20, "max_quarantined": 0.5, **settings}
+        if sensor == "sentinel-1" and settings["bands"] == ["blue", "red"]:
+            settings["bands"] = ["vv", "vh"]
+        items = items or search(
+            "north",
+            sensor,
+            {**settings, "bands": None} if sensor == "worldcover" else settings,
+            archive.folder,
+        )
+        if not faults:
+            return download(items, "north", sensor, year, out, settings, archive.folder)
+        with serve([archive.folder], faults=faults) as url:
+            settings |= {"provider": "remote", "providers": {"remote": {"inherits": "embedded", "url": url}}}
+            return download(items, "north", sensor, year, out, settings)
+
+    run.folder = out.parent  # type: ignore[attr-defined]
+    return run

@@ -237,6 +237,42 @@ def test_duplicates_keep_the_parts_of_a_shared_tile() -> None:
     assert kept == ["newer", "part"]
 
 
+def strip_of(item: dict[str, Any], name: str, began: str) -> dict[str, Any]:
+    """The part of the same tile, on the same pass, that another data strip has."""
+    other = copy.deepcopy(item) | {"id": name}
+    key = next(key for key in other["properties"] if key.endswith(":datastrip_id"))
+    other["properties"][key] = re.sub(r"_S\d{8}T\d{6}_", f"_S{began}_", other["properties"][key])
+    return other
+
+
+def test_a_strip_is_no_duplicate_of_another_that_was_processed_anew(shared: Path) -> None:
+    """Each strip counts for itself: the newest of the one, and the other, of which there is the old alone."""
+    items = real(shared, "earth-search-v1__sentinel-2-l2a")
+    new, old = (item for item in items if item["id"].startswith("S2A_32TMT_20200305"))
+    part = strip_of(old, "S2A_32TMT_20200305_2_L2A", "20200305T103500")
+    assert (adapter.baseline(new), adapter.baseline(part)) == ("05.00", "02.14")
+    for given in ([new, old, part], [part, old, new]):
+        assert [item["id"] for item in adapter.drop_duplicates(given)] == [part["id"], new["id"]]
+
+
+@pytest.mark.parametrize("name", ["cdse", "earth-search-v1", "planetary-computer"])
+def test_strips_and_processings_as_each_catalogue_tells_them(shared: Path, name: str) -> None:
+    """Of two strips of one tile, the one processed twice is there once, and the other stays."""
+    (item, *_) = real(shared, f"{name}__sentinel-2-l2a")
+    part = strip_of(item, "part", "20200101T000000")
+    again = copy.deepcopy(item) | {"id": "again"}
+    for key in ("s2:processing_baseline", "processing:version"):
+        if key in again["properties"]:
+            again["properties"][key] = "06.00"
+    for key in ("s2:datastrip_id", "eopf:datastrip_id"):
+        if key in again["properties"]:  # the station and the moment of the processing are in it too
+            again["properties"][key] = re.sub(
+                r"_\w{4}_\d{8}T\d{6}_S", "_S2RP_20300101T000000_S", again["properties"][key]
+            )
+    kept = [found["id"] for found in adapter.drop_duplicates([item, again, part])]
+    assert sorted(kept) == ["again", "part"]
+
+
 def test_wanted_bands() -> None:
     """The scene classification comes along unasked; an unknown band is named."""
     assert adapter.wanted("sentinel-2", ["red", "nir"]) == ["red", "nir", "scl"]

@@ -14,65 +14,10 @@ import rasterio
 from revisit.errors import RevisitError
 from revisit.files import sha256
 from revisit.job import Job
-from revisit.record import Record, read
-from revisit.stac import clip
 from revisit.stac import download as stage_download
-from revisit.stac import search as stage_search
-from revisit.stac.api.misbehaviour import Fault
 from revisit.stac.api.server import serve
-from revisit.stac.providers import Source
 from revisit.stac.slots import slot
 from revisit.stage import run_file
-
-
-def settings_of(kind: type[Record], settings: dict[str, Any]) -> Any:
-    """A stage's settings, of those that both stages have."""
-    return read(kind, {key: value for key, value in settings.items() if key in kind.model_fields}, "test")
-
-
-def search(region: str, sensor: str, settings: dict[str, Any], folder: Path | None = None) -> Any:
-    return stage_search.search(region, sensor, settings_of(stage_search.Settings, settings), folder)
-
-
-def download(
-    items: Any, region: str, sensor: str, year: int, out: Path, settings: Any, folder: Any = None
-) -> Any:
-    own = settings_of(stage_download.Settings, settings)
-    return stage_download.download(items, region, sensor, year, out, own, folder)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between tries as short as can be."""
-    monkeypatch.setattr(stage_download, "BACKOFF_S", 0.01)
-    monkeypatch.setitem(clip.GDAL, "GDAL_HTTP_RETRY_DELAY", "0.01")
-
-
-@pytest.fixture
-def fetch(archive, tmp_path: Path):
-    """Download a year, with changes of settings and faults of the server if given."""
-    out = tmp_path / "scenes" / "manifest.json"
-
-    def run(
-        sensor: str = "sentinel-2", year: int = 2020, faults: Any = (), items: Any = None, **settings: Any
-    ) -> Any:
-        settings = {**archive.settings, **settings}
-        if sensor == "sentinel-1" and settings["bands"] == ["blue", "red"]:
-            settings["bands"] = ["vv", "vh"]
-        items = items or search(
-            "north",
-            sensor,
-            {**settings, "bands": None} if sensor == "worldcover" else settings,
-            archive.folder,
-        )
-        if not faults:
-            return download(items, "north", sensor, year, out, settings, archive.folder)
-        with serve([archive.folder], faults=faults) as url:
-            settings |= {"provider": "remote", "providers": {"remote": {"inherits": "embedded", "url": url}}}
-            return download(items, "north", sensor, year, out, settings)
-
-    run.folder = out.parent  # type: ignore[attr-defined]
-    return run
 
 
 def opened(path: Path) -> tuple[np.ndarray, Any]:
@@ -149,8 +94,8 @@ def test_only_what_is_missing_is_fetched(fetch, archive, monkeypatch: pytest.Mon
     paths[0].unlink()
     paths[1].write_bytes(b"damaged")
     fetched: list[Path] = []
-    cut = stage_download.cut
-    monkeypatch.setattr(stage_download, "cut", lambda *given: fetched.append(given[2]) or cut(*given))
+    read = stage_download.fetch
+    monkeypatch.setattr(stage_download, "fetch", lambda *given: fetched.append(given[2]) or read(*given))
     assert fetch() == manifest
     assert sorted(fetched) == sorted(paths)
     fetched.clear()
@@ -162,91 +107,21 @@ def test_only_what_is_missing_is_fetched(fetch, archive, monkeypatch: pytest.Mon
 
 def test_an_interruption_loses_nothing(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was fetched before the run was killed is not fetched again."""
-    cut, calls = stage_download.cut, []
+    read, calls = stage_download.fetch, []
 
     def dies(*given: Any) -> Any:
         calls.append(given[2])
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return cut(*given)
+        return read(*given)
 
-    monkeypatch.setattr(stage_download, "cut", dies)
+    monkeypatch.setattr(stage_download, "fetch", dies)
     with pytest.raises(KeyboardInterrupt):
         fetch(workers=1)
     assert not (fetch.folder / "manifest.json").exists()
     calls[:] = [None] * 4
     assert len(fetch(workers=1)["scenes"]) == 3
     assert len(calls) - 4 == 6
-
-
-@pytest.mark.parametrize("kind", ["429", "500"])
-def test_passing_faults_are_lived_through(fetch, kind: str) -> None:
-    """A store that is busy for a while costs time, not scenes."""
-    faults = [Fault("20200605/red", kind, times=5)]
-    manifest = fetch(faults=faults)
-    assert len(manifest["scenes"]) == 3
-    assert manifest["quarantine"] == []
-    assert faults[0].times == 0
-
-
-def test_a_slow_store_is_waited_for(fetch) -> None:
-    """An answer that takes its time is no fault."""
-    assert len(fetch(faults=[Fault("20200605/red", "slow", times=1, delay=0.3)])["scenes"]) == 3
-
-
-@pytest.mark.parametrize(
-    ("fault", "cause"),
-    [("truncated", "red.tif"), ("500", "500"), ("403-expired", "403")],
-)
-def test_unreadable_scenes_are_quarantined(
-    fetch, caplog: pytest.LogCaptureFixture, fault: Any, cause: str
-) -> None:
-    """The scene goes whole, named with its asset and the cause; the others stay."""
-    manifest = fetch(faults=[Fault("20200605/red", fault)])
-    assert [scene["id"][10:] for scene in manifest["scenes"]] == ["20200305", "20200905"]
-    (entry,) = manifest["quarantine"]
-    assert (entry["item"], entry["asset"]) == ("S2A_31UFS_20200605", "red")
-    assert cause in entry["cause"]
-    assert "quarantined: S2A_31UFS_20200605, asset 'red'" in caplog.text
-    assert "127.0.0.1" not in json.dumps(manifest)
-    assert len(json.loads((fetch.folder / "items.json").read_text())["features"]) == 2
-
-
-def test_what_is_quarantined_is_fetched_by_a_later_run(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rerun tries the quarantined asset again, and only that one."""
-    fetch(faults=[Fault("20200605/red", "403-expired")])
-    fetched: list[Path] = []
-    cut = stage_download.cut
-    monkeypatch.setattr(stage_download, "cut", lambda *given: fetched.append(given[2]) or cut(*given))
-    manifest = fetch(faults=[Fault("no such path", "500")])
-    assert (len(manifest["scenes"]), manifest["quarantine"]) == (3, [])
-    assert [path.parent.name for path in fetched] == ["S2A_31UFS_20200605"]
-
-
-def test_a_missing_file_is_not_asked_for_again(fetch, archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """404 is final: no pauses for what will not come."""
-    (archive.folder / "sentinel-2-l2a/S2A_31UFS_20200605/red.tif").unlink()
-    slept: list[float] = []
-    monkeypatch.setattr(stage_download.time, "sleep", slept.append)
-    (entry,) = fetch()["quarantine"]
-    assert entry["asset"] == "red"
-    assert slept == []
-
-
-def test_signatures_are_renewed(
-    fetch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Each read asks for its signature, and one that has expired is not used for the next try."""
-    signed: list[str] = []
-    monkeypatch.setattr(
-        Source, "signed", lambda self, href: signed.append(href) or f"{href}?sig={len(signed)}"
-    )
-    manifest = fetch(faults=[Fault("20200605/red", "403-expired", times=2)], workers=1)
-    assert len(manifest["scenes"]) == 3
-    assert len(signed) == 9 + 1
-    manifest = fetch(faults=[Fault("20200605/green", "403-expired")], bands=["red", "green"])
-    assert len(manifest["quarantine"]) == 1
-    assert "sig" not in json.dumps(manifest) + caplog.text
 
 
 def test_scenes_without_data_are_noted(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
@@ -262,16 +137,7 @@ def test_scenes_without_data_are_noted(fetch, archive, caplog: pytest.LogCapture
     assert fetch() == manifest
 
 
-def test_a_year_with_nothing_left(fetch, caplog: pytest.LogCaptureFixture) -> None:
-    """An empty manifest and a warning: the stack decides what it means."""
-    manifest = fetch(faults=[Fault("red", "500")])
-    assert manifest["scenes"] == []
-    assert len(manifest["quarantine"]) == 3
-    assert "nothing is left" in caplog.text
-    assert (fetch.folder / "manifest.json").is_file()
-
-
-def test_an_item_that_lacks_a_band(fetch, archive) -> None:
+def test_an_item_that_lacks_a_band(fetch, search, archive) -> None:
     """Frozen items that were edited: the faulty one is quarantined with what it has."""
     items = search("north", "sentinel-2", archive.settings, archive.folder)
     del items[3]["assets"]["red"]
@@ -279,7 +145,7 @@ def test_an_item_that_lacks_a_band(fetch, archive) -> None:
     assert "no asset for band 'red', only blue, green, nir, scl" in entry["cause"]
 
 
-def test_ids_do_not_choose_folders(fetch, archive) -> None:
+def test_ids_do_not_choose_folders(fetch, search, archive) -> None:
     """A catalogue's id with slashes or dots stays inside the year's folder."""
     items = search("north", "sentinel-2", archive.settings, archive.folder)
     items[3]["id"] = "../../../escaped/S2:A"
@@ -314,12 +180,12 @@ def test_a_full_disk_is_no_quarantine(fetch, monkeypatch: pytest.MonkeyPatch) ->
     def full(*given: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stage_download, "cut", full)
+    monkeypatch.setattr(stage_download, "fetch", full)
     with pytest.raises(RevisitError, match="No space left"):
         fetch()
 
 
-def test_the_job(archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_job(archive, search, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stage as the workflow runs it; what is wrong with its settings is one line."""
     items, out = tmp_path / "items.json", tmp_path / "scenes/2019/manifest.json"
     settings = {**archive.settings, "bands": ["vv", "vh"]}
@@ -344,7 +210,7 @@ def test_the_job(archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "unknown key 'worker'; did you mean 'workers'?" in capsys.readouterr().err
 
 
-def test_the_real_archive(shared: Path, tmp_path: Path) -> None:
+def test_the_real_archive(shared: Path, search, download, tmp_path: Path) -> None:
     """Sigma nought over Belgium is what it should be, by the manifest's own unit and calibration."""
     own = {
         "belgium": {
@@ -369,33 +235,33 @@ def test_the_real_archive(shared: Path, tmp_path: Path) -> None:
 
 def test_a_job_alone_keeps_within_the_requests_too(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     """More workers than requests are as many as requests; nobody's locks are needed for that."""
-    cut, reading, most = stage_download.cut, [], []
+    read, reading, most = stage_download.fetch, [], []
 
     def counted(*given: Any) -> Any:
         reading.append(given)
         most.append(len(reading))
         time.sleep(0.02)
         reading.pop()
-        return cut(*given)
+        return read(*given)
 
-    monkeypatch.setattr(stage_download, "cut", counted)
+    monkeypatch.setattr(stage_download, "fetch", counted)
     assert len(fetch(workers=8, requests=2)["scenes"]) == 3
     assert max(most) == 2
 
 
 def test_jobs_keep_within_the_requests_of_a_remote_provider(
-    archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive, search, download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers of one job wait for slots that others hold, and go on when they are free."""
     found = search("north", "sentinel-2", archive.settings, archive.folder)
     folder = tmp_path / "slots/remote"
-    cut, held = stage_download.cut, []
+    read, held = stage_download.fetch, []
 
     def counted(*given: Any) -> Any:
         held.append(sum(_is_locked(path) for path in folder.iterdir()))
-        return cut(*given)
+        return read(*given)
 
-    monkeypatch.setattr(stage_download, "cut", counted)
+    monkeypatch.setattr(stage_download, "fetch", counted)
     with serve([archive.folder]) as url:
         own = {"remote": {"inherits": "embedded", "url": url}}
         settings = {**archive.settings, "provider": "remote", "providers": own}

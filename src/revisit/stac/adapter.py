@@ -111,10 +111,10 @@ def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, An
 
 
 def drop_duplicates(items: Iterable[Item]) -> list[Item]:
-    """One item an acquisition, by time and id: of several processings the highest baseline, then the newest.
+    """One item per acquisition, by time and id: of several processings the highest baseline, then the newest.
 
-    An acquisition is tile, platform, relative orbit and day; without a tile, platform and moment.
-    A tile that two data strips share is there once a strip, and both are kept.
+    An acquisition is tile, platform, relative orbit, day and data strip; without a tile, platform and moment.
+    Two strips that share a tile are two acquisitions, each of which may have been processed anew or not.
     """
     acquisitions: dict[tuple[Any, ...], list[Item]] = {}
     for item in items:
@@ -124,15 +124,10 @@ def drop_duplicates(items: Iterable[Item]) -> list[Item]:
             _lower(item["properties"].get("platform")),
             relative_orbit(item),
             when[:10] if where else when,
+            _strip(item),
         )
         acquisitions.setdefault(key, []).append(item)
-    kept: list[Item] = []
-    for group in acquisitions.values():
-        highest = max(map(_version, group))
-        newest: dict[str | None, Item] = {}
-        for item in sorted((item for item in group if _version(item) == highest), key=_age):
-            newest[_strip(item)] = item
-        kept += newest.values()
+    kept = [max(group, key=lambda item: (_version(item), _age(item))) for group in acquisitions.values()]
     return sorted(kept, key=lambda item: (moment(item), item["id"]))
 
 
@@ -147,6 +142,7 @@ def _age(item: Item) -> tuple[str, str]:
 
 
 def _strip(item: Item) -> str | None:
+    """When the sensing of an item's data strip began, which processing anew leaves as it is."""
     properties = item["properties"]
     match = re.search(
         r"_S(\d{8}T\d{6})_", properties.get("s2:datastrip_id") or properties.get("eopf:datastrip_id") or ""

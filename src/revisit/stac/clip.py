@@ -20,7 +20,7 @@ from rasterio.windows import Window, from_bounds
 
 from revisit import files
 from revisit.cube.grid import utm_zones
-from revisit.stac.providers import UnreadableError
+from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 64 * 2**20
@@ -28,6 +28,7 @@ GDAL: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_HTTP_MAX_RETRY": "2",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_RETRY_CODES": "500,502,503,504",  # not 429, as GDAL does not heed Retry-After
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
     "GDAL_HTTP_TIMEOUT": "120",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
@@ -36,6 +37,8 @@ GDAL: dict[str, Any] = {
     # A failed answer must not be remembered, or a retry would never ask again.
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
 }
+# How a web server and an object store say that there is no such file.
+ABSENT = re.compile(rf"response code: ({'|'.join(map(str, GONE))})\b|NoSuchKey|specified key does not exist")
 
 
 @dataclass(frozen=True)
@@ -145,15 +148,16 @@ def _read(view: Any, window: Window) -> NDArray[Any]:
 
 def _unreadable(error: Exception) -> UnreadableError:
     # rasterio keeps what GDAL said in the cause of "See previous exception for details"; an address's
-    # query may hold a signature, which is nobody's business.
+    # query may hold a signature, which is nobody's business. Of GDAL's words only those that a server said
+    # prove anything: "does not exist" may as well mean that nobody answered.
     text = re.sub(r"\?\S+", "", " ".join(str(error.__cause__ or error).split()))
-    return UnreadableError(text, final="response code: 404" in text or "does not exist" in text)
+    return UnreadableError(text, lasting=ABSENT.search(text) is not None)
 
 
 def _warp(source: Any, area: Area, nodata: float | None) -> Any:
     points, crs = source.gcps
     if not points or crs is None:
-        raise UnreadableError("the file has neither a projection nor ground control points", final=True)
+        raise UnreadableError("the file has neither a projection nor ground control points", lasting=True)
     try:
         # A grid of our own must not be asked for: with one, rasterio forgets the points without a word.
         return WarpedVRT(

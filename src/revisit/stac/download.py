@@ -2,7 +2,8 @@
 
 Beside the manifest lie the clips, ``items.json`` (their STAC items) and ``journal.jsonl``, by which an
 interrupted run goes on: clips whose checksum holds are kept, only the rest is fetched.
-A scene of which any asset cannot be read is quarantined, with the cause, and the others go on.
+A scene of which any asset is gone or broken is quarantined, with the cause, and the others go on. An outage
+of the provider is borne with for a while; then the job fails, without a manifest, and a later run goes on.
 
 Job: ``names`` region, sensor, year; inputs ``found`` (what the search froze) and ``folder`` (what our own API
 serves; none for a remote one); output ``manifest``; settings: ``Settings``.
@@ -10,14 +11,12 @@ serves; none for a remote one); output ``manifest``; settings: ``Settings``.
 
 import logging
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -26,28 +25,34 @@ from revisit.cube.grid import Region
 from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.provenance import config_hash
-from revisit.record import Record, read
+from revisit.record import read
 from revisit.stac import adapter
-from revisit.stac.clip import Area, cut
+from revisit.stac.clip import Area
+from revisit.stac.failures import OutageError, UnreadableError
+from revisit.stac.fetch import fetch
 from revisit.stac.journal import Journal
 from revisit.stac.local import endpoint, frozen, resolve
-from revisit.stac.providers import Provider, Source, UnreadableError, source
-from revisit.stac.slots import slot
+from revisit.stac.patience import Patience, Patient
+from revisit.stac.providers import Provider, Source, source
+from revisit.stac.slots import Shared
 
-TRIES, BACKOFF_S = 4, 0.5
 # More of a scene below zero than this in visible light: the offset was probably subtracted twice.
 NEGATIVE_SHARE = 0.2
 TIFF = "image/tiff; application=geotiff"
+NAMED = 3  # quarantined scenes in a message
 
 
-class Download(Record):
+class Download(Patient):
     """How imagery is fetched."""
 
     workers: int = Field(8, ge=1)
     """Assets that one job reads at a time, within the study's `requests`."""
+    max_quarantined: float = Field(0.2, ge=0, le=1)
+    """Share of a year's scenes that may be left out because a file of theirs is gone or broken; where there
+    are more, the job fails."""
 
 
-class Settings(Download, Region):
+class Settings(Download, Shared, Region):
     """Settings of one download."""
 
     provider: str
@@ -56,10 +61,6 @@ class Settings(Download, Region):
     """Own providers, by name."""
     bands: list[str] | None = None
     """Bands to fetch; all of the sensor if absent."""
-    requests: int = Field(16, ge=1)
-    """At most so many assets are read at a time from a remote provider, by all jobs that share ``slots``."""
-    slots: Path | None = None
-    """Folder by which jobs keep within ``requests`` together; each for itself if absent."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,11 @@ def download(
     """Fetch a year's scenes beside ``out`` and write the manifest there; returns the manifest.
 
     ``items`` are frozen STAC items, of which those of the year are taken; ``folder`` is where hrefs
-    ``served:///path`` lie.
+    ``served:///path`` lie. Raises RevisitError where the provider fails for longer than ``patience_s``, or
+    where too much is quarantined; what was fetched is kept, and there is no manifest.
     """
+    files.remove(out)
+    where = f"download: {sensor} of {region}, {year}"
     origin = source(settings.provider, sensor, settings.providers)
     area = Area.around(settings.bbox, settings.epsg)
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
@@ -112,15 +116,23 @@ def download(
         stage.log.info("%d of %d clips are there already", len(clips), len(tasks))
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it writes addresses with their signatures
     todo = [task for task in tasks if task.path not in clips]
-    with endpoint(origin, folder) as url:
-        for task, result in _fetch_all(todo, origin, area, out.parent, url, settings):
-            if isinstance(result, UnreadableError):
-                cause = frozen(str(result), url)
-                quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": cause})
-            else:
-                clips[task.path] = result
-                journal.add(task.path, result)
+    try:
+        with endpoint(origin, folder) as url:
+            for task, result in _fetch_all(todo, origin, area, out.parent, url, settings):
+                if isinstance(result, UnreadableError):
+                    cause = frozen(str(result), url)
+                    quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": cause})
+                else:
+                    clips[task.path] = result
+                    journal.add(task.path, result)
+    except OutageError as error:
+        raise RevisitError(
+            f"{where}: nothing came for {error.lasted} ({error}); "
+            f"{len(clips)} of {len(tasks)} clips are kept, run again later for the rest; "
+            f"if one scene alone stays so, {_skip(sensor)}"
+        ) from error
     journal.write()
+    _check_quarantine(where, quarantine, len(mine), sensor, settings.max_quarantined)
     broken = {entry["item"] for entry in quarantine}
     paths = {name: [task.path for task in tasks if task.item == name] for name in scenes}
     empty = [
@@ -166,51 +178,69 @@ def _folder_name(item: str) -> str:
 def _fetch_all(
     tasks: list[Task], origin: Source, area: Area, folder: Path, url: str, settings: Settings
 ) -> Iterator[tuple[Task, dict[str, Any] | UnreadableError]]:
-    """Fetch in threads; yields each task, as it ends, with its clip or with what made it unreadable."""
-    # A folder is served by this job alone; only a remote provider is shared with others.
-    shared = settings.slots / _folder_name(origin.provider) if settings.slots and origin.url else None
-    turn = partial(slot, shared, settings.requests)
+    """Fetch in threads; yields each task, as it ends, with its clip or with what is wrong with its file.
+
+    Raises OutageError in the end, when what was under way has been yielded too.
+    """
+    patience, outage = Patience(settings.patience_s), None
     pool = ThreadPoolExecutor(min(settings.workers, settings.requests))
     try:
-        futures = {pool.submit(_fetch, task, origin, area, folder, url, turn): task for task in tasks}
+        futures = {
+            pool.submit(_fetch, task, origin, area, folder, url, settings, patience): task for task in tasks
+        }
         for future in stage.progress(as_completed(futures), f"download {origin.sensor}", len(futures)):
             try:
                 yield futures[future], future.result()
             except UnreadableError as error:
                 yield futures[future], error
+            except OutageError as error:
+                outage = outage or error
+                patience.end()
+        if outage:
+            raise outage
     finally:
+        patience.end()
         pool.shutdown(cancel_futures=True)
 
 
 def _fetch(
-    task: Task,
-    origin: Source,
-    area: Area,
-    folder: Path,
-    url: str,
-    turn: Callable[[], AbstractContextManager[None]],
+    task: Task, origin: Source, area: Area, folder: Path, url: str, settings: Settings, patience: Patience
 ) -> dict[str, Any]:
-    """Fetch one clip, trying again after growing pauses.
-
-    Each try waits for its ``turn`` and signs anew, as signatures expire.
-    """
+    """Fetch one clip. Each try waits for its turn and signs anew, as signatures expire."""
     target, record = folder / task.path, task.record
     fallback = 0 if record["unit"] == "class" else origin.nodata
-    for attempt in range(TRIES):
-        try:
-            with turn():
-                href = origin.signed(resolve(record["source"], url))
-                found = cut(href, area, target, record["nodata"], fallback, origin.gdal)
-            break
-        except UnreadableError as error:
-            if attempt == TRIES - 1 or error.final:
-                raise
-            time.sleep(BACKOFF_S * 2**attempt)
-        except OSError as error:
-            raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
+    href = resolve(record["source"], url)
+
+    def attempt() -> dict[str, Any]:
+        with settings.turn(origin):
+            return fetch(origin.signed(href), area, target, record["nodata"], fallback, origin.gdal)
+
+    try:
+        what = f"asset {record['asset']!r} of {task.item} at {urlsplit(href).netloc}"
+        found = patience.keep(attempt, what)
+    except OSError as error:
+        raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
     if found["valid"]:
         found |= {"sha256": files.sha256(target), "bytes": target.stat().st_size}
     return {**found, "source": record["source"]}
+
+
+def _check_quarantine(
+    where: str, quarantine: list[dict[str, str]], items: int, sensor: str, most: float
+) -> None:
+    """Refuse to go on with a year of which too much is missing."""
+    scenes = {entry["item"]: f"{entry['item']} ({entry['cause']})" for entry in quarantine}
+    if len(scenes) > most * items:
+        named = ", ".join(list(scenes.values())[:NAMED])
+        more = f" and {len(scenes) - NAMED} more" if len(scenes) > NAMED else ""
+        raise RevisitError(
+            f"{where}: {len(scenes)} of {items} scenes are gone or broken, {named}{more}; "
+            f"{_skip(sensor)}, or raise download.max_quarantined ({most:g}) to go on without them"
+        )
+
+
+def _skip(sensor: str) -> str:
+    return f"name it in search.{sensor}.skip"
 
 
 def _kept(scene: dict[str, Any], clips: dict[str, dict[str, Any]], paths: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, field_validator, model_serializer, model
 from revisit.cube import bands as cube
 from revisit.errors import RevisitError
 from revisit.record import Record, read
+from revisit.stac.signing import signed
 
 Number = Annotated[float, Field(strict=True)]  # no text, no truth value
 Sensor = Literal["sentinel-1", "sentinel-2", "worldcover"]
@@ -109,14 +110,6 @@ class Provider(Stated):
 Providers = Mapping[str, Provider]
 
 
-class UnreadableError(Exception):
-    """A source is absent, truncated, refused or no raster; ``final`` where another try is vain."""
-
-    def __init__(self, cause: str, final: bool = False) -> None:
-        super().__init__(cause)
-        self.final = final
-
-
 @dataclass(frozen=True)
 class Source:
     """One sensor at one provider, all that is inherited filled in: where to search, how to read.
@@ -142,17 +135,9 @@ class Source:
     def signed(self, href: str) -> str:
         """The href as it can be opened now; signatures expire, so ask anew before each read.
 
-        Raises UnreadableError where the signature cannot be had.
+        Raises PassingError where the signature cannot be had.
         """
-        if self.sign is None:
-            return href
-        import planetary_computer  # slow to import, and only this provider needs them
-        import requests
-
-        try:
-            return str(planetary_computer.sign_url(href))
-        except requests.RequestException as error:
-            raise UnreadableError(str(error)) from error
+        return href if self.sign is None else signed(href)
 
 
 def source(provider: str, sensor: str, own: Providers | None = None) -> Source:

@@ -7,7 +7,6 @@ Job: ``names`` region, sensor; input ``folder`` (what our own API serves; none f
 ``found``; settings: ``Settings``.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -18,20 +17,22 @@ import pystac
 from pydantic import AfterValidator, Field, model_validator
 from pystac_client import Client, ConformanceClasses
 from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
-from urllib3 import Retry
 
 from revisit import files, stage
+from revisit.cube.grid import Region, utm_zones
 from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.record import Record, read
 from revisit.stac import adapter
 from revisit.stac.dates import thin
+from revisit.stac.failures import OutageError
 from revisit.stac.local import endpoint, frozen
+from revisit.stac.patience import Patience, Patient
+from revisit.stac.patient_api import PatientApi
 from revisit.stac.providers import Provider, Source, Stated, source
+from revisit.stac.slots import Shared
 
 Item = dict[str, Any]
-TRIES, BACKOFF_S, TIMEOUT_S = 6, 0.5, 60
 PAGE = 100
 LASTING_LINKS = ("derived_from", "license")
 
@@ -54,7 +55,14 @@ def _once(numbers: list[int]) -> list[int]:
     return numbers
 
 
-class _Series(Record):
+class _Items(Record):
+    """Which items to search for."""
+
+    skip: list[str] = []
+    """Items to leave out, by their id: unusable ones, or such as cannot be downloaded."""
+
+
+class _Series(_Items):
     """Which dates of a series of images to search for."""
 
     months: Annotated[list[Annotated[int, Field(ge=1, le=12)]], AfterValidator(_once)] | None = Field(
@@ -83,7 +91,7 @@ class Sentinel2Search(_Series):
     """Leave out scenes with more clouds than this, per cent."""
 
 
-class LandCoverSearch(Record):
+class LandCoverSearch(_Items):
     """Which WorldCover maps to search for."""
 
     years: Annotated[list[int], Field(min_length=1), _from(2020, 2021)]
@@ -107,7 +115,7 @@ class Search(Stated):
         return self
 
 
-class Settings(Sentinel1Search, Sentinel2Search):
+class Settings(Sentinel1Search, Sentinel2Search, Patient, Shared):
     """Settings of one search; a sensor has only the limits that its part of the config may set."""
 
     years: list[int] = Field(min_length=1)
@@ -156,15 +164,9 @@ def search(region: str, sensor: str, settings: Settings, folder: Path | None = N
 
 
 def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
-    retry = Retry(
-        total=TRIES - 1,
-        backoff_factor=BACKOFF_S,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,  # searches are posted
-    )
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its word on each try is longer than ours
+    patience = Patience(settings.patience_s)
     try:
-        client = Client.open(url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT_S))
+        client = Client.open(url, stac_io=PatientApi(origin, settings, patience))
         found = client.search(
             collections=[origin.collection],
             bbox=settings.bbox,
@@ -174,14 +176,11 @@ def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
         )
         pages = stage.progress(found.pages_as_dicts(), f"search {origin.sensor}")
         return [item for page in pages for item in page["features"]]
+    except OutageError as error:
+        what, mend = f" for {error.lasted}: {error}", "check the address and the network, or run again later"
     except (APIError, pystac.STACError, ValueError, KeyError, NotImplementedError) as error:
-        text = " ".join(str(error).split())
-        cause = text.partition("Caused by ")[2] or text
-        tries = f" in {TRIES} tries" if "Max retries" in text else ""
-        raise RevisitError(
-            f"search: {url} did not answer a search of {origin.collection}{tries}: {cause[:300]}; "
-            f"check the address and the network, or try again later"
-        ) from error
+        what, mend = f": {error}", "check the address"
+    raise RevisitError(f"search: {url} did not answer a search of {origin.collection}{what[:300]}; {mend}")
 
 
 def _limits(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -213,11 +212,12 @@ def _conditions(client: Client, limits: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 def _is_wanted(item: Item, settings: Settings) -> bool:
-    """Year, month, cloud and orbit, whatever the catalogue made of the conditions."""
+    """Id, year, month, cloud and orbit, whatever the catalogue made of the conditions."""
     properties, when = item["properties"], adapter.moment(item)
     cloud, state = settings.cloud_cover_max, settings.orbit_state
     return (
-        int(when[:4]) in settings.years
+        item["id"] not in settings.skip
+        and int(when[:4]) in settings.years
         and (not settings.months or int(when[5:7]) in settings.months)
         and (cloud is None or properties.get("eo:cloud_cover", 0) <= cloud)
         and (not state or str(properties.get("sat:orbit_state")).lower() == state)
@@ -256,4 +256,16 @@ def _nothing(region: str, origin: Source, settings: Settings, found: int) -> str
         f"in {settings.years} over bbox {settings.bbox} with {limits or 'no further limits'} "
         f"({found} answered, none of them within the limits); "
         f"widen years or bbox (west, south, east, north in degrees) or raise cloud_cover_max"
+        f"{'' if found else _exchanged(settings.bbox)}"
     )
+
+
+def _exchanged(bbox: Sequence[float]) -> str:
+    """The doubt that a box lies elsewhere than was meant; nothing where the exchanged one is no box."""
+    west, south, east, north = bbox
+    other = [south, west, north, east]
+    try:
+        Region(bbox=other, epsg=utm_zones(other)[0])
+    except ValueError:
+        return ""
+    return f"; or longitude and latitude are exchanged, and {other} is meant"

@@ -8,16 +8,36 @@ import errno
 import fcntl
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
+from pydantic import Field
+
+from revisit.record import Record
+from revisit.stac.providers import Source
 from revisit.stage import log
 
 PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between tries while all slots are taken
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+class Shared(Record):
+    """What the jobs of a study keep to together."""
+
+    requests: int = Field(16, ge=1)
+    """At most so many requests at a time to a remote provider, by all jobs that share ``slots``."""
+    slots: Path | None = None
+    """Folder by which jobs keep within ``requests`` together; each for itself if absent."""
+
+    def turn(self, origin: Source) -> AbstractContextManager[None]:
+        """The block in which a request may be made of a source, waiting until it may."""
+        # A folder is served by one job alone; only a remote provider is shared with others.
+        folder = self.slots / re.sub(r"[^\w+-]", "_", origin.provider) if self.slots and origin.url else None
+        return slot(folder, self.requests)
 
 
 @contextmanager

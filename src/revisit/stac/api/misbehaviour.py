@@ -9,27 +9,35 @@ from pathlib import Path
 from typing import Literal
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 @dataclass
 class Fault:
     """What goes wrong on requests whose path ``pattern`` (a regular expression) finds, ``times`` over.
 
-    429 and 500: that status. 403-expired: what an object store says to an old signature.
-    slow: ``delay`` seconds of silence first. truncated: a file cut at half its length.
+    The first ``after`` of them are spared.
+
+    408 to 503: that status, with ``retry_after`` where it is given. 403-expired: what an object store says to
+    an old signature. slow: ``delay`` seconds of silence first. truncated: a file cut at half its length.
+    dropped: the connection is closed after half of the answer, whose stated length is that of the whole.
     """
 
     pattern: str
-    kind: Literal["429", "500", "403-expired", "slow", "truncated"]
+    kind: Literal["408", "410", "429", "500", "503", "403-expired", "slow", "truncated", "dropped"]
     times: float = float("inf")
     delay: float = 1.0
+    retry_after: str | None = None
+    after: int = 0
 
 
 ANSWERS = {
-    "429": PlainTextResponse("too many requests", 429, {"Retry-After": "0"}),
-    "500": PlainTextResponse("internal server error", 500),
-    "403-expired": PlainTextResponse("AuthenticationFailed: the signature is no longer valid", 403),
+    "408": "request timeout",
+    "410": "gone",
+    "429": "too many requests",
+    "500": "internal server error",
+    "503": "service unavailable",
+    "403-expired": "AuthenticationFailed: the signature is no longer valid",
 }
 
 
@@ -44,7 +52,11 @@ class Faults:
         if fault is None:
             await self.app(scope, receive, send)
         elif fault.kind in ANSWERS:
-            await ANSWERS[fault.kind](scope, receive, send)
+            headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+            status = int(fault.kind.partition("-")[0])
+            await PlainTextResponse(ANSWERS[fault.kind], status, headers)(scope, receive, send)
+        elif fault.kind == "dropped":
+            await self.app(scope, receive, _half(send))
         else:
             if fault.kind == "slow":
                 await asyncio.sleep(fault.delay)
@@ -53,9 +65,28 @@ class Faults:
     def _next(self, path: str) -> Fault | None:
         for fault in self.faults:
             if fault.times > 0 and re.search(fault.pattern, path):
+                if fault.after:
+                    fault.after -= 1
+                    continue
                 fault.times -= 1
                 return fault
         return None
+
+
+def _half(send: Send) -> Send:
+    """Sends half of the first part of a body and never the end, upon which the server hangs up."""
+    done = False
+
+    async def cut(message: Message) -> None:
+        nonlocal done
+        if message["type"] == "http.response.body":
+            body = message.get("body", b"")
+            message = {**message, "body": body[: len(body) // 2], "more_body": True}
+        if not done:
+            await send(message)
+        done = message["type"] == "http.response.body"
+
+    return cut
 
 
 def truncated(file: Path) -> Path:
