@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from revisit.cube.averages import mean_of_power, median_of_valid
+from revisit.cube.averages import mean_of_power, mean_of_valid, median_of_valid
 
 
 def series() -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +25,16 @@ def test_median() -> None:
         warnings.simplefilter("ignore")
         expected = np.nanmedian(np.where(valid[:, None], values, np.nan), axis=0)
     np.testing.assert_allclose(median_of_valid(values, valid), expected, rtol=1e-6)
+    assert np.isnan(expected[:, 0, 0]).all()
+
+
+def test_mean() -> None:
+    """Of the valid dates alone; none leaves NaN."""
+    values, valid = series()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.nanmean(np.where(valid[:, None], values, np.nan), axis=0)
+    np.testing.assert_allclose(mean_of_valid(values, valid), expected, rtol=1e-5)
     assert np.isnan(expected[:, 0, 0]).all()
 
 

@@ -85,21 +85,36 @@ def test_masked_pixels_are_grey_and_do_not_set_the_stretch(tmp_path, drawn) -> N
         cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [image, random(3, 1)], valid),
         tmp_path / "c.png",
     )
-    first, second = panels(drawn[0])
+    second, first = panels(drawn[0])  # the clearest comes first
     assert (first[:100] == quicklook.MASKED_GREY).all()
     assert first[100:].std() > 50
     assert abs(first[100:].mean() - second.mean()) < 5
     share = valid.mean()
-    assert f"{share:.0%} valid" in drawn[0].axes[0].get_title()
+    assert f"{share:.0%} valid" in drawn[0].axes[1].get_title()
 
 
-def test_a_long_series_is_shown_by_eight_dates_from_first_to_last(tmp_path, drawn) -> None:
+def test_a_long_series_is_shown_by_eight_dates_over_all_its_time(tmp_path, drawn) -> None:
+    """Among equally clear dates the first of each span, in the order of time."""
     image = random(1)
     quicklook.contact_sheet(cube_of(tmp_path / "c.zarr", ["red"], [image] * 20), tmp_path / "c.png")
     titles = [axes.get_title() for axes in drawn[0].axes]
     assert len(titles) == 8
     assert titles[0].startswith("2020-01-05")
-    assert titles[-1].startswith("2021-07-28")
+    assert titles[-1].startswith("2021-06-28")
+    assert titles == sorted(titles)
+
+
+def test_the_clearest_date_of_each_span_is_shown_and_the_clearest_of_all_comes_first(tmp_path, drawn) -> None:
+    """A cloudy date must not stand for its season while a clear one lies beside it."""
+    cube = cube_of(tmp_path / "c.zarr", ["red"], [random(1)] * 16)
+    shares = np.full(16, 0.1)
+    shares[1::2] = np.linspace(0.3, 0.9, 8)  # in each span of two dates the later one is the clearer
+    cube = cube.assign_coords(valid_fraction=("time", shares))
+    quicklook.contact_sheet(cube, tmp_path / "c.png")
+    titles = [axes.get_title() for axes in drawn[0].axes]
+    shown = [title.split()[0] for title in titles]
+    assert shown == [str(date)[:10] for date in cube["time"].values[1::2][::-1]]
+    assert [title.split()[-2] for title in titles][::7] == ["90%", "30%"]
 
 
 def test_the_same_cube_gives_the_same_picture(tmp_path) -> None:

@@ -1,6 +1,10 @@
 """Protects resampling to the cube's grid: what is quick must be what GDAL gives."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,3 +45,23 @@ def test_quick_bilinear_is_gdals(height: int, width: int, east: int, south: int,
         **places,
     )
     np.testing.assert_allclose(warp._bilinear(values, source, grid), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("aside", [0, 10], ids=["on its corners", "aside"])
+def test_coarser_pixels_are_means(tmp_path: Path, aside: int) -> None:
+    """A pixel of 60 m is the mean of those of 10 m in it, not a value between the middle four."""
+    values = np.random.default_rng(0).random((36, 42), dtype=np.float32)
+    values[3, 4] = np.nan
+    with rasterio.open(
+        tmp_path / "fine.tif", "w", driver="GTiff", height=36, width=42, count=1, dtype="float32",
+        crs="EPSG:32631", transform=Affine(10, 0, 1000, 0, -10, 9000), nodata=np.nan,
+    ) as target:  # fmt: skip
+        target.write(values, 1)
+    grid = Grid(32631, Affine(60, 0, 1000 + aside, 0, -60, 9000 - aside), 5, 4)
+    with rasterio.open(tmp_path / "fine.tif") as source:
+        found = warp.read_onto(source, grid, lambda numbers: numbers)
+        classes = warp.read_onto(source, grid, lambda numbers: numbers, categorical=True)
+    step = aside // 10
+    blocks = values[step : step + 24, step : step + 30].reshape(4, 6, 5, 6)
+    np.testing.assert_allclose(found, np.nanmean(blocks, axis=(1, 3)), rtol=1e-5)
+    assert np.isin(classes, values).all()  # classes are taken, never mixed

@@ -32,6 +32,7 @@ DATE_COORDINATES: dict[str, tuple[str | int | float, str]] = {
     "valid_fraction": (0.0, "share of valid pixels"),
     "shift_x": (0.0, "pixels the content was moved by, eastwards"),
     "shift_y": (0.0, "pixels the content was moved by, southwards"),
+    "shift_error": (float("nan"), "standard error of the shift found, pixels"),
     "shift_confidence": (0.0, "confidence in the shift, 0 to 1"),
 }
 

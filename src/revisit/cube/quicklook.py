@@ -38,8 +38,11 @@ SCALE_BARS_M = [100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000]
 
 
 def contact_sheet(cube: xr.Dataset, path: str | Path) -> None:
-    """Draw up to eight dates of a cube, spread over its time, as a PNG; masked pixels are grey."""
-    dates = np.unique(np.linspace(0, cube.sizes["time"] - 1, DATES).round().astype(int))
+    """Draw up to eight dates of a cube as a PNG, clearest first; masked pixels are grey.
+
+    They are spread over its time: the clearest of each of eight spans with equally many dates.
+    """
+    dates = _clearest_over_time(cube)
     names, step = _composite_names(cube), _step(cube)
     images, valid = _composites(cube, names, dates, step)
     colours = _stretch(images, _limits(images, valid))
@@ -56,7 +59,7 @@ def contact_sheet(cube: xr.Dataset, path: str | Path) -> None:
         axes.imshow(image, interpolation="nearest")
         axes.set_title(_title(cube, date), fontsize=9)
     _scale_bar(panels[0], cube, step)
-    what = f"{len(dates)} of {cube.sizes['time']} dates ({', '.join(names)}; grey: masked)"
+    what = f"{len(dates)} of {cube.sizes['time']} dates, clearest first ({', '.join(names)}; grey: masked)"
     figure.suptitle(_heading(cube, what), fontsize=10)
     save(figure, path)
 
@@ -115,6 +118,14 @@ def save(figure: Figure, path: str | Path) -> None:
     """Save a figure so that the same picture has the same bytes."""
     with atomic(path) as aside:
         figure.savefig(aside, format="png", dpi=110, metadata={"Software": None})
+
+
+def _clearest_over_time(cube: xr.Dataset) -> list[int]:
+    """The clearest date of each span, by the share of valid pixels as it is printed, then by time."""
+    valid = cube["valid_fraction"].values.round(2)
+    spans = np.array_split(np.arange(len(valid)), min(DATES, len(valid)))
+    dates = [int(span[np.argmax(valid[span])]) for span in spans]
+    return sorted(dates, key=lambda date: (-valid[date], date))
 
 
 def _composite_names(cube: xr.Dataset) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from scipy import fft, ndimage
 
-from revisit.cube.coregistration.match import Match, agree, orientations, window_shifts
+from revisit.cube.coregistration.match import STRICT, Gate, Match, agree, orientations, window_shifts
 
 SIZE, FINER = 256, 4
 SHIFTS = [(0.3, -0.7), (-1.6, 1.2), (2.4, 0.05)]
@@ -117,6 +117,64 @@ def test_agreement() -> None:
     assert agree(np.column_stack([anywhere, np.full(40, 20.0)])).cause == "windows disagree"
     assert agree(np.column_stack([here, np.full(40, 4.0)])).cause == "no clear peak"
     assert agree(np.column_stack([here, np.full(40, 20.0)])).x == pytest.approx(1, abs=0.05)
+
+
+def around(middle: float, spread: float, count: int, height: float = 20.0) -> np.ndarray:
+    """Shifts of windows along x: half of them ``spread`` to each side, peaks of one height."""
+    sides = np.where(np.arange(count) % 2, spread, -spread)
+    return np.column_stack([middle + sides, np.zeros(count), np.full(count, height)])
+
+
+def test_thresholds() -> None:
+    """Each stands where it is stated: a little better is believed, a little worse is not."""
+    assert agree(around(1, 0.1, 4)).cause == ""
+    assert agree(around(1, 0.1, 3)).cause == "too little valid ground"
+    assert agree(around(1, 0.1, 40, height=5.05)).cause == ""
+    assert agree(around(1, 0.1, 40, height=4.95)).cause == "no clear peak"
+    # Of 100 windows some show no clear peak, or lie more than half a pixel off.
+    for others in (around(1, 0.1, 100, height=2), around(-2, 0.1, 100)):
+        kinds = [np.vstack([around(1, 0.1, near), others[: 100 - near]]) for near in (61, 58)]
+        assert [bool(agree(shifts).cause) for shifts in kinds] == [False, True]
+    # Half a pixel from the answer: of 11 windows 3 lie on it, 4 to each side.
+    aside = [np.vstack([around(1, 0, 3), around(1, distance, 8)]) for distance in (0.49, 0.51)]
+    assert [agree(shifts, Gate(0.6, 9)).cause for shifts in aside] == ["", "windows disagree"]
+    # Standard error 1.2533 * 1.4826 * spread / sqrt(32 / 2): 0.15 at a spread of 0.3229.
+    assert [agree(around(1, spread, 32)).cause for spread in (0.31, 0.335)] == ["", "windows disagree"]
+    strict = [agree(around(1, spread, 32), STRICT).cause for spread in (0.205, 0.225)]
+    assert strict == ["", "windows disagree"]
+    near = [np.vstack([around(1, 0.1, near), around(-2, 0.1, 100 - near)]) for near in (81, 78)]
+    assert [agree(shifts, STRICT).cause for shifts in near] == ["", "windows disagree"]
+
+
+def test_a_window_shows_enough_of_both(look: Look) -> None:
+    """A window counts that shows 15 % of its ground, the rim of the mask apart."""
+    image, seen = look(0, 0, seed=1), []
+    for share in (0.14, 0.16):
+        field = orientations(image, np.ones((SIZE, SIZE), bool))
+        field[:, int(share * SIZE / 2) :] = 0
+        seen.append(len(window_shifts(field, [field], 3, window=SIZE // 2)[0]))
+    assert seen == [0, 3]
+
+
+def test_error_is_that_of_the_answer() -> None:
+    """Over many draws answers lie nearer than their errors say by what overlapping windows were to cost."""
+    random = np.random.default_rng(0)
+    found = [agree(np.column_stack([random.normal(0, 0.2, (50, 2)), np.full(50, 20.0)])) for _ in range(300)]
+    spread = np.std([match.x for match in found])
+    # Errors count half the windows as independent, which these all are: a factor of sqrt(2); and they are
+    # those of the worse axis.
+    assert 1.3 < np.mean([match.error for match in found]) / spread < 1.75
+
+
+def test_windows_are_not_drawn_inwards(look: Look) -> None:
+    """Small windows and a long way: where tapers overlap less, peaks are not lower for that.
+
+    Without the correction the answer falls short by more than a tenth of a pixel.
+    """
+    everywhere = np.ones((SIZE, SIZE), bool)
+    still, moved = (orientations(look(x, y, seed=1), everywhere) for x, y in ((0, 0), (3.5, -3.3)))
+    match = agree(window_shifts(still, [moved], 5, window=32)[0])
+    assert (match.x, match.y) == pytest.approx((3.5, -3.3), abs=0.05)
 
 
 def real_pairs(shared: Path) -> list[tuple[np.ndarray, np.ndarray]]:

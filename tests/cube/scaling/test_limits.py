@@ -20,7 +20,7 @@ from revisit.files import read_json, write_json
 from revisit.job import Job
 from revisit.record import read
 
-SPLIT = Split(block_pixels=16, train=0.5, val=0.25, test=0.25)
+SPLIT = Split(block_pixels=16, gap_pixels=5, train=0.5, val=0.25, test=0.25)
 SETTINGS = moments_stage.Settings(seed=3, split=SPLIT)
 THREE = limits_stage.Settings(clip_sigma=3)
 
@@ -50,7 +50,7 @@ def two(tmp_path: Path) -> tuple[list[Path], np.ndarray]:
     paths, all_values = [], []
     for region, height, seed in (("here", 64, 1), ("there", 96, 40)):
         grid, kept = write_cube(tmp_path / f"{region}.zarr", region, height, seed)
-        training = split_map(grid, SPLIT, 3) == TRAIN
+        training = split_map(grid, SPLIT, 3, region) == TRAIN
         all_values += [values[:, valid & training].astype(np.float64) for values, valid in kept]
         paths.append(tmp_path / f"{region}.json")
         write_json(paths[-1], moments(tmp_path / f"{region}.zarr", SETTINGS))
@@ -102,6 +102,19 @@ def test_refuses_nothing(two: tuple[list[Path], np.ndarray]) -> None:
         read(limits_stage.Settings, {"clip_sigma": 0}, "limits")
 
 
+def test_a_region_held_out(two: tuple[list[Path], np.ndarray], tmp_path: Path) -> None:
+    """It sets no limits, not even with pixels that would train were it split; others stay as they were."""
+    held = moments_stage.Settings(seed=3, split=SPLIT.model_copy(update={"regions": {"there": "val"}}))
+    found = moments(tmp_path / "there.zarr", held)
+    assert found["count"] == [0, 0]
+    write_json(tmp_path / "held.json", found)
+    both, alone = (limits([two[0][0], *more], THREE) for more in ([tmp_path / "held.json"], []))
+    assert both["bands"] == alone["bands"]
+    trains = moments_stage.Settings(seed=3, split=SPLIT.model_copy(update={"regions": {"there": "train"}}))
+    values = [values[:, valid] for values, valid in write_cube(tmp_path / "again.zarr", "there", 96, 40)[1]]
+    assert moments(tmp_path / "there.zarr", trains)["count"][0] == sum(len(part[0]) for part in values)
+
+
 def test_wrong_stage(tmp_path: Path) -> None:
     """Moments are those of aligned cubes."""
     write_cube(tmp_path / "raw.zarr", "here", 32, 1, stage="raw")
@@ -117,7 +130,7 @@ def test_jobs(two: tuple[list[Path], np.ndarray], tmp_path: Path) -> None:
             "revisit.cube.scaling.moments",
             input={"cube": str(tmp_path / "here.zarr")},
             output={"moments": str(out)},
-            settings={"seed": 3, "split": {"block_pixels": 16, "train": 0.5, "val": 0.25, "test": 0.25}},
+            settings={"seed": 3, "split": SPLIT.content()},
         )
     )
     assert out.read_bytes() == two[0][0].read_bytes()

@@ -1,8 +1,9 @@
 """Moves the dates of a raw cube onto each other: raw.zarr -> aligned.zarr, shifts.csv.
 
 A date is moved as a whole, once, by cubic interpolation, to the centre of its cube's dates; Sentinel-1
-also onto an aligned Sentinel-2 cube where one is given. A date whose evidence is thin stays where it is, and
-the table says why. How displacements are found: revisit.cube.coregistration.displacement.
+also onto an aligned Sentinel-2 cube where one is given. A date whose evidence is thin, or that is not found
+farther off than its error, stays where it is, and the table says why. Backscatter is moved in linear
+power. How displacements are found: revisit.cube.coregistration.displacement.
 """
 
 import csv
@@ -20,7 +21,7 @@ from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
-from revisit.cube.coregistration.move import MARGIN, move, move_classes, move_mask
+from revisit.cube.coregistration.move import MARGIN, move, move_classes, move_decibels, move_mask
 from revisit.cube.grid import Block, Grid
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
@@ -29,6 +30,7 @@ from revisit.job import Job
 from revisit.record import Record, read
 
 BLOCK = 1024  # pixels moved at a time, a multiple of the cube's chunks
+COLUMNS = ("time", "source_items", "shift_x", "shift_y", "error", "confidence", "windows", "applied", "cause")
 IN_PLACE = 0.05  # pixels; a smaller move is not worth the blur of an interpolation
 
 
@@ -41,13 +43,17 @@ class Settings(Record):
 
 @dataclass(frozen=True)
 class Shift:
-    """Pixels a date's content is moved by (``x`` east, ``y`` south); ``cause`` says why it is not moved."""
+    """Pixels a date's content is moved by (``x`` east, ``y`` south); ``cause`` says why it is not moved.
+
+    ``error`` is the standard error of the displacement that was found, nan where none was.
+    """
 
     x: float
     y: float
     confidence: float
     windows: int
     cause: str
+    error: float = np.nan
 
 
 def run(job: Job) -> None:
@@ -80,7 +86,9 @@ def coregister(
             raise RevisitError(f"{reference_path}: not on the grid of {cube_path}; make both of one region")
         matches, offsets = radar(cube, reference, max_shift)
         for orbit, offset in offsets.items():
-            found = offset.cause or f"lies {offset.x:+.2f}, {offset.y:+.2f} pixels from it"
+            found = (
+                offset.cause or f"lies {offset.x:+.2f}, {offset.y:+.2f} pixels from it ± {offset.error:.2f}"
+            )
             stage.log.info("relative orbit %d and the reference: %s", orbit, found)
     shifts = [_shift(match, max_shift) for match in matches]
     _write(cube, aligned_path, shifts, settings)
@@ -96,10 +104,14 @@ def _shift(match: Match, max_shift: float) -> Shift:
     if match.cause:
         return Shift(0, 0, 0, match.windows, match.cause)
     if max(abs(match.x), abs(match.y)) > max_shift:
-        return Shift(0, 0, 0, match.windows, f"farther than {max_shift:g} pixels")
+        return Shift(0, 0, 0, match.windows, f"farther than {max_shift:g} pixels", match.error)
+    cause = ""
     if np.hypot(match.x, match.y) < IN_PLACE:
-        return Shift(0, 0, match.confidence, match.windows, "in place")
-    return Shift(-match.x, -match.y, match.confidence, match.windows, "")
+        cause = "in place"
+    elif not match.beyond_error:
+        cause = "within its error"
+    x, y = (0.0, 0.0) if cause else (-match.x, -match.y)
+    return Shift(x, y, match.confidence, match.windows, cause, match.error)
 
 
 def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: Settings) -> None:
@@ -120,7 +132,12 @@ def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings
             at = cube.isel(time=date)
             for block in grid.blocks(BLOCK):
                 writer.write(block, *_moved(at, grid, block, shift))
-            found = {"shift_x": shift.x, "shift_y": shift.y, "shift_confidence": shift.confidence}
+            found = {
+                "shift_x": shift.x,
+                "shift_y": shift.y,
+                "shift_error": shift.error,
+                "shift_confidence": shift.confidence,
+            }
             writer.keep(cube["time"].values[date], **about_date(cube, date) | found)
 
 
@@ -141,7 +158,8 @@ def _moved(
     values, valid = values_of(around).values, around["valid"].values.astype(bool)
     classes = around["scl"].values if "scl" in around else None
     if not shift.cause:
-        values = move(values, shift.x, shift.y)
+        moved = move_decibels if at.attrs["unit"] == "dB" else move
+        values = moved(values, shift.x, shift.y)
         valid = move_mask(valid, shift.x, shift.y) & ~np.isnan(values).any(axis=0)
         classes = None if classes is None else move_classes(classes, shift.x, shift.y)
     return values[:, *inner], valid[inner], None if classes is None else classes[inner]
@@ -150,9 +168,10 @@ def _moved(
 def _table(cube: xr.Dataset, shifts: Sequence[Shift]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["time", "source_items", "shift_x", "shift_y", "confidence", "windows", "applied", "cause"])
+    rows.writerow(COLUMNS)
     times = np.datetime_as_string(cube["time"].values, unit="s")
     for time, items, shift in zip(times, cube["source_items"].values, shifts, strict=True):
-        numbers = [f"{shift.x:.3f}", f"{shift.y:.3f}", f"{shift.confidence:.2f}", shift.windows]
+        error = "" if np.isnan(shift.error) else f"{shift.error:.3f}"
+        numbers = [f"{shift.x:.3f}", f"{shift.y:.3f}", error, f"{shift.confidence:.2f}", shift.windows]
         rows.writerow([time, items, *numbers, "no" if shift.cause else "yes", shift.cause])
     return text.getvalue()

@@ -7,9 +7,20 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
+from revisit import stage
 from revisit.cube.averages import mean_of_valid, median_of_valid
 from revisit.cube.contract import clearest, grid_of, values_of
-from revisit.cube.coregistration.match import Match, agree, orientations, window_shifts
+from revisit.cube.coregistration.centre import is_refined, weights
+from revisit.cube.coregistration.match import (
+    ANY,
+    BEYOND,
+    LEAST_VALID,
+    STRICT,
+    Match,
+    agree,
+    orientations,
+    window_shifts,
+)
 from revisit.cube.coregistration.move import move, move_mask
 from revisit.cube.grid import Block
 
@@ -19,11 +30,11 @@ MATCH_BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["red", "nir"]}
 MOST_SAMPLES = 2**24
 CLEAREST_DATES = 12
 TALL_VH_DB = -17.0  # mean gamma nought from which ground counts as tall: forest near -14, fields near -19
+# Pixels that layover and shadow alone may make of nothing: a stand of 10 m shows its near edge 8 to 18 m
+# nearer to Sentinel-1 (29 to 46 degrees), and its far edge in its shadow.
+TALL_SHIFT = 0.5
 ROUNDS = 2
-# Since this baseline Sentinel-2 products are laid onto the Global Reference Image, which brought pairs of
-# dates from 12 m to within 3 to 5 m of each other (95 %; ESA data quality reports): older ones tell a
-# ninth as much about where the map is.
-REFINED_SINCE, UNREFINED_WEIGHT = 3.0, 1 / 9
+ALONE = "alone"  # the cause of a date that no other shows the ground of, or whose others do not match
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -39,12 +50,11 @@ class Sample:
 def optical(cube: xr.Dataset, max_shift: float) -> list[Match]:
     """Displacement of each date of a Sentinel-2 cube from the centre of its dates, which stands for the map.
 
-    The composite is the median of the clearest dates, at first as they lie, then as found. Dates of
-    geometrically refined products count more towards the centre.
+    The composite is the median of the clearest dates, at first as they lie, then as found.
     """
     samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube))
-    weights = np.array([_weight(baseline) for baseline in cube["processing_baseline"].values])
-    return _settle(samples, clearest(cube, CLEAREST_DATES), weights, median_of_valid, max_shift)[0]
+    refined = np.array([is_refined(baselines) for baselines in cube["processing_baseline"].values])
+    return _settle(samples, clearest(cube, CLEAREST_DATES), refined, median_of_valid, max_shift)[0]
 
 
 def radar(
@@ -54,7 +64,8 @@ def radar(
 
     The dates of an orbit see the ground alike, so they are compared among themselves, with their mean
     in dB, in which speckle fades. That mean is then compared with the ``reference``, an aligned
-    Sentinel-2 cube. Without one, or where the two do not match, an orbit keeps the centre of its dates.
+    Sentinel-2 cube, and its error is added to theirs. Without a reference, or where the two do not match, an
+    orbit keeps the centre of its dates.
     """
     matches = [Match()] * cube.sizes["time"]
     offsets: dict[int, Match] = {}
@@ -63,24 +74,63 @@ def radar(
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
         samples = _samples(cube, dates, blocks)
-        found, means = _settle(samples, np.arange(len(dates)), np.ones(len(dates)), mean_of_valid, max_shift)
+        alike = np.zeros(len(dates), bool)
+        found, means = _settle(samples, np.arange(len(dates)), alike, mean_of_valid, max_shift)
         if medians:
             offset = _across(medians, means, max_shift)
             offsets[int(orbit)] = offset
-            found = [replace(match, x=match.x + offset.x, y=match.y + offset.y) for match in found]
+            if len(dates) == 1 and not offset.cause:
+                found = [offset]
+            elif not offset.cause:
+                found = [match if match.cause else _onto(match, offset) for match in found]
         for date, match in zip(dates, found, strict=True):
             matches[date] = match
     return matches, offsets
 
 
+def _onto(match: Match, offset: Match) -> Match:
+    """A date's displacement from the reference, by that from its orbit's centre and the orbit's."""
+    error = float(np.hypot(match.error, offset.error))
+    return replace(match, x=match.x + offset.x, y=match.y + offset.y, error=error)
+
+
 def _across(optical: Sequence[np.ndarray], radar: Sequence[np.ndarray], max_shift: float) -> Match:
-    """Displacement of mean backscatter from median reflectance, (band, y, x) each, matched on low ground."""
-    references, fields = [], []
-    for median, mean in zip(optical, radar, strict=True):
-        valid = _low(mean) & ~np.isnan(median).any(axis=0)
-        references.append(orientations(median, valid))
-        fields.append([orientations(mean, valid)])
-    return _agreed(references, fields, max_shift)[0]
+    """Displacement of mean backscatter from median reflectance, (band, y, x) each.
+
+    Matched on low ground. Where that is too little for an answer, all ground is asked: its windows must
+    agree better, lie farther off than tall ground alone would have them, and not contradict those of the
+    low ground there is.
+    """
+    low = _across_on([_low(mean) for mean in radar], optical, radar, max_shift)
+    on_low = agree(low)
+    if not on_low.cause:
+        return on_low
+    on_all = agree(_across_on([_known(mean) for mean in radar], optical, radar, max_shift), STRICT)
+    hint = agree(low, ANY)
+    apart = np.hypot(on_all.x - hint.x, on_all.y - hint.y)
+    contradicted = not hint.cause and apart > BEYOND * np.hypot(on_all.error, hint.error)
+    sure = not on_all.cause and np.hypot(on_all.x, on_all.y) > TALL_SHIFT and not contradicted
+    stage.log.info("low ground: %s; all ground is %s", on_low.cause, "taken" if sure else "not sure either")
+    return on_all if sure else on_low
+
+
+def _across_on(
+    grounds: Sequence[np.ndarray],
+    optical: Sequence[np.ndarray],
+    radar: Sequence[np.ndarray],
+    max_shift: float,
+) -> np.ndarray:
+    """The shifts of all windows (n, 3), matched where the ``grounds`` (y, x) are true."""
+    shifts = []
+    for ground, median, mean in zip(grounds, optical, radar, strict=True):
+        valid = ground & _known(median)
+        shifts += window_shifts(orientations(median, valid), [orientations(mean, valid)], max_shift)
+    return np.concatenate(shifts)
+
+
+def _known(image: np.ndarray) -> np.ndarray:
+    known: np.ndarray = ~np.isnan(image).any(axis=0)
+    return known
 
 
 def _low(mean: np.ndarray) -> np.ndarray:
@@ -89,7 +139,7 @@ def _low(mean: np.ndarray) -> np.ndarray:
     Layover moves the edges of what is tall towards the radar, and its shadows move them away from the
     sun: half a pixel and more each, which would pass for a displacement.
     """
-    valid = ~np.isnan(mean).any(axis=0)
+    valid = _known(mean)
     tall = ndimage.gaussian_filter(np.where(valid, mean[-1], TALL_VH_DB - 10), 1) > TALL_VH_DB
     low: np.ndarray = valid & ~ndimage.binary_dilation(tall, iterations=2)
     return low
@@ -98,23 +148,45 @@ def _low(mean: np.ndarray) -> np.ndarray:
 def _settle(
     samples: Sequence[Sample],
     composed: np.ndarray,
-    weights: np.ndarray,
+    refined: np.ndarray,
     compose: Compose,
     max_shift: float,
 ) -> tuple[list[Match], list[np.ndarray]]:
     """Displacement of all dates from the centre of those that match, and the composites there.
 
-    ``composed`` are the dates that make the composites; ``weights``, one a date, those of the centre.
+    ``composed`` are the dates that make the composites; ``refined``, one bool a date, the two kinds of
+    products. A date is matched where another shows the ground as well: with itself it would always agree.
     """
     dates = range(len(samples[0].images))
-    fields = [[orientations(sample.images[date], sample.valid[date]) for date in dates] for sample in samples]
+    shared = [_shared(sample.valid, composed) for sample in samples]
+    fields = [
+        [orientations(sample.images[date], part[date]) for date in dates]
+        for sample, part in zip(samples, shared, strict=True)
+    ]
+    # Pixels of each date, in all samples: those it shares, those it has.
+    in_common, own = (
+        np.sum([part.sum(axis=(1, 2)) for part in parts], axis=0)
+        for parts in (shared, [sample.valid for sample in samples])
+    )
+    alone = in_common < LEAST_VALID * own
     matches = [Match() for _ in dates]
     composites: list[np.ndarray] = []
     for _ in range(ROUNDS):
         composites = [_composite(sample, matches, composed, compose) for sample in samples]
-        references = [_field(composite) for composite in composites]
-        matches = _centred(_agreed(references, fields, max_shift), weights)
+        references = [orientations(composite, _known(composite)) for composite in composites]
+        found = _agreed(references, fields, max_shift)
+        found = [Match(cause=ALONE) if alone[date] else found[date] for date in dates]
+        matches = _centred(found, refined)
     return matches, composites
+
+
+def _shared(valid: np.ndarray, composed: np.ndarray) -> np.ndarray:
+    """Where each date is valid and so is another of those ``composed``: (time, y, x) bool."""
+    own = np.zeros((len(valid), 1, 1), int)
+    own[composed] = 1
+    seen = valid[composed].sum(axis=0)
+    shared: np.ndarray = valid & (seen - own > 0)
+    return shared
 
 
 def _agreed(
@@ -127,29 +199,31 @@ def _agreed(
     return [agree(np.concatenate(windows)) for windows in zip(*found, strict=True)]
 
 
-def _centred(matches: Sequence[Match], weights: np.ndarray) -> list[Match]:
-    """The matches seen from the weighted mean of the trusted ones without outliers: nearest to the map."""
+def _centred(matches: Sequence[Match], refined: np.ndarray) -> list[Match]:
+    """The matches seen from the centre of the trusted ones; its error is added to theirs."""
     trusted = np.array([not match.cause for match in matches])
-    if not trusted.any():
-        return list(matches)
-    places = np.array([(match.x, match.y) for match in matches])[trusted]
-    away = np.abs(places - np.median(places, axis=0))
-    near = away <= 3 * 1.4826 * np.median(away, axis=0) + 1e-9
-    x, y = np.average(places, axis=0, weights=near * weights[trusted, None])
-    return [match if match.cause else replace(match, x=match.x - x, y=match.y - y) for match in matches]
-
-
-def _weight(baselines: str) -> float:
-    """Weight of a date by the processing baselines of its products, such as ``02.09 05.00``."""
-    try:
-        oldest = min(float(baseline) for baseline in baselines.split())
-    except ValueError:  # not stated
-        return UNREFINED_WEIGHT
-    return 1.0 if oldest >= REFINED_SINCE else UNREFINED_WEIGHT
+    if trusted.sum() < 2:
+        return [match if match.cause else Match(cause=ALONE) for match in matches]
+    places, errors = (
+        np.array([(match.x, match.y, match.error) for match in matches])[trusted][:, part]
+        for part in (slice(2), 2)
+    )
+    counts = weights(places, refined[trusted])
+    x, y = counts @ places
+    error = np.sqrt(counts**2 @ errors**2)
+    return [
+        match
+        if match.cause
+        else replace(match, x=match.x - x, y=match.y - y, error=float(np.hypot(match.error, error)))
+        for match in matches
+    ]
 
 
 def _composite(sample: Sample, matches: Sequence[Match], dates: np.ndarray, compose: Compose) -> np.ndarray:
-    """A composite (band, y, x) of dates put back from where they were found."""
+    """A composite (band, y, x) of dates put back from where they were found.
+
+    It is matched by its edges and then forgotten, so backscatter may be moved in dB here.
+    """
     images, valid = sample.images[dates], sample.valid[dates]
     for place, date in enumerate(dates):
         match = matches[date]
@@ -157,10 +231,6 @@ def _composite(sample: Sample, matches: Sequence[Match], dates: np.ndarray, comp
             images[place] = move(images[place], -match.x, -match.y)
             valid[place] = move_mask(valid[place], -match.x, -match.y) & ~np.isnan(images[place]).any(axis=0)
     return compose(images, valid)
-
-
-def _field(image: np.ndarray) -> np.ndarray:
-    return orientations(image, ~np.isnan(image).any(axis=0))
 
 
 def _medians(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:

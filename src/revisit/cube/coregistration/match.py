@@ -17,16 +17,33 @@ SMOOTHING = 1.5  # pixels, of the gradients
 LEAST_VALID = 0.15  # share of a window that both images must show
 LEAST_PEAK = 5.0  # height of a window's peak over the correlation around it, in standard deviations
 LEAST_WINDOWS = 4
-LEAST_AGREEMENT = 0.6  # share of the windows seen that lie within half a pixel of the answer
-MOST_ERROR = 0.15  # pixels; standard error of the answer
+# A displacement is one once it is longer than this many standard errors: noise of a normal distribution in
+# both axes is, once in 90 times.
+BEYOND = 3.0
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How well windows have to agree to be believed."""
+
+    agreement: float
+    """Least share of the windows seen that lie within half a pixel of the answer."""
+    error: float
+    """Greatest standard error of the answer, pixels."""
+
+
+USUAL, STRICT = Gate(agreement=0.6, error=0.15), Gate(agreement=0.8, error=0.1)
+ANY = Gate(agreement=0, error=np.inf)
 
 
 @dataclass(frozen=True)
 class Match:
     """Displacement (pixels: ``x`` east, ``y`` south) of an image's content from the reference.
 
-    ``confidence`` is the share of windows within half a pixel of it. Where the evidence is thin,
-    ``cause`` says why, and displacement and confidence are 0.
+    ``confidence`` is the share of windows within half a pixel of it, ``error`` its standard error along an
+    axis (pixels), as the scatter of the windows shows it: what moves all windows alike, such as longer
+    shadows, is not in it. Where the evidence is thin, ``cause`` says why, displacement and confidence
+    are 0, and the error is nan.
     """
 
     x: float = 0.0
@@ -34,6 +51,12 @@ class Match:
     confidence: float = 0.0
     windows: int = 0
     cause: str = ""
+    error: float = np.nan
+
+    @property
+    def beyond_error(self) -> bool:
+        """Whether it is more than noise may look like."""
+        return not self.cause and bool(np.hypot(self.x, self.y) > BEYOND * self.error)
 
 
 def orientations(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -86,22 +109,25 @@ def window_shifts(
     return shifts
 
 
-def agree(shifts: np.ndarray) -> Match:
-    """One displacement from those of many windows, or the cause why none is to be trusted."""
+def agree(shifts: np.ndarray, gate: Gate = USUAL) -> Match:
+    """One displacement from those of many windows, or the cause why none is to be trusted.
+
+    ``shifts`` (n, 3) are what ``window_shifts`` gives for one image.
+    """
     seen = len(shifts)
     if seen < LEAST_WINDOWS:
         return Match(windows=seen, cause="too little valid ground")
     clear = shifts[(shifts[:, 2] >= LEAST_PEAK) & np.isfinite(shifts[:, 0])][:, :2]
-    if len(clear) < max(LEAST_WINDOWS, LEAST_AGREEMENT * seen):
+    if len(clear) < max(LEAST_WINDOWS, gate.agreement * seen):
         return Match(windows=len(clear), cause="no clear peak")
     middle = np.median(clear, axis=0)
     away = np.abs(clear - middle)
     confidence = float((np.hypot(*away.T) <= 0.5).sum() / seen)
     # Standard error of a median; windows overlap by half, so about half of them are independent.
-    error = 1.2533 * 1.4826 * np.median(away, axis=0).max() / np.sqrt(len(clear) / 2)
-    if confidence < LEAST_AGREEMENT or error > MOST_ERROR:
+    error = float(1.2533 * 1.4826 * np.median(away, axis=0).max() / np.sqrt(len(clear) / 2))
+    if confidence < gate.agreement or error > gate.error:
         return Match(windows=len(clear), cause="windows disagree")
-    return Match(float(middle[0]), float(middle[1]), confidence, len(clear))
+    return Match(float(middle[0]), float(middle[1]), confidence, len(clear), error=error)
 
 
 def _cut(field: np.ndarray, side: int) -> np.ndarray:

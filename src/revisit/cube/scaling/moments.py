@@ -39,14 +39,14 @@ def run(job: Job) -> None:
 
 
 def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
-    """Moments of an aligned cube's training pixels, as moments.json has them.
+    """Moments of an aligned cube's training pixels, as moments.json has them; of none in a region held out.
 
     Raises RevisitError where the cube is of another stage.
     """
     cube = open_cube(cube_path, stage="aligned")
     grid, bands = grid_of(cube), cube["band"].values.tolist()
     region = cube.attrs["region"]
-    training = split_map(grid, settings.split, settings.seed) == TRAIN
+    training = split_map(grid, settings.split, settings.seed, region) == TRAIN
     total = Moments.of(np.empty((len(bands), 0)))
     for date in stage.progress(range(cube.sizes["time"]), "moments"):
         for rows, columns in grid.blocks(BLOCK):
@@ -63,7 +63,7 @@ def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
         "mean": total.mean.tolist(),
         "m2": total.m2.tolist(),
         "dates": times,
-        "split": settings.split.content() | {"seed": settings.seed},
+        "split": settings.split.described(settings.seed),
         "config_hash": config_hash(settings.content()),
         "code_version": code_version(),
     }
