@@ -30,7 +30,8 @@ class Cubes:
     """Cubes of two regions in a folder, what is in them, and what is made of them."""
 
     size, patch = 128, 16
-    split = Split(block_pixels=32, gap_pixels=0, train=0.5, val=0.25, test=0.25)
+    split = Split(block_pixels=16, gap_pixels=8, train=0.5, val=0.25, test=0.25)
+    places = 56  # of each region: the gaps between three strips cost one row of eight patches
     bands = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
     times = {
         "sentinel-1": ["2019-01-04", "2019-07-10", "2020-01-22", "2020-07-03", "2020-08-20"],
@@ -91,7 +92,8 @@ class Cubes:
     ) -> tuple[np.ndarray, np.ndarray]:
         """A scaled cube of noise, in which clouds cover a third of one date and a whole place of all 2019.
 
-        ``upper``, ``stage``, ``times``: another limit, stage or dates than usual.
+        ``upper``, ``stage``, ``times``: another limit, stage or dates than usual; ``clouded``: rows
+        that no date shows.
         """
         times = other.get("times", self.times[sensor])
         random = np.random.default_rng([len(region), len(sensor), ord(sensor[-1])])
@@ -102,6 +104,7 @@ class Cubes:
             valid[2, :45] = False
             valid[:2, 80:96, 80:96] = False
             valid[:, 3, 5] = False
+            valid[:, other.get("clouded", slice(0))] = False
         lower, high = LIMITS[sensor]
         upper = other.get("upper", high)
         columns = {"lower": lower, "upper": upper, "mean": 0.1, "std": 0.2, "valid_pixels": 9}

@@ -13,7 +13,7 @@ import zarr
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
-from revisit.patches.batch import COORDINATES, MISSING, NO_DATE
+from revisit.patches.batch import COORDINATES, LAYOUT, MISSING, NO_DATE
 from revisit.patches.store import PARTS, PatchStore
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red", "nir"]}
@@ -36,6 +36,7 @@ def write_collection(folder: Path, kind: str, **changes: Any) -> dict[str, np.nd
             "split": np.arange(samples, dtype="u1") % 3,
             "position": np.arange(samples, dtype="i4") // 2,
             "land_cover": random.integers(0, 100, (samples, SIDE, SIDE), dtype="u1"),
+            "labelled": np.arange(samples, dtype="u1") % 2,
             "multi_label": random.integers(0, 2, (samples, 3), dtype="u1"),
             "coordinates": random.random((samples, len(COORDINATES))),
         }
@@ -43,7 +44,7 @@ def write_collection(folder: Path, kind: str, **changes: Any) -> dict[str, np.nd
             times = 1 if kind == "pairs" else 3
             arrays[sensor] = random.integers(0, 256, (samples, times, len(bands), SIDE, SIDE), dtype="u1")
             arrays[f"{sensor}_date"] = random.integers(0, 2**60, (samples, times))
-        group = zarr.create_group(folder / f"{region}.zarr")
+        group = zarr.create_group(folder / f"{region}.zarr", attributes={"layout": LAYOUT})
         for name, array in arrays.items():
             group.create_array(
                 name, data=array, chunks=(1, *array.shape[1:]), shards=array.shape, compressors=None
@@ -75,6 +76,7 @@ def test_pairs(tmp_path: Path, memory_mb: float) -> None:
     np.testing.assert_array_equal(store.land_cover(wanted), arrays["land_cover"][wanted])
     np.testing.assert_array_equal(store.multi_label(wanted), arrays["multi_label"][wanted][:, [0, 2]])
     np.testing.assert_array_equal(store.indices("val"), [1, 4, 8, 11])
+    np.testing.assert_array_equal(store.indices("val", labelled=True), [1, 8])
     np.testing.assert_array_equal(store.positions, [0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6])
     assert store.samples == SAMPLES
     assert (store.years(["vv"]), store.times(["vv"])) == ((), 0)
@@ -116,6 +118,35 @@ def test_a_region_without_a_year(tmp_path: Path, memory_mb: float) -> None:
     single = store.batch(samples, ["vh"], time=0)
     np.testing.assert_array_equal(single.images, batch.images[:, 0])
     np.testing.assert_array_equal(single.present, [[True], [False]])
+    np.testing.assert_array_equal(store.present(["vh"])[samples], batch.present[..., 0])
+    np.testing.assert_array_equal(store.present(["vh"], time=0), [True] * 7 + [False] * 5)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "yearly"])
+def test_present(tmp_path: Path, kind: str) -> None:
+    """A time is there where all sensors asked for have it: as batches say it, of all samples at once."""
+    write_collection(tmp_path, kind)
+    for region, row, time in (("a", 2, 0), ("b", 4, -1)):
+        zarr.open_array(tmp_path / f"{region}.zarr/sentinel-1_date")[row, time] = NO_DATE
+    store = PatchStore(tmp_path)
+    for bands in (["red"], ["vv"], ["red", "vh"]):
+        batch = store.batch(np.arange(SAMPLES), bands)
+        np.testing.assert_array_equal(store.present(bands), batch.present.all(axis=-1))
+        assert store.present(bands).all() == (bands == ["red"])
+        if kind == "yearly":
+            np.testing.assert_array_equal(store.present(bands, 1), store.present(bands)[:, 1])
+
+
+def test_another_layout(tmp_path: Path) -> None:
+    """A store of an older version is refused in one line, whatever its index says."""
+    write_collection(tmp_path, "pairs")
+    for older, said in (({"layout": 1}, 1), ({}, 1), ({"layout": LAYOUT + 1}, LAYOUT + 1)):
+        path = tmp_path / "b.zarr" / "zarr.json"
+        write_json(path, read_json(path) | {"attributes": older})
+        with pytest.raises(
+            RevisitError, match=rf"b.zarr: a patch store of layout {said}, but {LAYOUT} is read"
+        ):
+            PatchStore(tmp_path)
 
 
 def test_batch(tmp_path: Path) -> None:

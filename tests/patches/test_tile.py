@@ -12,9 +12,10 @@ import zarr
 from revisit.cube.split import PARTS, split_map
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.patches import index, tile
+from revisit.patches import ground, index, tile
 from revisit.patches.batch import MISSING
 from revisit.patches.store import PatchStore
+from revisit.patches.tally import CUT_OFF
 
 
 def window(cubes: Any, store: PatchStore, sample: int) -> tuple[str, tuple[slice, slice]]:
@@ -24,6 +25,9 @@ def window(cubes: Any, store: PatchStore, sample: int) -> tuple[str, tuple[slice
     left = round((where["x"][sample] - cubes.left[region]) / 10 - cubes.patch / 2)
     top = round((5_400_000 - where["y"][sample]) / 10 - cubes.patch / 2)
     return region, (slice(top, top + cubes.patch), slice(left, left + cubes.patch))
+
+
+LOST = f"56 without dates near each other, 8 {CUT_OFF}"
 
 
 def test_pairs(pair_store: PatchStore, cubes: Any) -> None:
@@ -43,23 +47,95 @@ def test_pairs(pair_store: PatchStore, cubes: Any) -> None:
             assert valid.mean() >= 0.9
         assert abs(dates["sentinel-1"] - dates["sentinel-2"]) <= np.timedelta64(10, "D")
         np.testing.assert_array_equal(group["land_cover"][row], cubes.content[region, "labels"][here])
-        part = split_map(cubes.grid(region), cubes.split, 4)[here]
+        part = split_map(cubes.grid(region), cubes.split, 4, region)[here]
         assert (part == PARTS.index(where["split"][sample])).all()
         places.add((region, here[0].start, here[1].start, int(where["position"][sample])))
     assert len(places) == len({place[:3] for place in places}) == len({place[3] for place in places})
-    assert len(places) == 2 * (cubes.size // cubes.patch) ** 2
+    assert len(places) == 2 * cubes.places
     assert np.bincount(store.positions).max() == 2
 
 
+@pytest.mark.parametrize("split", [
+    {"arrangement": "blocks"},
+    {"arrangement": "strips", "gap_pixels": 11, "train": 0.4, "val": 0.3, "test": 0.3},
+    {"arrangement": "blocks", "block_pixels": 32, "gap_pixels": 1},
+    {"arrangement": "blocks", "gap_pixels": 0},
+])  # fmt: skip
+def test_parts_lie_apart(cubes: Any, tmp_path: Path, split: dict[str, Any]) -> None:
+    """No patch has a pixel within the gap of a patch of another part, in its collection or in a finer one."""
+    found = []
+    for patch in (16, 8):
+        store = cubes.collect(tmp_path / f"{patch}", cubes.entry("pairs", patch_pixels=patch), split=split)
+        where = store.where()
+        left, bottom = where["x"] / 10 - patch / 2, where["y"] / 10 - patch / 2
+        boxes = np.stack([left, bottom, left + patch, bottom + patch], axis=1)
+        gap = store.attrs["split"]["gap_pixels"]
+        assert gap == split.get("gap_pixels", 8)
+        least = store.attrs["split_distance_m"]
+        for pair, metres in least.items():
+            one, other = (boxes[where["split"] == part] for part in pair.split("-"))
+            assert metres == pytest.approx(10 * between(one, other).min())
+            assert metres >= 10 * gap
+        assert store.attrs["parts_touch"] == (gap == 0)
+        assert (0 in least.values()) == (gap == 0)
+        found.append((boxes, where["split"]))
+    (coarse, of_coarse), (fine, of_fine) = found
+    apart = between(coarse, fine)[of_coarse[:, None] != of_fine]
+    assert apart.min() >= gap
+
+
+def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Distances between all boxes [left, bottom, right, top] of two lists."""
+    one, other = one[:, None], other[None]
+    return np.hypot(
+        *np.maximum(np.maximum(one[..., :2] - other[..., 2:], other[..., :2] - one[..., 2:]), 0).T
+    ).T
+
+
+def test_a_region_held_out(cubes: Any, tmp_path: Path) -> None:
+    """A region can be of one part as a whole: nothing is cut off, and the stores belong together."""
+    split = {"regions": {"there": "test"}, "train": 0.7, "val": 0.3, "test": 0.0}
+    store = cubes.collect(tmp_path, cubes.entry("pairs"), split=split)
+    where = store.where()
+    assert set(where["split"][where["region"] == "there"]) == {"test"}
+    assert set(where["split"][where["region"] == "here"]) == {"train", "val"}
+    assert store.attrs["stores"][1]["places"] == 64
+    assert store.attrs["lost_by_region"]["there"] == {}
+    assert [about["whole_region_in"] for about in store.attrs["stores"]] == [None, "test"]
+    assert store.attrs["split_distance_m"]["train-test"] > 8000
+
+
+@pytest.mark.parametrize("kind", ["pairs", "yearly"])
+def test_pieces(cubes: Any, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little of a region is read at a time, its samples are the same, in places if not in order."""
+    whole = cubes.collect(tmp_path / "whole", cubes.entry(kind))
+    monkeypatch.setattr(ground, "READ_BYTES", 40_000)  # 34 pixels a side
+    pieces = cubes.collect(tmp_path / "pieces", cubes.entry(kind))
+    images = []
+    for store in (whole, pieces):
+        where = store.where()
+        order = np.lexsort(
+            [store.batch(np.arange(store.samples), ["red"], 0).dates[:, 0], where["y"], where["x"]]
+        )
+        images.append((store.images(order, ["vv", "red"]), where["split"][order]))
+    assert pieces.samples == whole.samples
+    for one, other in zip(*images, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_yearly(cubes: Any, tmp_path: Path) -> None:
-    """A year is the mean of power and the median of reflectance; a place without a clear 2019 is left out."""
+    """A year is the mean of power and the median of reflectance; a place without a clear 2019 keeps 2020."""
     store = cubes.collect(tmp_path, cubes.entry("yearly"))
     assert store.attrs["years"] == {"sentinel-1": [2019, 2020], "sentinel-2": [2019, 2020]}
     assert store.attrs["label_year"] == 2020
-    assert store.samples == 2 * ((cubes.size // cubes.patch) ** 2 - 1)
+    assert store.samples == 2 * cubes.places
+    cloudy = [window(cubes, store, sample)[1] == (slice(72, 88), slice(80, 96)) for sample in range(112)]
+    assert sum(cloudy) == 2
+    np.testing.assert_array_equal(store.present(["red"]), np.stack([~np.array(cloudy), [True] * 112], axis=1))
+    assert store.attrs["masked"] == {"sentinel-1": {}, "sentinel-2": {"2019": 2}}
+    assert (store.images(np.flatnonzero(cloudy), ["red"], 0) == MISSING).all()
     for sample in range(0, store.samples, 7):
         region, here = window(cubes, store, sample)
-        assert here != (slice(80, 96), slice(80, 96))
         scaled, _ = cubes.content[region, "sentinel-1"]
         power = 10 ** ((scaled[2:, :, *here] / 255 * 24 - 24) / 10)
         expected = np.clip((10 * np.log10(power.mean(axis=0)) + 24) / 24 * 255, 0, 255)
@@ -75,6 +151,8 @@ def test_yearly(cubes: Any, tmp_path: Path) -> None:
 def test_without_labels(cubes: Any, tmp_path: Path) -> None:
     """Pretraining needs none: land cover is then 0 and asking for labels an error in one line."""
     store = cubes.collect(tmp_path, cubes.entry("pairs"), labels=[])
+    assert not store.labelled.any()
+    assert store.attrs["classes"] == []
     assert not store.land_cover(np.arange(store.samples)).any()
     with pytest.raises(RevisitError, match="made without land cover"):
         store.multi_label(np.arange(3))
@@ -113,8 +191,18 @@ def digest(folder: Path) -> dict[str, str]:
         ("pairs", {"label_year": 2020}, "unknown key 'label_year'"),
         ("pairs", {"kind": "pears"}, "did you mean 'pairs'"),
         ("yearly", {"label_year": 2019}, "label_year: 2019, but worldcover"),
+        (
+            "yearly",
+            {"required_years": [2020, 2018]},
+            r"required_years: \[2018\], but sentinel-1 is searched in",
+        ),
+        ("yearly", {"missing_years": "drop"}, "unknown key 'missing_years'"),
         ("yearly", {"label_year": 2018}, "label_year: 2018, but sentinel-1"),
-        ("pairs", {"max_days_apart": 0}, "region here: no sample, 64 of 64 places are without dates near"),
+        (
+            "pairs",
+            {"max_days_apart": 0},
+            "region here: no sample; patches: 56 without dates near each other, 8 cut off by gaps.*; widen",
+        ),
     ],
 )
 def test_impossible_collections(
@@ -132,8 +220,9 @@ def test_empty_where_allowed(cubes: Any, tmp_path: Path, caplog: pytest.LogCaptu
         store = cubes.tile(tmp_path, "here", cubes.entry("pairs", max_days_apart=0, allow_empty=True))
     attributes = dict(zarr.open_group(store, mode="r").attrs)
     assert attributes["samples"] == 0
-    assert attributes["empty_because"] == "64 of 64 places are without dates near each other"
-    assert "0 train, 0 val, 0 test; 64 without dates near each other" in caplog.text
+    assert attributes["empty_because"] == f"patches: {LOST}"
+    assert attributes["lost"] == {"without dates near each other": 56, CUT_OFF: 8}
+    assert f"0 samples of 0 places; {LOST}" in caplog.text
 
 
 def test_cubes_that_do_not_belong_together(cubes: Any, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from revisit.patches.batch import NO_DATE
+from revisit.patches.arrays import Files, RegionArray
+from revisit.patches.batch import LAYOUT, NO_DATE
 from revisit.patches.kind import NO_TIME, Look
 from revisit.patches.writer import Place, StoreWriter
 
 SIDE, EPSG = 4, 32631
+LOOK = Look(np.zeros((2, 2, 4, 4), np.uint8), np.ones((2, 4, 4), bool), np.array([0, 1], "datetime64[ns]"))
 
 
 def write(path: Path, samples: int, shard_bytes: int | None = None) -> np.ndarray:
@@ -35,8 +37,8 @@ def test_files(tmp_path: Path) -> None:
     write(tmp_path / "large.zarr", 10_000, shard_bytes=10_000 * 64 // 20)
     write(tmp_path / "small.zarr", 300)
     assert files(tmp_path / "large.zarr") < 0.02 * 10_000
-    # A description and a chunk or shard of each of eight arrays, and the description of the group.
-    assert files(tmp_path / "small.zarr") == 2 * 8 + 1
+    # A description and a chunk or shard of each of nine arrays, and the description of the group.
+    assert files(tmp_path / "small.zarr") == 2 * 9 + 1
 
 
 def files(folder: Path) -> int:
@@ -59,6 +61,33 @@ def test_shards(tmp_path: Path) -> None:
     np.testing.assert_array_equal(group["multi_label"][:, 0], np.arange(23) % 2)
 
 
+def test_labels_of_some(tmp_path: Path) -> None:
+    """Samples with and without labels, in any order: what was not given is 0, and takes no shard."""
+    for name, labelled in {"late": [11, 12, 15], "early": [0, 9], "none": []}.items():
+        writer = StoreWriter(tmp_path / name, 64 * 5)
+        for sample in range(17):
+            cover = np.full((SIDE, SIDE), sample + 1, np.uint8) if sample in labelled else None
+            writer.append({"radar": LOOK}, Place(0, 0, sample, 0), cover, np.array([1, 1, 0]))
+        writer.finish(EPSG, {"class_codes": [10, 20, 30]})
+        group, there = zarr.open_group(tmp_path / name, mode="r"), np.isin(np.arange(17), labelled)
+        np.testing.assert_array_equal(group["labelled"][:], there)
+        np.testing.assert_array_equal(group["multi_label"][:], np.outer(there, [1, 1, 0]))
+        cover = RegionArray(tmp_path / name / "land_cover", Files()).whole()
+        np.testing.assert_array_equal(
+            cover, (there * np.arange(1, 18))[:, None, None] + np.zeros((1, SIDE, SIDE))
+        )
+        shards = len(np.unique(np.array(labelled, int) // 5))
+        assert files(tmp_path / name / "land_cover") == 1 + shards
+
+
+def test_no_legend(tmp_path: Path) -> None:
+    """A store that knows no classes has no arrays of labels."""
+    writer = StoreWriter(tmp_path / "s.zarr")
+    writer.append({"radar": LOOK}, Place(0, 0, 0, 0), None, np.zeros(0))
+    writer.finish(EPSG, {})
+    assert not {"land_cover", "multi_label"} & set(zarr.open_group(tmp_path / "s.zarr", mode="r"))
+
+
 def test_coordinates(tmp_path: Path) -> None:
     """Metres are as given; the middle of a UTM zone is its meridian."""
     write(tmp_path / "s.zarr", 2)
@@ -67,17 +96,14 @@ def test_coordinates(tmp_path: Path) -> None:
     assert (x, y) == (500_000, 5_400_000)
     assert abs(longitude - 3) < 1e-9
     assert 48.7 < latitude < 48.8
-    assert group.attrs["epsg"] == EPSG
+    assert (group.attrs["epsg"], group.attrs["layout"]) == (EPSG, LAYOUT)
 
 
 def test_memory_is_one_shard(tmp_path: Path) -> None:
     """What waits to be written never exceeds a shard of each array."""
     writer = StoreWriter(tmp_path / "s.zarr", 64 * 5)
-    look = Look(
-        np.zeros((2, 2, 4, 4), np.uint8), np.ones((2, 4, 4), bool), np.array([0, 1], "datetime64[ns]")
-    )
     for sample in range(17):
-        writer.append({"radar": look}, Place(0, 0, sample, 0), None, np.zeros(2))
+        writer.append({"radar": LOOK}, Place(0, 0, sample, 0), None, np.zeros(2))
         assert {name: len(waiting) for name, waiting in writer._waiting.items()} == {
             "radar": 5,
             "radar_valid": 5,

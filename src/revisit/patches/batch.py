@@ -9,7 +9,8 @@ import numpy as np
 Array = TypeVar("Array")
 Other = TypeVar("Other")
 
-MISSING = 128  # what an invalid pixel holds: about the mean of its band
+LAYOUT = 2  # which arrays a patch store has, and what they mean; stores of another layout are refused
+MISSING = 128  # what an invalid pixel holds, and a time that is not there: about the mean of its band
 NO_DATE: int = np.iinfo(np.int64).min  # the date of what a sample does not have: numpy's not-a-time
 COORDINATES = ("x", "y", "longitude", "latitude")  # of a patch's centre, metres and degrees
 

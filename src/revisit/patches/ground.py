@@ -9,24 +9,29 @@ import numpy as np
 import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
-from revisit.cube.grid import Grid
-from revisit.cube.split import UNUSED, Split, split_map
+from revisit.cube.grid import Block, Grid
+from revisit.cube.split import Area, Split, areas
 from revisit.errors import RevisitError
 from revisit.patches.kind import Ground, Look, Sensed, years_of
 
-READ_PIXELS = 256  # read at least this much of a side at a time, a chunk of the cubes
+READ_BYTES = 100_000_000  # of images and masks at a time, as near as whole patches allow
 _LIMITS = ("lower", "upper", "mean", "std", "valid_pixels")
 
 
 @dataclass(frozen=True)
 class Region:
-    """Cubes of a region by sensor, its label cube if any, and the part of the split of each pixel (y, x)."""
+    """Cubes of a region by sensor, its label cube if any, and the areas of the parts of the split."""
 
     name: str
     grid: Grid
     cubes: dict[str, xr.Dataset]
     labels: xr.Dataset | None
-    parts: np.ndarray
+    areas: list[Area]
+
+    @property
+    def label_years(self) -> list[int]:
+        """Years of the region's land-cover maps; none where it has no label cube."""
+        return [] if self.labels is None else list(self.labels.attrs["years"])
 
 
 def open_region(
@@ -51,10 +56,8 @@ def open_region(
     if len(grids) > 1:
         raise RevisitError(f"region {name}: its cubes lie on different grids; make all with one bbox")
     (grid,) = grids
-    parts = split_map(grid, split, seed)
-    return Region(
-        name, grid, {sensor: cubes[sensor] for sensor in sorted(cubes)}, labels[0] if labels else None, parts
-    )
+    in_order = {sensor: cubes[sensor] for sensor in sorted(cubes)}
+    return Region(name, grid, in_order, labels[0] if labels else None, areas(grid, split, seed, name))
 
 
 def _of_region(cube: xr.Dataset, path: Path, name: str) -> xr.Dataset:
@@ -78,31 +81,42 @@ def sensed(cube: xr.Dataset) -> Sensed:
     return Sensed(scaling, np.unique(years_of(cube["time"].values)).tolist())
 
 
-def grounds(region: Region, pixels: int, block_pixels: int) -> Iterator[Ground]:
-    """The patches of a region that lie wholly in one part of the split, read block by block."""
-    size = -(-READ_PIXELS // block_pixels) * block_pixels
-    for rows, columns in region.grid.blocks(size):
-        looks = {sensor: _look(cube.isel(y=rows, x=columns)) for sensor, cube in region.cubes.items()}
-        if region.labels is None:
-            land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
-        else:
-            land_cover = region.labels["land_cover"][rows, columns].values
-        parts, block = region.parts[rows, columns], region.grid.part((rows, columns))
-        for here in block.blocks(pixels):
-            part = np.unique(parts[here])
-            if parts[here].shape != (pixels, pixels) or len(part) > 1 or part[0] == UNUSED:
-                continue
-            patch = block.part(here)
-            yield Ground(
-                float(patch.x.mean()),
-                float(patch.y.mean()),
-                int(part[0]),
-                {
-                    sensor: Look(look.values[..., *here], look.valid[:, *here], look.times)
-                    for sensor, look in looks.items()
-                },
-                land_cover[here],
-            )
+def grounds(region: Region, pixels: int) -> Iterator[Ground]:
+    """The patches of a region, area by area: in each, from its upper left corner on."""
+    for area in region.areas:
+        for rows, columns in _reads(area, pixels, _pixel_bytes(region)):
+            looks = {sensor: _look(cube.isel(y=rows, x=columns)) for sensor, cube in region.cubes.items()}
+            if region.labels is None:
+                land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+            else:
+                land_cover = region.labels["land_cover"][rows, columns].values
+            block = region.grid.part((rows, columns))
+            for here in block.blocks(pixels):
+                patch = block.part(here)
+                yield Ground(
+                    float(patch.x.mean()),
+                    float(patch.y.mean()),
+                    area.part,
+                    {
+                        sensor: Look(look.values[..., *here], look.valid[:, *here], look.times)
+                        for sensor, look in looks.items()
+                    },
+                    land_cover[here],
+                )
+
+
+def _reads(area: Area, pixels: int, pixel_bytes: int) -> Iterator[Block]:
+    """The whole patches of an area in windows (rows, columns) that fit the memory, row by row."""
+    side = max(1, int((READ_BYTES / pixel_bytes) ** 0.5) // pixels) * pixels
+    bottom, right = (line.stop - (line.stop - line.start) % pixels for line in area[1:])
+    for top in range(area.rows.start, bottom, side):
+        for left in range(area.columns.start, right, side):
+            yield slice(top, min(top + side, bottom)), slice(left, min(left + side, right))
+
+
+def _pixel_bytes(region: Region) -> int:
+    """Bytes of all dates, bands and masks of a pixel."""
+    return sum(cube.sizes["time"] * (cube.sizes["band"] + 1) for cube in region.cubes.values())
 
 
 def _look(cube: xr.Dataset) -> Look:

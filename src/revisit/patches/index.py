@@ -1,11 +1,11 @@
 """Makes a collection of the patch stores of its regions: a small index, and a picture of a few samples.
 
 The index counts samples and places on from region to region, and holds what depends on all of them: the
-classes, the years, the least distances between the parts of the split.
+classes, the years, the least distances between the parts of the split, and what was lost and why.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ import numpy as np
 
 from revisit import parts, stage
 from revisit.cube.labels.worldcover import WORLDCOVER
-from revisit.cube.split import PARTS, Split, distance
+from revisit.cube.split import PARTS, Split
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
 from revisit.job import Job
-from revisit.patches.arrays import Files, RegionArray
+from revisit.patches.apart import distances
 from revisit.patches.kind import Entry, Kind
 from revisit.patches.montage import montage
+from revisit.patches.store import check_layout
+from revisit.patches.tally import told
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
 
@@ -34,8 +36,10 @@ _COMMON = {
     "scaling": "scale all with one limits.json",
     "resolution_m": "make all cubes with one resolution_m",
     "split": "tile them with one split and seed",
-    "class_codes": "give labels to all regions or to none",
+    "class_codes": "label them by one legend",
 }
+# What the index says of each store.
+_OF_STORES = ("region", "epsg", "samples", "places", "parts", "labelled", "whole_region_in", "years")
 
 
 class Settings(Record):
@@ -61,8 +65,12 @@ def run(job: Job) -> None:
 def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Settings) -> None:
     """Write the index of the collection ``name``; its samples are those of the stores, one after the other.
 
-    Raises RevisitError where the stores do not belong together, where a region gives no sample and the
-    collection does not allow it, and where a part of the split gets no sample.
+    Beside what reading needs it says: ``labelled`` samples by part, and of each class in ``class_samples``;
+    patches ``lost`` by cause, and ``lost_by_region``; by sensor and time, samples in which it is ``masked``;
+    the least distances between parts, ``split_distance_m``, and whether ``parts_touch``.
+    Raises RevisitError where the stores do not belong together, where patches of two parts are nearer than
+    the split's gap, and where a region, a part of the split or a class asked for gives no sample, unless the
+    collection allows it.
     """
     kind: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind.Settings, settings.collection, f"collections.{name}")
@@ -72,21 +80,18 @@ def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Se
     empty = {store["region"]: store["empty_because"] for store in all_stores if not store["samples"]}
     stores = [store for store in all_stores if store["samples"]]
     years = _years(stores)
-    if kind.needs_all_years(entry):
-        empty |= _without_years(stores, years)
-        stores = [store for store in stores if store["region"] not in empty]
-    if empty and not entry.allow_empty:
+    if empty and (not entry.allow_empty or not stores):
         region, cause = next(iter(empty.items()))
         raise RevisitError(
-            f"collection {name}, region {region}: no sample, {cause}; "
+            f"collection {name}, region {region}: no sample; {cause}; "
             "widen the search or the region, ask for less, or say `allow_empty: true`"
         )
-    _check_parts(name, stores, settings.split)
-    side = entry.patch_pixels * stores[0]["resolution_m"]
-    distances = _distances(stores, side)
-    codes = stores[0]["class_codes"]
-    shown = {code for store in stores for code in store["training_classes"]}
-    classes = (entry.classes or [code for code in codes if code in shown]) if codes else []
+    _check_parts(name, all_stores, entry, settings.split)
+    resolution = stores[0]["resolution_m"]
+    least = distances(stores, entry.patch_pixels * resolution, settings.split.gap_pixels * resolution)
+    classes = _classes(name, stores, entry)
+    lost, masked = _lost(all_stores), _masked(stores, years)
+    labelled = {part: sum(store["labelled"][part] for store in stores) for part in PARTS}
     write_json(
         index_path,
         {
@@ -96,20 +101,23 @@ def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Se
             "kind": entry.kind,
             "regions": [store["region"] for store in stores],
             "empty_regions": empty,
-            "classes": [WORLDCOVER[code].name for code in classes],
-            "class_codes": classes,
-            "label_columns": [codes.index(code) for code in classes] if codes else None,
+            **classes,
+            "labelled": labelled,
+            "lost": lost,
+            "lost_by_region": {store["region"]: store["lost"] for store in all_stores},
+            "masked": masked,
             **{key: stores[0][key] for key in ("bands", "scaling", "patch_pixels", "resolution_m")},
             "time_axis": stores[0]["time_axis"],
             "years": years,
             "label_year": entry.content().get("label_year"),
             "split": {**settings.split.content(), "seed": settings.seed},
-            "split_distance_m": distances,
+            "split_distance_m": least,
+            "parts_touch": 0 in least.values(),
             "source_cubes": [path for store in stores for path in store["source_cubes"]],
             "stores": [
                 {
                     "path": Path(relpath(store["path"], index_path.parent)).as_posix(),
-                    **{key: store[key] for key in ("region", "epsg", "samples", "places", "parts", "years")},
+                    **{key: store[key] for key in _OF_STORES},
                 }
                 for store in stores
             ],
@@ -118,10 +126,21 @@ def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Se
         },
     )
     counts = ", ".join(f"{_count(stores, part)} {part}" for part in PARTS)
-    spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in distances.items())
-    stage.log.info("%d regions: %s; between the parts: %s", len(stores), counts, spoken)
+    spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in least.items())
+    stage.log.info("%d regions: %s; between the parts: %s", len(stores), counts, spoken or "-")
+    if 0 in least.values():
+        stage.log.warning(
+            "parts of the split touch, as split.gap_pixels is 0: test ground borders on training"
+        )
+    stage.log.info("labelled: %s", ", ".join(f"{labelled[part]} {part}" for part in PARTS))
+    if classes["label_columns"] is not None and not any(labelled.values()):
+        stage.log.warning("no image is near enough in time to the land cover: see label_years_apart")
+    stage.log.info("patches: %s", told(lost))
     for region, cause in empty.items():
         stage.log.info("%s: left out, %s", region, cause)
+    for part, shown in classes["class_samples"].items():
+        if without := [title for title, n in zip(classes["classes"], shown, strict=True) if not n]:
+            stage.log.warning("no labelled sample in %s of %s", part, ", ".join(without))
 
 
 def _described(path: Path, collection: str) -> Store:
@@ -131,6 +150,7 @@ def _described(path: Path, collection: str) -> Store:
         raise RevisitError(f"{path}: not a finished patch store; remove it and run the stage tile")
     if attributes["collection"] != collection:
         raise RevisitError(f"{path}: of the collection {attributes['collection']}, not {collection}")
+    check_layout(path, attributes)
     return {**attributes, "path": path}
 
 
@@ -148,74 +168,70 @@ def _years(stores: Sequence[Store]) -> dict[str, list[int]]:
     }
 
 
-def _without_years(stores: Sequence[Store], years: dict[str, list[int]]) -> dict[str, str]:
-    """The regions that lack a year which others have, and which."""
-    lacking = {}
-    for store in stores:
-        for sensor, wanted in years.items():
-            if missing := sorted(set(wanted) - set(store["years"][sensor])):
-                lacking[store["region"]] = (
-                    f"no date of {sensor} in {', '.join(map(str, missing))}, which other regions have"
-                )
-                break
-    return lacking
+def _count(stores: Sequence[Store], *chosen: str) -> int:
+    return sum(store["parts"][part] for store in stores for part in chosen)
 
 
-def _count(stores: Sequence[Store], part: str) -> int:
-    return sum(store["parts"][part] for store in stores)
-
-
-def _check_parts(name: str, stores: Sequence[Store], split: Split) -> None:
+def _check_parts(name: str, stores: Sequence[Store], entry: Entry, split: Split) -> None:
     """Raise RevisitError where a part of the split that should have samples has none."""
-    counts = {part: _count(stores, part) for part in PARTS}
-    shares = dict(zip(PARTS, split.shares, strict=True))
-    if without := [part for part in PARTS if not counts[part] and shares[part] > 0]:
-        raise RevisitError(
-            f"collection {name}: {' and '.join(without)}: no sample left, of {sum(counts.values())} in all; "
-            "use more or larger regions, smaller blocks or a lower min_valid"
+    for part in split.wanted(store["region"] for store in stores):
+        if not _count(stores, part) and not entry.allow_empty:
+            causes = [f"{s['region']} {told(s['lost_in'][part])}" for s in stores if s["cut"][part]]
+            raise RevisitError(
+                f"collection {name}: no sample in {part}, of {_count(stores, *PARTS)} in all; "
+                f"patches there: {'; '.join(causes) or 'none in any region'}; use more or larger regions, "
+                "smaller blocks or a lower min_valid, or say `allow_empty: true`"
+            )
+
+
+def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]:
+    """Which classes are labels, where they stand among those of the stores, and their samples by part.
+
+    Raises RevisitError where a class asked for has no labelled sample to train or to test on.
+    """
+    codes = stores[0]["class_codes"] or []
+    shown = {
+        part: dict(
+            zip(codes, np.sum([store["class_samples"][part] for store in stores], axis=0), strict=True)
         )
+        for part in PARTS
+        if codes
+    }
+    classes = entry.classes or [code for code in codes if shown["train"][code]]
+    for code in entry.classes or ():
+        for part in ("train", "test"):
+            if not (shown and shown[part][code]) and not entry.allow_empty:
+                labelled = sum(store["labelled"][part] for store in stores)
+                raise RevisitError(
+                    f"collection {name}: no sample of class {code} ({WORLDCOVER[code].name}) in {part}, of "
+                    f"{labelled} labelled in {', '.join(store['region'] for store in stores)}; leave it out "
+                    "of classes, add regions that show it, or say `allow_empty: true`"
+                )
+    any_labels = any(store["label_years"] for store in stores)
+    return {
+        "classes": [WORLDCOVER[code].name for code in classes] if any_labels else [],
+        "class_codes": classes if any_labels else [],
+        "label_columns": [codes.index(code) for code in classes] if any_labels else None,
+        "class_samples": {
+            part: [int(counts[code]) for code in classes] if any_labels else []
+            for part, counts in shown.items()
+        },
+    }
 
 
-def _distances(stores: Sequence[Store], side: float) -> dict[str, float]:
-    """Least metres between the edges of patches of two parts, among patches of one reference system."""
-    least: dict[str, float] = {}
-    for store in stores:
-        for pair, metres in store["split_distance_m"].items():
-            least[pair] = min(metres, least.get(pair, np.inf))
-    files, centres = Files(), dict[str, dict[str, np.ndarray]]()
-    for first, second in combinations(PARTS, 2):
-        pair = f"{first}-{second}"
-        others = [store for store in stores if second in store["bounds"]]
-        boxes = np.array([store["bounds"][second] for store in others]).reshape(-1, 4)
-        systems = np.array([store["epsg"] for store in others])
-        for one in stores:
-            if first not in one["bounds"]:
-                continue
-            apart = _apart(np.array(one["bounds"][first]), boxes, side)
-            apart[systems != one["epsg"]] = np.inf
-            # Regions that lie over each other are always looked at: their patches may overlap.
-            for number in np.flatnonzero((apart == 0) | (apart < least.get(pair, np.inf))):
-                other = others[number]
-                if other is one or 0 < apart[number] >= least.get(pair, np.inf):
-                    continue
-                for store in (one, other):
-                    if store["region"] not in centres:
-                        centres[store["region"]] = _centres(store, files)
-                metres = distance(centres[one["region"]][first], centres[other["region"]][second], side)
-                least[pair] = min(metres, least.get(pair, np.inf))
-    return least
+def _lost(stores: Sequence[Store]) -> dict[str, int]:
+    """Patches lost by cause, over all regions, most first."""
+    causes = sum((Counter(store["lost"]) for store in stores), Counter[str]())
+    return dict(causes.most_common())
 
 
-def _apart(one: np.ndarray, others: np.ndarray, side: float) -> np.ndarray:
-    """Least metres there can be between patches with centres in a box [x, y, x, y] and in others, (n, 4)."""
-    gaps = np.maximum(one[:2] - others[:, 2:], others[:, :2] - one[2:])
-    apart: np.ndarray = np.hypot(*np.maximum(gaps - side, 0).T)
-    return apart
-
-
-def _centres(store: Store, files: Files) -> dict[str, np.ndarray]:
-    """Centres (sample, 2) in metres of the samples of each part."""
-    coordinates, split = (
-        RegionArray(store["path"] / name, files).whole() for name in ("coordinates", "split")
-    )
-    return {name: coordinates[split == part, :2] for part, name in enumerate(PARTS)}
+def _masked(stores: Sequence[Store], years: dict[str, list[int]]) -> dict[str, dict[str, int]]:
+    """By sensor, samples without a time, by year or number; in a region without that year, all of them."""
+    found: dict[str, dict[str, int]] = {}
+    for sensor in stores[0]["masked"]:
+        counts = sum((Counter(store["masked"][sensor]) for store in stores), Counter[str]())
+        for store in stores:
+            for year in set(years.get(sensor, ())) - set(store["years"].get(sensor, ())):
+                counts[str(year)] += store["samples"]
+        found[sensor] = {time: counts[time] for time in sorted(counts, key=int)}
+    return found

@@ -59,12 +59,16 @@ class Entry(Record):
     """Side of a patch, pixels; divides the blocks of the split."""
     min_valid: Share
     """Least share of valid pixels for a date, or a composite, to be used."""
+    label_years_apart: int = Field(1, ge=0)
+    """Most calendar years between an image and the land-cover map that labels it; a sample of other years has
+    no labels, and serves pretraining alone."""
     classes: list[int] | None = Field(None, min_length=1)
-    """WorldCover codes that are labels; all that occur in training if absent."""
+    """WorldCover codes that are labels; all that occur in training if absent. One that no labelled sample of
+    training or of test shows is an error."""
     min_class_fraction: Share = 0.1
     """A class is a label of a patch from this share of its area on."""
     allow_empty: bool = False
-    """Go on without a region that gives no sample; such a region is an error otherwise."""
+    """Go on without a sample of a region, a part of the split, or one of `classes`: else an error."""
 
     @field_validator("classes")
     @classmethod
@@ -81,30 +85,47 @@ class Kind(ABC, Generic[S]):
     """What the samples of a region are.
 
     ``sensors`` are those of the region that the kind takes, with their scaling and years; ``seed`` is the
-    study's. ``years`` are those of each sensor's time axis where that counts years, else empty.
+    study's; ``label_years`` are those of the region's land-cover maps, empty where it has none. ``years`` are
+    those of each sensor's time axis where that counts years, else empty.
     """
 
     Settings: ClassVar[type[Entry]]
     needs: ClassVar[tuple[str, ...]] = ()  # sensors it cannot do without
     time_axis: ClassVar[bool]  # whether a sample has several times of a sensor
 
-    def __init__(self, settings: S, sensors: Mapping[str, Sensed], seed: int) -> None:
-        self.settings, self.sensors, self.seed = settings, sensors, seed
+    def __init__(
+        self, settings: S, sensors: Mapping[str, Sensed], seed: int, label_years: Sequence[int] = ()
+    ) -> None:
+        self.settings, self.sensors, self.seed, self.label_years = settings, sensors, seed, label_years
         self.years: dict[str, list[int]] = {}
 
     @abstractmethod
     def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
-        """The samples of a place, each a look by sensor, always of as many times; if none, what it lacks."""
+        """The samples of a place, each a look by sensor, always of as many times; if none, what it lacks.
+
+        A time that a place does not have is no reason to lose it: ``times`` of the look is ``NO_TIME`` there.
+        """
+
+    def labelled(self, sample: Mapping[str, Look]) -> bool:
+        """Whether the land cover holds for a sample: each of its images is near enough to the map in time."""
+        times = np.concatenate([look.times.astype(NO_TIME.dtype) for look in sample.values()])
+        return bool(self.near_labels(times[~np.isnat(times)]).all())
+
+    def near_labels(self, times: np.ndarray) -> np.ndarray:
+        """Which times are at most ``label_years_apart`` years from every land-cover map, bool (time,).
+
+        From every one, as the maps of a region are merged. None is where the region has no map.
+        """
+        if not self.label_years:
+            return np.zeros(len(times), bool)
+        apart = np.abs(years_of(times)[:, None] - np.array(self.label_years))
+        near: np.ndarray = apart.max(axis=1) <= self.settings.label_years_apart
+        return near
 
     @classmethod
     def taken(cls, settings: S, available: Iterable[str]) -> list[str]:
         """Those of the available sensors that are stored, in order."""
         return sorted(available)
-
-    @classmethod
-    def needs_all_years(cls, settings: S) -> bool:
-        """Whether a region without a date in a year that another region has is left without a sample."""
-        return False
 
     @classmethod
     def check(cls, name: str, settings: S, searched: Mapping[str, Sequence[int]], block_pixels: int) -> None:

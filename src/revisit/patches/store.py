@@ -5,7 +5,7 @@ memory budget is read once and kept; the rest is copied from memory maps as it i
 a ``PatchStore``; a process opens its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, groupby
 from pathlib import Path
 from threading import Lock
@@ -18,7 +18,7 @@ from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.patches.arrays import Files, Joined, RegionArray
-from revisit.patches.batch import COORDINATES, MISSING, NO_DATE, Batch
+from revisit.patches.batch import COORDINATES, LAYOUT, MISSING, NO_DATE, Batch
 
 __all__ = ["PARTS", "PatchStore"]
 
@@ -26,12 +26,22 @@ INDEX = "index.json"
 _KEYS = ("kind", "bands", "scaling", "patch_pixels", "years", "classes", "stores")
 
 
+def check_layout(folder: Path, attributes: Mapping[str, Any]) -> None:
+    """Raise RevisitError where a patch store with these attributes has another layout than is read here."""
+    if (layout := attributes.get("layout", 1)) != LAYOUT:
+        raise RevisitError(
+            f"{folder}: a patch store of layout {layout}, but {LAYOUT} is read here; remove it and run the "
+            "stage tile again"
+        )
+
+
 class PatchStore:
     """The samples of a collection, region after region.
 
     ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
-    ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground. ``path`` is the
-    collection's folder or its index. Raises RevisitError where there is no finished collection.
+    ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
+    (sample,) says which samples have labels. Not every sample has every time: see ``present``. ``path`` is
+    the collection's folder or its index. Raises RevisitError where there is no finished collection.
     """
 
     def __init__(self, path: str | Path, memory_mb: float = 512) -> None:
@@ -49,6 +59,8 @@ class PatchStore:
         self.patch_pixels: int = self.attrs["patch_pixels"]
         self._stores: list[dict[str, Any]] = self.attrs["stores"]
         self._folders = [index.parent / store["path"] for store in self._stores]
+        for folder in self._folders:
+            check_layout(folder, read_json(folder / "zarr.json").get("attributes", {}))
         self._counts = [int(store["samples"]) for store in self._stores]
         self._firsts = [0, *accumulate(self._counts)]
         self.samples = self._firsts[-1]
@@ -57,15 +69,32 @@ class PatchStore:
         self._files = Files()
         self._arrays: dict[str, Joined] = {}
         self._split: NDArray[np.uint8] = self._open("split").whole()
+        self.labelled: NDArray[np.bool_] = self._open("labelled").whole().astype(bool)
         places = np.array([store["places"] for store in self._stores])
         self.positions: NDArray[np.int32] = self._open("position").whole()
         self.positions += np.repeat(np.cumsum(places) - places, self._counts).astype(np.int32)
 
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """Indices of the samples of ``train``, ``val`` or ``test``."""
+    def indices(self, split: str, labelled: bool = False) -> NDArray[np.int64]:
+        """Indices of the samples of ``train``, ``val`` or ``test``: all, or only those that have labels."""
         if split not in PARTS:
             raise RevisitError(f"{self.path}: no split {split!r}; there are {', '.join(PARTS)}")
-        return np.flatnonzero(self._split == PARTS.index(split))
+        chosen = self._split == PARTS.index(split)
+        return np.flatnonzero(chosen & self.labelled if labelled else chosen)
+
+    def present(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.bool_]:
+        """Which times each sample of the collection has of all sensors of these bands: bool (sample, time).
+
+        Times are those of ``images``; (sample,) for one ``time``, or where samples have no time axis. What is
+        not present is ``MISSING`` in every pixel. Reads dates only.
+        """
+        dates = np.stack(
+            [
+                self._open(f"{sensor}_date").whole()[:, times]
+                for (sensor, _), times in zip(self._groups(bands), self._times(bands, time), strict=True)
+            ]
+        )
+        there: NDArray[np.bool_] = (dates != NO_DATE).all(axis=0)
+        return there if self.attrs["time_axis"] and time is None else there[:, 0]
 
     def years(self, bands: Sequence[str]) -> tuple[int, ...]:
         """Years that all sensors of these bands have, in order; () where times are no years."""
@@ -124,13 +153,16 @@ class PatchStore:
         )
 
     def land_cover(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
-        """WorldCover codes (sample, y, x), 0 where there is none."""
+        """WorldCover codes (sample, y, x), 0 where there is none, as all over a sample without labels."""
         if self.attrs["label_columns"] is None:
             return np.zeros((len(indices), self.patch_pixels, self.patch_pixels), np.uint8)
         return self._array("land_cover").take(np.asarray(indices))
 
     def multi_label(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
-        """1 for each class of ``attrs["classes"]`` that a sample shows, else 0: (sample, class)."""
+        """1 for each class of ``attrs["classes"]`` that a sample shows, else 0: (sample, class).
+
+        0 throughout in a sample without labels, which shows what it shows all the same: see ``labelled``.
+        """
         columns = self.attrs["label_columns"]
         if columns is None:
             raise RevisitError(f"{self.path}: made without land cover; add worldcover to the search")

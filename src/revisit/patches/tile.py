@@ -1,11 +1,10 @@
 """Cuts the scaled cubes of a region into its store of a collection, with labels and a geographic split.
 
-Patches lie on the grid of the split's blocks, so none crosses from one part into another. The region is
-read block by block, so memory does not grow with it; and no other region is touched. What depends on all
-regions of a collection is in its index (``revisit.patches.index``).
+Patches are cut from each area of the split for itself, so none crosses from one part into another or into
+the gap between. The region is read in pieces, so memory does not grow with it; and no other region is
+touched. What depends on all regions of a collection is in its index (``revisit.patches.index``).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -16,12 +15,13 @@ import numpy as np
 
 from revisit import parts, stage
 from revisit.cube.labels.worldcover import WORLDCOVER
-from revisit.cube.split import PARTS, TRAIN, Split, distance
+from revisit.cube.split import PARTS, Split, count_patches, distance
 from revisit.errors import RevisitError
 from revisit.files import atomic
 from revisit.job import Job
 from revisit.patches.ground import Region, grounds, open_region, sensed
 from revisit.patches.kind import LAND_COVER, Entry, Kind
+from revisit.patches.tally import Tally, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
@@ -64,19 +64,20 @@ def tile(
     entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
     region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
     searched = dict(settings.years)
-    if region.labels is not None:
-        searched[LAND_COVER] = region.labels.attrs["years"]
+    if region.label_years:
+        searched[LAND_COVER] = region.label_years
     kind_class.check(name, entry, searched, settings.split.block_pixels)
     region = _with_sensors(region, kind_class.taken(entry, region.cubes))
     about = {sensor: sensed(cube) for sensor, cube in region.cubes.items()}
-    kind = kind_class(entry, about, settings.seed)
+    kind = kind_class(entry, about, settings.seed, region.label_years)
     pixels, resolution = entry.patch_pixels, region.grid.resolution
     with atomic(patches_path) as aside:
         writer = StoreWriter(aside)
-        cause, shown = _write_samples(writer, region, kind, settings.split)
+        tally = _write_samples(writer, region, kind)
+        cause = "" if writer.places else f"patches: {told(tally.lost)}"
         if cause and not entry.allow_empty:
             raise RevisitError(
-                f"collection {name}, region {region_name}: no sample, {cause}; "
+                f"collection {name}, region {region_name}: no sample; {cause}; "
                 "widen the search or the region, ask for less, or say `allow_empty: true`"
             )
         placed = _by_part(writer.places)
@@ -89,11 +90,12 @@ def tile(
                 "collection": name,
                 "region": region_name,
                 "samples": len(writer.places),
-                "places": len({place.position for place in writer.places}),
+                "places": tally.places,
                 "parts": {part: len(placed[part]) for part in PARTS},
                 "empty_because": cause,
-                "class_codes": list(WORLDCOVER) if region.labels is not None else None,
-                "training_classes": shown,
+                **tally.attributes(kind),
+                "class_codes": list(WORLDCOVER),
+                "label_years": region.label_years,
                 "bands": {
                     sensor: list(sensor_about.scaling["bands"]) for sensor, sensor_about in about.items()
                 },
@@ -102,16 +104,28 @@ def tile(
                 "resolution_m": resolution,
                 "time_axis": kind.time_axis,
                 "years": kind.years,
-                "split": {**settings.split.content(), "seed": settings.seed},
+                "split": settings.split.described(settings.seed),
+                "whole_region_in": settings.split.regions.get(region_name),
                 "split_distance_m": distances,
-                "bounds": {part: _bounds(centres) for part, centres in placed.items() if len(centres)},
+                "bounds": {
+                    part: _bounds(centres, pixels * resolution)
+                    for part, centres in placed.items()
+                    if len(centres)
+                },
                 "source_cubes": [Path(path).as_posix() for path in cube_paths],
                 "config_hash": config_hash(settings.content()),
                 "code_version": code_version(),
             },
         )
     spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in distances.items())
-    stage.log.info("%d samples; between the parts: %s", len(writer.places), spoken or "-")
+    stage.log.info(
+        "%d samples of %d places; %s; between the parts: %s",
+        len(writer.places), tally.places, told(tally.lost), spoken or "-",
+    )  # fmt: skip
+    for sensor, times in tally.attributes(kind)["masked"].items():
+        if times:
+            counts = ", ".join(f"{time}: {count}" for time, count in times.items())
+            stage.log.info("samples with a masked time of %s: %s", sensor, counts)
 
 
 def _with_sensors(region: Region, sensors: Sequence[str]) -> Region:
@@ -123,40 +137,26 @@ def _with_sensors(region: Region, sensors: Sequence[str]) -> Region:
     return replace(region, cubes={sensor: region.cubes[sensor] for sensor in sensors})
 
 
-def _write_samples(
-    writer: StoreWriter, region: Region, kind: Kind[Any], split: Split
-) -> tuple[str, list[int]]:
-    """Write all samples. Returns why there are none ("" where there are), and the classes training shows."""
-    kept, lost = Counter[str](), Counter[str]()
+def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any]) -> Tally:
+    """Write all samples, and count them and what is lost."""
     entry: Entry = kind.settings
-    training = np.zeros(len(WORLDCOVER), bool)
-    for ground in grounds(region, entry.patch_pixels, split.block_pixels):
+    pixels = entry.patch_pixels
+    height, width = region.grid.shape
+    tally = Tally(count_patches(region.areas, pixels), (height // pixels) * (width // pixels))
+    for ground in grounds(region, pixels):
         samples, cause = kind.samples(ground)
         if not samples:
-            lost[cause] += 1
+            tally.lose(ground, cause)
             continue
-        labels = _cover(ground.land_cover) >= entry.min_class_fraction
-        place = Place(ground.x, ground.y, kept.total(), ground.part)
+        covered = ground.land_cover.any()
+        labels = (_cover(ground.land_cover) >= entry.min_class_fraction).astype(np.uint8)
+        place = Place(ground.x, ground.y, tally.places, ground.part)
         for looks in samples:
-            land_cover = None if region.labels is None else ground.land_cover
-            writer.append(looks, place, land_cover, labels.astype(np.uint8))
-        if ground.part == TRAIN:
-            training |= labels
-        kept[PARTS[ground.part]] += 1
-    found = ", ".join(f"{kept[part]} {part}" for part in PARTS)
-    without = "".join(f"; {count} without {cause}" for cause, count in lost.most_common(5))
-    stage.log.info("%s: places: %s%s", region.name, found, without)
-    shown = [code for code, there in zip(WORLDCOVER, training, strict=True) if there]
-    return _cause(kept, lost), shown if region.labels is not None else []
-
-
-def _cause(kept: Mapping[str, int], lost: Counter[str]) -> str:
-    if any(kept.values()):
-        return ""
-    if not lost:
-        return "no patch lies wholly in one part of the split"
-    cause, count = lost.most_common(1)[0]
-    return f"{count} of {lost.total()} places are without {cause}"
+            labelled = covered and kind.labelled(looks)
+            writer.append(looks, place, ground.land_cover if labelled else None, labels)
+            tally.sample(ground, looks, labels if labelled else None)
+        tally.keep()
+    return tally
 
 
 def _cover(land_cover: np.ndarray) -> np.ndarray:
@@ -174,9 +174,9 @@ def _by_part(places: Sequence[Place]) -> dict[str, np.ndarray]:
     }
 
 
-def _bounds(centres: np.ndarray) -> list[float]:
-    """Least and greatest x and y of centres: [x, y, x, y], metres."""
-    return [*centres.min(axis=0).tolist(), *centres.max(axis=0).tolist()]
+def _bounds(centres: np.ndarray, side: float) -> list[float]:
+    """Left, bottom, right and top of squares with these centres, metres."""
+    return [*(centres.min(axis=0) - side / 2).tolist(), *(centres.max(axis=0) + side / 2).tolist()]
 
 
 def _distances(placed: Mapping[str, np.ndarray], side: float) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from pyproj import Transformer
 
-from revisit.patches.batch import COORDINATES, MISSING
+from revisit.patches.batch import COORDINATES, LAYOUT, MISSING
 from revisit.patches.kind import Look
 
 SHARD_BYTES = 128_000_000  # of the largest array; those of the others hold as many samples
@@ -30,23 +30,30 @@ class Place(NamedTuple):
 class StoreWriter:
     """Appends samples to a group made at ``path``; ``finish`` makes it a patch store.
 
-    At most one shard of each array is in memory.
+    At most one shard of each array is in memory. What every store holds, sample by sample: of each sensor the
+    images (time, band, y, x), ``{sensor}_valid`` (time, y, x) and ``{sensor}_date`` (time,), ``coordinates``,
+    ``position``, ``split``, ``labelled``; and where there may be labels ``land_cover`` and ``multi_label``.
     """
 
     def __init__(self, path: Path, shard_bytes: int = SHARD_BYTES) -> None:
         self._group = zarr.create_group(path, zarr_format=3)
         self._shard_bytes = shard_bytes
+        self._shard_samples = 0
+        self._side: tuple[int, ...] = ()  # of a patch, pixels (y, x)
         self._waiting: dict[str, np.ndarray] = {}  # samples of the next shard, by array
         self._axes: dict[str, tuple[str, ...]] = {}
         self._filled = self._written = 0
         self._dates: dict[str, list[np.ndarray]] = {}
-        self._labels: list[np.ndarray] = []
+        self._labels: list[np.ndarray | None] = []
         self.places: list[Place] = []
 
     def append(
         self, looks: Mapping[str, Look], place: Place, land_cover: np.ndarray | None, labels: np.ndarray
     ) -> None:
-        """Add a sample: its looks by sensor, and its land cover (y, x), if any, with its labels (class,)."""
+        """Add a sample: its looks by sensor, its land cover (y, x) and its labels (class,).
+
+        Without land cover the sample is not labelled, and ``labels`` is not read.
+        """
         chunks: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
         for sensor, look in looks.items():
             values = np.where(look.valid[:, None], look.values, np.uint8(MISSING))
@@ -54,23 +61,28 @@ class StoreWriter:
             chunks[f"{sensor}_valid"] = ("time", "y", "x"), look.valid.astype(np.uint8)
             dates = look.times.astype("datetime64[ns]").astype(np.int64)
             self._dates.setdefault(f"{sensor}_date", []).append(dates)
+        self._side = next(iter(looks.values())).values.shape[-2:]
         if land_cover is not None:
             chunks["land_cover"] = ("y", "x"), land_cover
-            self._labels.append(labels)
-        if not self._waiting:
-            samples = max(1, self._shard_bytes // max(chunk.nbytes for _, chunk in chunks.values()))
-            for name, (axes, chunk) in chunks.items():
-                self._waiting[name] = np.empty((samples, *chunk.shape), np.uint8)
+        self._labels.append(None if land_cover is None else labels)
+        if not self._shard_samples:
+            largest = max(chunk.nbytes for _, chunk in chunks.values())
+            self._shard_samples = max(1, self._shard_bytes // largest)
+        for name, (axes, chunk) in chunks.items():
+            if name not in self._waiting:
+                self._waiting[name] = np.zeros((self._shard_samples, *chunk.shape), np.uint8)
                 self._axes[name] = axes
-        for name, (_, chunk) in chunks.items():
             self._waiting[name][self._filled] = chunk
         self._filled += 1
         self.places.append(place)
-        if self._filled == len(next(iter(self._waiting.values()))):
+        if self._filled == self._shard_samples:
             self._flush()
 
     def finish(self, epsg: int, attributes: Mapping[str, Any]) -> None:
-        """Write the last shard and what is small, each as one chunk, and add the attributes."""
+        """Write the last shard and what is small, each as one chunk, and add the attributes.
+
+        Where ``class_codes`` is one of them, a store without a labelled sample has arrays of labels too.
+        """
         if self._filled:
             self._flush()
         if self.places:
@@ -82,9 +94,22 @@ class StoreWriter:
             self._small("split", parts.astype(np.uint8))
             for name, dates in self._dates.items():
                 self._small(name, np.stack(dates), "time", units="nanoseconds since 1970-01-01")
-            if self._labels:
-                self._small("multi_label", np.stack(self._labels), "class")
-        self._group.attrs.update({"epsg": epsg, **attributes})
+            self._finish_labels(len(attributes.get("class_codes") or ()))
+        self._group.attrs.update({"epsg": epsg, "layout": LAYOUT, **attributes})
+
+    def _finish_labels(self, classes: int) -> None:
+        """Write which samples are labelled, and the labels: 0 where there are none."""
+        labelled = np.array([labels is not None for labels in self._labels])
+        self._small("labelled", labelled.astype(np.uint8))
+        given = [labels for labels in self._labels if labels is not None]
+        classes = len(given[0]) if given else classes
+        if classes:
+            table = np.zeros((len(labelled), classes), np.uint8)
+            if given:
+                table[labelled] = np.stack(given)
+            self._small("multi_label", table, "class")
+            self._axes.setdefault("land_cover", ("y", "x"))
+            self._grown("land_cover", self._side)
 
     def _small(self, name: str, values: np.ndarray, *axes: str, **attributes: Any) -> None:
         self._group.create_array(
@@ -98,22 +123,31 @@ class StoreWriter:
 
     def _flush(self) -> None:
         until = self._written + self._filled
+        if not self._written:
+            self._shard_samples = self._filled  # of the one shard of a small store, or what it was
+        first, self._written = self._written, until
         for name, waiting in self._waiting.items():
-            shape = waiting.shape[1:]
-            if not self._written:
-                self._group.create_array(
-                    name,
-                    shape=(self._filled, *shape),
-                    chunks=(1, *shape),
-                    shards=(self._filled, *shape),
-                    dtype="uint8",
-                    fill_value=MISSING if "band" in self._axes[name] else 0,
-                    compressors=None,
-                    dimension_names=("sample", *self._axes[name]),
-                )
-            array = self._group[name]
-            assert isinstance(array, zarr.Array)
-            array.resize((until, *shape))
+            array = self._grown(name, waiting.shape[1:])
             # An empty chunk is written too: a reader finds every sample in the file.
-            array.with_config({"write_empty_chunks": True})[self._written : until] = waiting[: self._filled]
-        self._written, self._filled = until, 0
+            array.with_config({"write_empty_chunks": True})[first:until] = waiting[: self._filled]
+        # Land cover is written only of shards that have some: it is 0 elsewhere.
+        self._waiting.pop("land_cover", None)
+        self._filled = 0
+
+    def _grown(self, name: str, shape: tuple[int, ...]) -> zarr.Array[Any]:
+        """The array, as long as the samples written; made where there is none."""
+        if name not in self._group:
+            self._group.create_array(
+                name,
+                shape=(self._written, *shape),
+                chunks=(1, *shape),
+                shards=(self._shard_samples, *shape),
+                dtype="uint8",
+                fill_value=MISSING if "band" in self._axes[name] else 0,
+                compressors=None,
+                dimension_names=("sample", *self._axes[name]),
+            )
+        array = self._group[name]
+        assert isinstance(array, zarr.Array)
+        array.resize((self._written, *shape))
+        return array

@@ -54,7 +54,28 @@ def test_too_few() -> None:
     assert sample["sentinel-1"].values.shape == found.values.shape == (5, 2, 8, 8)
     assert not np.isnat(sample["sentinel-1"].times).any()
     looks = {"sentinel-1": look(9), "sentinel-2": look(3, cloudy=(1,))}
-    assert samples(looks, dates=5, min_dates=3) == ([], "enough clear dates of sentinel-2")
+    assert samples(looks, dates=5, min_dates=3) == ([], "3 clear dates of sentinel-2")
+
+
+def test_one_date_is_enough() -> None:
+    """Missing dates lose no place that has one of each sensor, unless the collection asks for more."""
+    (sample,), _ = samples({"sentinel-1": look(1), "sentinel-2": look(1)}, dates=4)
+    assert [np.isnat(found.times).sum() for found in sample.values()] == [3, 3]
+    assert samples({"sentinel-1": look(1), "sentinel-2": look(1, cloudy=(0,))}, dates=4)[0] == []
+
+
+def test_labels_hold_for_every_date() -> None:
+    """A series that has a date too far from the map is not labelled; empty slots do not count."""
+    near, far = (
+        {"sentinel-1": look(9), "sentinel-2": look(3)},
+        {"sentinel-1": look(9), "sentinel-2": look(30)},
+    )
+    for looks, apart, labelled in ((near, 1, True), (near, 0, False), (far, 1, True), (far, 0, False)):
+        entry = SeriesEntry.model_validate(ENTRY | {"dates": 5, "label_years_apart": apart})
+        series = Series(entry, {}, 3, [2020])
+        (sample,), _ = series.samples(Ground(10, 20, 0, looks, np.zeros((8, 8), np.uint8)))
+        assert series.labelled(sample) is labelled
+    assert not Series(entry, {}, 3).labelled(sample)
 
 
 def test_collection(cubes: Any, tmp_path: Any) -> None:
@@ -70,4 +91,4 @@ def test_collection(cubes: Any, tmp_path: Any) -> None:
     assert (batch.images[~batch.present[..., 0]] == MISSING).all()
     times = batch.dates[..., 0][batch.present[..., 0]].astype("datetime64[ns]").astype("datetime64[D]")
     assert set(times.astype(str)) == set(cubes.times["sentinel-2"])
-    assert store.samples == len(np.unique(batch.places)) == 2 * 64
+    assert store.samples == len(np.unique(batch.places)) == 2 * cubes.places

@@ -1,9 +1,8 @@
-"""Composites fill small gaps only, and a year without enough of them drops its place or is masked."""
+"""Composites fill small gaps only, and a year without enough of them is masked, not the place lost."""
 
 from typing import Any
 
 import numpy as np
-import pytest
 
 from revisit.patches.kind import Ground, Look, Sensed
 from revisit.patches.kinds.yearly import Yearly, YearlyEntry, annual
@@ -36,33 +35,49 @@ def ground(cloudy: int | None) -> Ground:
     return Ground(0, 0, 0, {"sentinel-2": Look(values, valid, times)}, np.zeros((12, 12), np.uint8))
 
 
-def kind(missing_years: str, years: list[int]) -> Yearly:
+def kind(years: list[int], label_years: tuple[int, ...] = (2020,), **changes: Any) -> Yearly:
     given = {"kind": "yearly", "patch_pixels": 12, "min_valid": 0.9, "label_year": 2020}
-    entry = YearlyEntry.model_validate(given | {"missing_years": missing_years})
-    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0)
+    entry = YearlyEntry.model_validate(given | changes)
+    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, label_years)
 
 
-def test_drop() -> None:
-    """One bad year loses the place, and the first is named."""
-    years = [2019, 2020, 2021]
-    assert kind("drop", years).samples(ground(2021)) == ([], "enough of sentinel-2 in 2021")
-    (sample,), cause = kind("drop", years).samples(ground(None))
+def test_a_missing_year_is_masked() -> None:
+    """The place keeps its other years."""
+    (sample,), cause = kind([2019, 2020, 2021]).samples(ground(2021))
     assert cause == ""
-    assert sample["sentinel-2"].valid.all()
-
-
-def test_mask() -> None:
-    """Masked, the place keeps its other years."""
-    (sample,), _ = kind("mask", [2019, 2020, 2021]).samples(ground(2021))
     look = sample["sentinel-2"]
     np.testing.assert_array_equal(np.isnat(look.times), [False, False, True])
     np.testing.assert_array_equal(look.valid.all(axis=(1, 2)), [True, True, False])
     assert not look.valid[2].any()
 
 
-@pytest.mark.parametrize("missing_years", ["drop", "mask"])
-def test_the_labels_year_is_never_missing(missing_years: str) -> None:
-    """A place without the year of its labels is none, even where other years may lack."""
-    cause = "enough of sentinel-2 in 2020"
-    assert kind(missing_years, [2019, 2020, 2021]).samples(ground(2020)) == ([], cause)
-    assert kind(missing_years, [2019, 2021]).samples(ground(None)) == ([], cause)
+def test_a_required_year() -> None:
+    """A year that the collection asks for loses the place that lacks it, in its cube or under cloud."""
+    years = [2019, 2020, 2021]
+    assert kind(years, required_years=[2021, 2020]).samples(ground(2021)) == (
+        [],
+        "enough of sentinel-2 in 2021",
+    )
+    assert len(kind(years, required_years=[2021]).samples(ground(2020))[0]) == 1
+    assert kind([2019, 2021], required_years=[2020]).samples(ground(None))[0] == []
+
+
+def test_no_year_at_all() -> None:
+    """A place without any year of a sensor is none."""
+    assert kind([2020]).samples(ground(2020)) == ([], "enough of sentinel-2 in any year")
+
+
+def test_the_label_belongs_to_its_year() -> None:
+    """Without a composite of the label's year, or with a map of another time, a sample is kept unlabelled."""
+    years = [2019, 2020, 2021]
+
+    def labelled(cloudy: int, *label_years: int, **changes: Any) -> bool:
+        yearly = kind(years, label_years, **changes)
+        (sample,), _ = yearly.samples(ground(cloudy))
+        return yearly.labelled(sample)
+
+    assert labelled(2021, 2020)
+    assert not labelled(2020, 2020)
+    assert not labelled(2021)
+    assert labelled(2021, 2020, 2021)
+    assert not labelled(2021, 2020, 2021, label_years_apart=0)

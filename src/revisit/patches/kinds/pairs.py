@@ -1,6 +1,6 @@
 """Pairs: of one place, a clear Sentinel-2 image and the Sentinel-1 image nearest to it in time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from pydantic import Field
@@ -32,33 +32,30 @@ class Pairs(Kind[PairsEntry]):
         return list(SENSORS)
 
     def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
-        return pairs(ground.looks, self.settings, [self.seed, int(ground.x), int(ground.y)])
+        """Up to ``samples_per_place`` pairs of a place, by sensor a look of one date; or what it lacks.
 
-
-def pairs(
-    looks: Mapping[str, Look], settings: PairsEntry, seed: list[int]
-) -> tuple[list[dict[str, Look]], str]:
-    """Up to ``samples_per_place`` pairs of a place, each one look of one date by sensor; else what it lacks.
-
-    A date counts where at least ``min_valid`` of its pixels are valid; the dates of a pair are at most
-    ``max_days_apart`` days from each other. Chosen are pairs unlike in season and year.
-    """
-    optical, radar = (clear_dates(looks[sensor], settings.min_valid) for sensor in (OPTICAL, RADAR))
-    for sensor, dates in ((OPTICAL, optical), (RADAR, radar)):
-        if not len(dates):
-            return [], f"a clear date of {sensor}"
-    times = looks[OPTICAL].times[optical]
-    apart = np.abs(times[:, None] - looks[RADAR].times[radar]) / DAY
-    near = apart.min(axis=1) <= settings.max_days_apart
-    partners = radar[apart.argmin(axis=1)]
-    candidates = np.flatnonzero(near)
-    if not len(candidates):
-        return [], "dates near each other"
-    chosen = candidates[spread(times[candidates], settings.samples_per_place, seed)]
-    return [
-        {RADAR: _at(looks[RADAR], partners[index]), OPTICAL: _at(looks[OPTICAL], optical[index])}
-        for index in chosen
-    ], ""
+        A date counts where at least ``min_valid`` of its pixels are valid; the dates of a pair are at most
+        ``max_days_apart`` days from each other. Chosen are pairs unlike in season and year, and among them
+        one that the land cover holds for, if there is any.
+        """
+        looks, settings = ground.looks, self.settings
+        optical, radar = (clear_dates(looks[sensor], settings.min_valid) for sensor in (OPTICAL, RADAR))
+        for sensor, dates in ((OPTICAL, optical), (RADAR, radar)):
+            if not len(dates):
+                return [], f"a clear date of {sensor}"
+        times = looks[OPTICAL].times[optical]
+        apart = np.abs(times[:, None] - looks[RADAR].times[radar]) / DAY
+        candidates = np.flatnonzero(apart.min(axis=1) <= settings.max_days_apart)
+        if not len(candidates):
+            return [], "dates near each other"
+        partners = radar[apart.argmin(axis=1)]
+        near = self.near_labels(times) & self.near_labels(looks[RADAR].times[partners])
+        seed = [self.seed, int(ground.x), int(ground.y)]
+        chosen = spread(times[candidates], settings.samples_per_place, seed, near[candidates])
+        return [
+            {RADAR: _at(looks[RADAR], partners[index]), OPTICAL: _at(looks[OPTICAL], optical[index])}
+            for index in candidates[chosen]
+        ], ""
 
 
 def _at(look: Look, date: int) -> Look:

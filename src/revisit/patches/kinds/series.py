@@ -18,7 +18,7 @@ class SeriesEntry(Entry):
 
     dates: int = Field(ge=1)
     """Most dates taken of one place, of each sensor."""
-    min_dates: int = Field(ge=1)
+    min_dates: int = Field(1, ge=1)
     """Fewest dates a place must have, of each sensor; what it has less than `dates` is masked."""
     sensors: list[str] | None = Field(None, min_length=1)
     """Sensors to take; all that are searched if absent."""
@@ -53,7 +53,7 @@ class Series(Kind[SeriesEntry]):
         for sensor, look in ground.looks.items():
             clear = clear_dates(look, self.settings.min_valid)
             if len(clear) < self.settings.min_dates:
-                return [], f"enough clear dates of {sensor}"
+                return [], f"{self.settings.min_dates} clear dates of {sensor}"
             sample[sensor] = _slots(
                 look, clear[spread(look.times[clear], self.settings.dates, seed)], self.settings.dates
             )

@@ -1,14 +1,25 @@
 """Annual composites of a place: the year's mean backscatter, the year's median reflectance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from revisit.cube.averages import mean_of_power, median_of_valid
 from revisit.cube.scaling.scale import from_uint8, to_uint8
-from revisit.patches.kind import NO_TIME, Entry, Ground, Kind, Look, Sensed, check_year, years_of
+from revisit.errors import RevisitError
+from revisit.patches.kind import (
+    LAND_COVER,
+    NO_TIME,
+    Entry,
+    Ground,
+    Kind,
+    Look,
+    Sensed,
+    check_year,
+    years_of,
+)
 
 GAP_REACH = 2  # pixels around a gap that it is filled from
 
@@ -17,9 +28,9 @@ class YearlyEntry(Entry):
     """A collection of annual composites."""
 
     label_year: int
-    """Year whose land cover is the label; every place has composites of it."""
-    missing_years: Literal["drop", "mask"] = "drop"
-    """What becomes of a place with too few valid pixels in a year: `drop` it, or `mask` the year."""
+    """Year whose land cover is the label; a place without a composite of it has no labels."""
+    required_years: list[int] = []
+    """Years without which, of any sensor, a place is no sample; any other that a place lacks is masked."""
 
 
 class Yearly(Kind[YearlyEntry]):
@@ -28,13 +39,15 @@ class Yearly(Kind[YearlyEntry]):
     Settings = YearlyEntry
     time_axis = True
 
-    def __init__(self, settings: YearlyEntry, sensors: Mapping[str, Sensed], seed: int) -> None:
-        super().__init__(settings, sensors, seed)
+    def __init__(
+        self,
+        settings: YearlyEntry,
+        sensors: Mapping[str, Sensed],
+        seed: int,
+        label_years: Sequence[int] = (),
+    ) -> None:
+        super().__init__(settings, sensors, seed, label_years)
         self.years = {name: list(sensed.years) for name, sensed in sensors.items()}
-
-    @classmethod
-    def needs_all_years(cls, settings: YearlyEntry) -> bool:
-        return settings.missing_years == "drop"
 
     @classmethod
     def check(
@@ -42,6 +55,12 @@ class Yearly(Kind[YearlyEntry]):
     ) -> None:
         super().check(name, settings, searched, block_pixels)
         check_year(name, settings.label_year, searched)
+        for sensor, years in searched.items():
+            if sensor != LAND_COVER and (unknown := sorted({*settings.required_years} - {*years})):
+                raise RevisitError(
+                    f"collections.{name}.required_years: {unknown}, but {sensor} is searched in "
+                    f"{list(years)}; search them or leave them out"
+                )
 
     def samples(self, ground: Ground) -> tuple[list[dict[str, Look]], str]:
         sample = {}
@@ -49,18 +68,19 @@ class Yearly(Kind[YearlyEntry]):
             years = self.years[sensor]
             composites = annual(look, years, self.sensors[sensor].scaling)
             enough = composites.valid.mean(axis=(1, 2)) >= self.settings.min_valid
-            if lacking := self._lacking(years, enough):
-                return [], f"enough of {sensor} in {lacking}"
+            seen = {year for year, there in zip(years, enough, strict=True) if there}
+            if lacking := sorted({*self.settings.required_years} - seen):
+                return [], f"enough of {sensor} in {lacking[0]}"
+            if not seen:
+                return [], f"enough of {sensor} in any year"
             sample[sensor] = masked(composites, enough)
         return [sample], ""
 
-    def _lacking(self, years: Sequence[int], enough: np.ndarray) -> int | None:
-        """The first year without which a place is no sample, and which it lacks; None where all are there."""
-        seen = {year for year, there in zip(years, enough, strict=True) if there}
-        needed = {*years, self.settings.label_year}
-        if self.settings.missing_years == "mask":
-            needed = {self.settings.label_year}
-        return min(needed - seen, default=None)
+    def labelled(self, sample: Mapping[str, Look]) -> bool:
+        """Whether a sensor has a composite of the label's year, which the land cover is near enough to."""
+        times = np.concatenate([look.times for look in sample.values()])
+        there = times[years_of(times) == self.settings.label_year]
+        return len(there) > 0 and bool(self.near_labels(there).all())
 
 
 def masked(composites: Look, there: np.ndarray) -> Look:
