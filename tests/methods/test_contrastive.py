@@ -83,6 +83,15 @@ def test_simsiam_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
     assert [norm.affine for norm in norms] == [True, True, False]
 
 
+def test_simsiam_starts_its_blocks_as_identity(build: Build) -> None:
+    """As SimSiam's code (and not MoCo's): a residual block's last norm has scale 0."""
+    for entry, zero in ((SIMSIAM, True), (MOCO, False)):
+        blocks = build({**entry, "encoder": RESNET}).encoder.layer1
+        assert all(
+            (block.bn2.weight == 0).all() == zero and (block.bn1.weight == 1).all() for block in blocks
+        )
+
+
 def test_simsiam_predictor_keeps_its_rate(build: Build) -> None:
     """SimSiam's ablation: a predictor whose rate decays does worse (section 4.2, table 1)."""
     own = build(SIMSIAM)

@@ -8,7 +8,8 @@ import torch
 from revisit.errors import RevisitError
 from revisit.methods.mae3d import MAE3D
 from revisit.methods.method import DataDescription, build_method
-from revisit.patches.batch import Batch
+from revisit.nets.encoders.channel_vit import patchify, position_code
+from revisit.patches.batch import MISSING, Batch
 from revisit.training.optimiser import decay_groups
 
 BANDS = ("vv", "vh", "blue", "green", "red")
@@ -71,6 +72,7 @@ def test_loss_is_over_hidden_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     own = method()
     patches = torch.tensor([[1.0, 3.0], [10.0, 10.0]]).view(1, 1, 2, 2)
     views = {"patches": patches, "visible": torch.tensor([[[False, True]]])}
+    views["data"] = torch.ones_like(patches, dtype=torch.bool)
     # Unbiased variance of (1, 3) is 2: targets are -+ 1 / sqrt(2); predictions are 0.
     monkeypatch.setattr(own, "predict", lambda views: torch.zeros_like(patches))
     assert own.loss(views)["loss"].item() == pytest.approx(0.5, abs=1e-5)
@@ -86,6 +88,7 @@ def test_targets_may_keep_their_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without normalisation the target of a cell is its values: (1, 3) against 0 costs 5."""
     own = method(normalise_targets=False)
     views = {"patches": torch.tensor([1.0, 3.0]).view(1, 1, 1, 2), "visible": torch.tensor([[[False]]])}
+    views["data"] = torch.ones(1, 1, 1, 2, dtype=torch.bool)
     monkeypatch.setattr(own, "predict", lambda views: torch.zeros(1, 1, 1, 2))
     assert own.loss(views)["loss"].item() == pytest.approx(5)
 
@@ -200,10 +203,72 @@ def test_missing_setting() -> None:
         )
 
 
-def test_shares_are_hidden_cells() -> None:
-    """The loss of a whole batch is that of its samples, weighed by their hidden cells."""
-    own = method("rc")
+def test_tokens_carry_the_codes_of_their_positions() -> None:
+    """The prediction, step by step: all positions are coded, then some kept; the decoder puts them back."""
+    own = method().eval()
     views = views_of(own, images())
+    encoder, decoder, kept = own.encoder, own.decoder, views["kept"]
+    coded = encoder.embed(views["patches"], visible=views["visible"])
+    coded = coded + position_code(4, 4, 32, kept.device)
+    tokens = torch.stack([coded[sample][positions] for sample, positions in enumerate(kept)])
+    tokens = decoder.enter(encoder.norm(encoder.transform(tokens)))
+    full = decoder.mask_token.repeat(4, 16, 1)
+    for sample, positions in enumerate(kept):
+        full[sample, positions] = tokens[sample]
+    full = full + position_code(4, 4, 16, kept.device)
+    for block in decoder.blocks:
+        full = block(full)
+    expected = decoder.leave(decoder.norm(full)).view(4, 16, 5, 16)
+    torch.testing.assert_close(own.predict(views), expected)
+
+
+def test_norms_are_those_of_mae() -> None:
+    """Every layer norm of encoder and decoder adds 1e-6 to the variance."""
+    norms = [module for module in method().modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(norms) == 2 * 3 + 2 and {norm.eps for norm in norms} == {1e-6}
+
+
+def cloudy() -> torch.Tensor:
+    """``images``, of which sample 0 lacks a corner in the optical bands and sample 1 half of its SAR."""
+    pictures = images()
+    pictures[pictures == MISSING] += 1
+    pictures[0, 2:, :6, :6] = MISSING
+    pictures[1, :2, :, 8:] = MISSING
+    return pictures
+
+
+def test_pixels_without_data_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hidden cell is compared, and normalised, by its pixels with data alone, if it has any."""
+    own = method("rm")
+    views = own._masked(cloudy(), torch.Generator().manual_seed(0))
+    expected = patchify(cloudy() != MISSING, 4)
+    assert torch.equal(views["data"], expected) and not expected.all()
+    hidden = ~views["visible"][..., None] & expected
+    assert (~views["visible"][..., None] & ~expected).any()
+    targets = torch.full_like(views["patches"], 99.0)
+    for cell in expected.any(-1).nonzero():
+        sample, position, channel = cell.tolist()
+        pixels = views["patches"][sample, position, channel][expected[sample, position, channel]]
+        deviation = (pixels.var() + 1e-6).sqrt()
+        targets[sample, position, channel][expected[sample, position, channel]] = (
+            pixels - pixels.mean()
+        ) / deviation
+    monkeypatch.setattr(own, "predict", lambda views: targets)
+    assert own.loss(views)["loss"].item() == pytest.approx(0, abs=1e-6)
+    monkeypatch.setattr(own, "predict", lambda views: targets + 2)
+    assert own.loss(views)["loss"].item() == pytest.approx(4, abs=1e-3)
+    assert torch.equal(own.shares(views), hidden.sum((1, 2, 3)))
+    # The fill value is no target, whatever stands there.
+    other = {**views, "patches": torch.where(expected, views["patches"], 7.0)}
+    assert own.loss(other)["loss"].item() == pytest.approx(4, abs=1e-3)
+    nothing = {**views, "data": torch.zeros_like(expected)}
+    assert own.loss(nothing)["loss"].item() == 0
+
+
+def test_shares_are_hidden_pixels() -> None:
+    """The loss of a whole batch is that of its samples, weighed by their hidden pixels with data."""
+    own = method("rc")
+    views = views_of(own, cloudy())
     singles = torch.stack(
         [
             own.loss({name: values[sample : sample + 1] for name, values in views.items()})["loss"]

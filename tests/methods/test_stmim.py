@@ -9,7 +9,7 @@ import torch
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
 from revisit.methods.stmim import STMIM, similarity_loss
-from revisit.patches.batch import Batch
+from revisit.patches.batch import MISSING, Batch
 from revisit.training.optimiser import decay_groups
 
 YEARS = tuple(range(2015, 2023))
@@ -37,11 +37,16 @@ def method(kind: Any = "yearly", **settings: Any) -> STMIM:
     return made
 
 
-def views_of(own: STMIM, generator: torch.Generator, lacking: int = 0) -> dict[str, torch.Tensor]:
-    """Views of ``series``, of which the last ``lacking`` years are not there."""
-    images = series()
-    numbers, present = torch.arange(4), torch.ones(4, 8, 1, dtype=torch.bool)
-    present[:, 8 - lacking :] = False
+def views_of(
+    own: STMIM,
+    generator: torch.Generator,
+    present: torch.Tensor | None = None,
+    images: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:
+    """Views of ``series`` or other images, whose years are those that ``present`` (4, 8) says."""
+    images = series() if images is None else images
+    present = torch.ones(4, 8, dtype=torch.bool) if present is None else present
+    numbers, present = torch.arange(4), present[..., None]
     batch = Batch(
         images, numbers, numbers, present.long(), present, numbers, numbers, ("vv", "vh"), ("sentinel-1",)
     )
@@ -66,10 +71,87 @@ def test_views() -> None:
 
 
 def test_years_that_a_place_lacks_are_not_drawn() -> None:
-    """Where a cloudy year is missing, its empty image must not be learnt."""
-    for seed in range(20):
-        views = views_of(method(), torch.Generator().manual_seed(seed), lacking=4)
-        assert (views["years"] < 2019).all()
+    """Where a cloudy year is missing, its empty image is not drawn while there are enough others."""
+    present = torch.ones(4, 8, dtype=torch.bool)
+    present[0, 4:] = present[1, ::2] = present[2, :5] = False
+    drawn = torch.zeros(4, 8, dtype=torch.bool)
+    for seed in range(40):
+        views = views_of(method(), torch.Generator().manual_seed(seed), present)
+        assert views["there"].all()
+        drawn |= torch.zeros(4, 8, dtype=torch.bool).scatter(1, views["years"] - 2015, True)
+    assert torch.equal(drawn, present)
+
+
+def test_a_year_needs_all_sensors() -> None:
+    """A year that one of two sensors lacks is no year of that place."""
+    images = series()[:, :, [0, 1, 0, 1, 0]]
+    data = DataDescription(("vv", "vh", "red", "green", "blue"), 32, 3, "yearly", YEARS)
+    own = build_method(SETTINGS, data)
+    numbers, present = torch.arange(4), torch.ones(4, 8, 2, dtype=torch.bool)
+    present[:, :2, 0] = present[:, 5:, 1] = False
+    sensors = ("sentinel-1", "sentinel-2")
+    batch = Batch(images, numbers, numbers, present.long(), present, numbers, numbers, data.bands, sensors)
+    views = own.views(batch, torch.Generator().manual_seed(0))
+    assert torch.equal(views["years"], torch.tensor([[2017, 2018, 2019]] * 4))
+
+
+def test_years_that_fill_up_count_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too few years the loss is that of the years there are: one pair of two years, none of one."""
+    own = method()
+    present = torch.zeros(4, 8, dtype=torch.bool)
+    present[0, [1, 6]] = present[1, 3] = present[2:] = True
+    views = views_of(own, torch.Generator().manual_seed(0), present)
+    assert views["there"].sum(1).tolist() == [2, 1, 3, 3]
+    features, guess = torch.randn(4, 3, 32), views["images"] + 0.5
+    monkeypatch.setattr(own, "predict", lambda views: (guess, features))
+    parts = own.loss(views)
+    assert parts["reconstruction"].item() == pytest.approx(0.125, abs=1e-5)
+    expected = 0.0
+    for place in (0, 2, 3):
+        held = views["there"][place].nonzero()[:, 0].tolist()
+        pairs = [
+            (1 - 0.1 * (views["years"][place, j] - views["years"][place, i]).item())
+            * (1 - torch.cosine_similarity(features[place, i], features[place, j], dim=0).item())
+            for i in held
+            for j in held
+            if i < j
+        ]
+        expected += sum(pairs) / len(pairs) / 4
+    assert parts["similarity"].item() == pytest.approx(expected, rel=1e-5)
+    guess = torch.where(views["there"][..., None, None, None], guess, 99.0)
+    features[~views["there"]] += 1
+    again = own.loss(views)
+    assert all(torch.equal(again[name], parts[name]) for name in parts)
+
+
+def test_pixels_without_data_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess says where an image holds nothing costs nothing; each place counts alike."""
+    own = method()
+    images = series()
+    images[0, :, :, :20] = MISSING
+    views = views_of(own, torch.Generator().manual_seed(0), images=images)
+    assert views["data"][1:].all() and views["data"][0].float().mean() == pytest.approx(12 / 32)
+    features = torch.randn(4, 3, 32)
+    errors = torch.tensor([3.0, 0.5, 0.5, 0.5]).view(4, 1, 1, 1, 1)
+    guess = torch.where(views["data"], views["images"] + errors, 99.0)
+    monkeypatch.setattr(own, "predict", lambda views: (guess, features))
+    assert own.loss(views)["reconstruction"].item() == pytest.approx((2.5 + 3 * 0.125) / 4, abs=1e-4)
+
+
+def test_parts_of_a_batch_make_the_whole() -> None:
+    """With pixels and years missing here and there, the loss is the mean of those of single places."""
+    own = method().eval()
+    present = torch.ones(4, 8, dtype=torch.bool)
+    present[0, 1:] = False
+    images = series()
+    images[1, :, :, :20] = MISSING
+    views = views_of(own, torch.Generator().manual_seed(0), present, images)
+    singles = [
+        own.loss({name: values[place : place + 1] for name, values in views.items()})["loss"]
+        for place in range(4)
+    ]
+    assert own.shares(views) is None
+    torch.testing.assert_close(torch.stack(singles).mean(), own.loss(views)["loss"])
 
 
 def test_images_belong_to_their_years() -> None:
@@ -87,10 +169,10 @@ def test_similarity_by_hand() -> None:
     years = torch.tensor([[2015, 2016, 2020]])
     near = 1 - math.sqrt(0.5)
     expected = ((1 - 0.1) * 1 + (1 - 0.5) * near + (1 - 0.4) * near) / 3
-    assert similarity_loss(features, years, beta=0.1).item() == pytest.approx(expected, rel=1e-5)
-    assert similarity_loss(features[:, :1].expand(1, 3, 2), years, beta=0.1).item() == pytest.approx(
-        0, abs=1e-6
-    )
+    there = torch.ones(1, 3, dtype=torch.bool)
+    assert similarity_loss(features, years, there, beta=0.1).item() == pytest.approx(expected, rel=1e-5)
+    same = features[:, :1].expand(1, 3, 2)
+    assert similarity_loss(same, years, there, beta=0.1).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_loss_is_over_masked_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +181,7 @@ def test_loss_is_over_masked_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     views = views_of(own, torch.Generator().manual_seed(0))
     masked = own.masked_pixels(views)
     features = torch.randn(4, 3, 32)
-    similarity = similarity_loss(features, views["years"], 0.1)
+    similarity = similarity_loss(features, views["years"], views["there"], 0.1)
     for error, where, expected in ((7.0, ~masked, 0.0), (3.0, masked, 2.5), (0.5, masked, 0.125)):
         guess = views["images"] + error * where
         monkeypatch.setattr(own, "predict", lambda views, guess=guess: (guess, features))

@@ -1,4 +1,7 @@
-"""Our blocks are those of timm to the bit, so that weights and results keep their meaning."""
+"""Our blocks are those of timm to the bit, so that weights and results keep their meaning.
+
+Swin blocks on maps that are no multiple of the window are torchvision's instead, which pads before it shifts.
+"""
 
 from collections.abc import Callable
 
@@ -44,7 +47,8 @@ def test_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grid", "window", "shifted"), [(8, 4, False), (8, 4, True), (4, 7, True), (8, 3, True)]
+    ("grid", "window", "shifted"),
+    [(8, 4, False), (8, 4, True), (4, 7, True), (8, 2, True), (8, 3, False)],
 )
 def test_swin_block(grid: int, window: int, shifted: bool) -> None:
     """Plain, shifted, in a single window, and with a border to pad; on an oblong map."""
@@ -59,7 +63,35 @@ def test_swin_block(grid: int, window: int, shifted: bool) -> None:
             dynamic_mask=True,
         )
 
-    assert_same(lambda: SwinBlock(8, 2, grid, window, shifted), theirs, torch.randn(2, grid, grid + 2, 8))
+    wide = grid + 2 if grid % window or window > grid else grid + window
+    assert_same(lambda: SwinBlock(8, 2, grid, window, shifted), theirs, torch.randn(2, grid, wide, 8))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 11), (9, 10), (7, 13), (12, 9)])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_border_is_padded_before_the_shift(shape: tuple[int, int], shifted: bool) -> None:
+    """Attention is torchvision's on any map, so tokens of opposite edges never see each other."""
+    reference = pytest.importorskip("torchvision.models.swin_transformer")
+    torch.manual_seed(0)
+    block = SwinBlock(8, 2, grid=8, window=3, shifted=shifted)
+    tokens = torch.randn(2, *shape, 8)
+    own = block.attn
+    expected = reference.shifted_window_attention(
+        tokens,
+        own.qkv.weight,
+        own.proj.weight,
+        own._bias(9),
+        [3, 3],
+        2,
+        [block.shift, block.shift],
+        qkv_bias=own.qkv.bias,
+        proj_bias=own.proj.bias,
+    )
+    torch.testing.assert_close(block._attend(tokens), expected)
+    if shifted:
+        other = tokens.clone()
+        other[:, -1] += 1  # the last row; a shift by one lays it beside the first
+        assert torch.equal(block._attend(other)[:, 0], block._attend(tokens)[:, 0])
 
 
 def test_merging() -> None:

@@ -1,7 +1,7 @@
 """3DMAE: a masked autoencoder over channels and space for SAR and optical images of one place.
 
 The encoder sees a quarter of the positions, and of each only the channels the vertical mask leaves; a small
-decoder reconstructs every hidden (position, channel) cell.
+decoder reconstructs every hidden (position, channel) cell; pixels without data count for nothing.
 """
 
 import math
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.draws import crop_and_flip, random_subset
+from revisit.methods.parts.validity import holds_data
 from revisit.methods.parts.vertical_mask import Variant, VerticalMask
 from revisit.nets.encoders.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify
 from revisit.nets.transformer import Block
@@ -35,7 +36,7 @@ class Decoder(nn.Module):
         self.enter = nn.Linear(encoder.feature_dim, dim)
         self.mask_token = nn.Parameter(torch.zeros(dim))
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.leave = nn.Linear(dim, self.channels * encoder.patch_pixels**2)
         self.apply(initialise)
         nn.init.normal_(self.mask_token, std=0.02)
@@ -84,8 +85,8 @@ class MAE3D(Method):
     source = "3DMAE: joint SAR and optical representation learning with vertical masking (IEEE GRSL 2023)"
     choices = (
         "channels dropped with probability 1/2; spatial mask 0.75; one linear map a channel, summed over "
-        "visible channels; targets normalised per (position, channel); squared error on all hidden cells; "
-        "flips and crops"
+        "visible channels; targets normalised per (position, channel); squared error on all hidden pixels "
+        "that hold data, the encoder sees others as their band's mean; flips and crops"
     )
     reconstructs = True
     encoder: ChannelViT
@@ -110,22 +111,25 @@ class MAE3D(Method):
         self.decoder = Decoder(self.encoder, decoder.dim, decoder.depth, decoder.heads)
 
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """``patches`` [B, N, C, p*p] float32, ``visible`` [B, N, C] bool, ``kept`` [B, K] positions."""
+        """``patches`` and ``data`` [B, N, C, p*p], ``visible`` [B, N, C], ``kept`` [B, K] positions.
+
+        Patches are float32; data and visible bool: pixels that hold data, cells that the encoder may see.
+        """
         return self._masked(crop_and_flip(batch.images, self.crop_pixels, generator), generator)
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared error over all hidden cells."""
-        hidden = ~views["visible"]
+        """Mean squared error over all hidden pixels that hold data."""
         target = views["patches"]
         if self.normalise_targets:
-            mean, deviation = cell_moments(target)
+            mean, deviation = cell_moments(target, views["data"])
             target = (target - mean) / deviation
-        error = (self.predict(views).float() - target).square().mean(-1)
-        return {"loss": (error * hidden).sum() / hidden.sum()}
+        error = (self.predict(views).float() - target).square()
+        counted = _counted(views)
+        return {"loss": (error * counted).sum() / counted.sum().clamp(min=1)}
 
     def shares(self, views: dict[str, Tensor]) -> Tensor:
-        """Hidden cells of each sample."""
-        return (~views["visible"]).sum((1, 2))
+        """Hidden pixels with data of each sample."""
+        return _counted(views).sum((1, 2, 3))
 
     def predict(self, views: dict[str, Tensor]) -> Tensor:
         """Pixels of all cells as the targets are, [B, N, C, p*p]; only visible cells reach the encoder."""
@@ -145,7 +149,7 @@ class MAE3D(Method):
         patches, visible = views["patches"], views["visible"][..., None]
         predicted = self.predict(views).float()
         if self.normalise_targets:
-            mean, deviation = cell_moments(patches)
+            mean, deviation = cell_moments(patches, views["data"])
             predicted = predicted * deviation + mean
         rows = math.isqrt(patches.shape[1])
         return {
@@ -156,24 +160,31 @@ class MAE3D(Method):
 
     def _masked(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         patches = patchify(self.standardised(images), self.encoder.patch_pixels)
+        data = patchify(holds_data(images, self.data.bands), self.encoder.patch_pixels)
         samples, positions = patches.shape[:2]
         visible = self.vertical_mask.draw(samples, positions, generator)
         kept = random_subset((samples, positions), self._keep(positions), generator)
         in_space = torch.zeros_like(visible).scatter_(
             1, kept[..., None].expand(-1, -1, visible.shape[2]), True
         )
-        return {"patches": patches, "visible": visible & in_space, "kept": kept}
+        return {"patches": patches, "data": data, "visible": visible & in_space, "kept": kept}
 
     def _keep(self, positions: int) -> int:
         return int(positions * (1 - self.mask_ratio))
 
 
-def cell_moments(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (unbiased variance, floored) of each cell's pixels, [..., 1] each."""
-    mean = patches.mean(-1, keepdim=True)
+def cell_moments(patches: Tensor, data: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (unbiased variance, floored) of each cell's pixels with data, [..., 1] each."""
+    count = data.sum(-1, keepdim=True)
+    mean = (patches * data).sum(-1, keepdim=True) / count.clamp(min=1)
     # torch.var_mean is ten times slower than this on short rows.
-    variance = (patches - mean).square().sum(-1, keepdim=True) / (patches.shape[-1] - 1)
-    return mean, (variance + VARIANCE_FLOOR).sqrt()
+    squares = ((patches - mean) * data).square().sum(-1, keepdim=True)
+    return mean, (squares / (count - 1).clamp(min=1) + VARIANCE_FLOOR).sqrt()
+
+
+def _counted(views: dict[str, Tensor]) -> Tensor:
+    """Pixels that the loss is over: bool [B, N, C, p*p]."""
+    return views["data"] & ~views["visible"][..., None]
 
 
 METHOD = MAE3D

@@ -11,6 +11,7 @@ from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
+from revisit.nets.encoders.resnet import ResNet
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
 from revisit.training.schedules import constant
@@ -42,6 +43,9 @@ class SimSiam(Method):
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
+        for network in self.encoder.modules():
+            if isinstance(network, ResNet):  # as in SimSiam's builder.py
+                network.start_as_identity()
         self.projector = simsiam_projector(self.encoder.feature_dim, settings.width)
         self.predictor = simsiam_predictor(settings.width, settings.hidden)
 

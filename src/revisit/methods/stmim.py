@@ -4,6 +4,9 @@ Each year's image loses four fifths of its 4 x 4 patches (SimMIM: their tokens b
 is reconstructed by one convolution; pooled features of two years are drawn together, near years more:
 
     loss = smooth-L1(masked pixels) + alpha * mean over pairs of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j))
+
+Each place has a loss of its own, and the batch their mean; pixels without data and years that a place lacks
+count for nothing in it.
 """
 
 import math
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.draws import crop_and_flip, random_mask, random_subset
+from revisit.methods.parts.validity import holds_data
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.patches.batch import Batch
 
@@ -31,7 +35,7 @@ class STMIM(Method):
         beta: float = Field(ge=0)
         """By how much a pair of years weighs less, per year between them."""
         years_per_step: int = Field(ge=2)
-        """Years drawn of each place."""
+        """Years drawn of each place; all it has where they are fewer."""
         mask_ratio: float = Field(0.8, gt=0, lt=1)
         """Share of the tokens that are masked."""
 
@@ -39,7 +43,7 @@ class STMIM(Method):
     choices = (
         "u, v: mean of the last stage's tokens of the masked images; all pairs of the drawn years; alpha, "
         "beta are settings (no values published); flips and crops the same for all years of a place; years "
-        "that a place lacks are drawn only where too few are left"
+        "that lack a sensor of the modality are not drawn; pixels without data are not to be reconstructed"
     )
     kinds = frozenset({"yearly"})
     needs_series = True
@@ -71,20 +75,30 @@ class STMIM(Method):
         )
 
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """``images`` [B, S, C, H, W] float32, ``masked`` [B, S, N] tokens, ``years`` [B, S]."""
+        """``images`` [B, S, C, H, W] float32, ``masked`` [B, S, N] tokens, ``years`` [B, S].
+
+        ``data`` [B, S, C, H, W] bool: pixels that hold data. ``there`` [B, S] bool: false for what fills up
+        the years of a place that has fewer than are drawn.
+        """
         images = batch.images
         present = batch.present.all(2)
         chosen = random_subset(images.shape[:2], self.years_per_step, generator, present)
         sample = torch.arange(len(images), device=images.device)[:, None]
         cut = crop_and_flip(images[sample, chosen], self.crop_pixels, generator)
-        return {**self._masked(cut, generator), "years": self.years[chosen]}
+        return {
+            **self._masked(cut, generator),
+            "years": self.years[chosen],
+            "data": holds_data(cut, self.data.bands),
+            "there": present.gather(1, chosen),
+        }
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         reconstruction, features = self.predict(views)
-        error = F.smooth_l1_loss(reconstruction.float(), views["images"], reduction="none").mean(2)
-        masked = self.masked_pixels(views)[:, :, 0]
-        rebuild = (error * masked).sum() / masked.sum()
-        similarity = similarity_loss(features.float(), views["years"], self.beta)
+        error = F.smooth_l1_loss(reconstruction.float(), views["images"], reduction="none")
+        there = views["there"]
+        counted = self.masked_pixels(views) & views["data"] & there[:, :, None, None, None]
+        rebuild = _mean_of_places(error, counted)
+        similarity = similarity_loss(features.float(), views["years"], there, self.beta)
         return {
             "loss": rebuild + self.alpha * similarity,
             "reconstruction": rebuild,
@@ -125,16 +139,27 @@ class STMIM(Method):
         return {"images": self.standardised(images), "masked": masked}
 
 
-def similarity_loss(features: Tensor, years: Tensor, beta: float) -> Tensor:
-    """Mean over places and pairs i < j of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j)).
+def similarity_loss(features: Tensor, years: Tensor, there: Tensor, beta: float) -> Tensor:
+    """Mean over places of their mean over pairs i < j of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j)).
 
-    ``features`` [B, S, D], ``years`` [B, S].
+    ``features`` [B, S, D], ``years`` and ``there`` [B, S]: only pairs of years that are there count, and a
+    place without a pair costs 0.
     """
     unit = F.normalize(features, dim=-1)
     cosine = unit @ unit.transpose(1, 2)
     weight = 1 - beta * (years[:, :, None] - years[:, None, :]).abs()
     first, second = torch.triu_indices(cosine.shape[1], cosine.shape[2], offset=1, device=cosine.device)
-    return (weight * (1 - cosine))[:, first, second].mean()
+    pairs = there[:, first] & there[:, second]
+    return _mean_of_places((weight * (1 - cosine))[:, first, second], pairs)
+
+
+def _mean_of_places(values: Tensor, counted: Tensor) -> Tensor:
+    """The mean over the batch of each sample's mean over those values that are counted, 0 where none is.
+
+    A batch that is computed in parts is then the mean of its parts, whatever is missing in them.
+    """
+    sums = (values * counted).flatten(1).sum(1)
+    return (sums / counted.flatten(1).sum(1).clamp(min=1)).mean()
 
 
 METHOD = STMIM

@@ -38,8 +38,12 @@ class EncoderSettings(Record):
         raise NotImplementedError
 
     def size(self) -> str:
-        """What follows the architecture's name in a table: every size, such as ``dim 96 depth 3 patch 8``."""
+        """What follows the architecture's name in a table: every setting, such as ``dim 96 depth 3``."""
         raise NotImplementedError
+
+    def known_as(self) -> str | None:
+        """The name by which just these settings are known, such as ``Swin-T``; None for most."""
+        return None
 
     def inner(self) -> Sequence[Mapping[str, Any]]:
         """Entries of the encoders that this one is made of; none for most."""

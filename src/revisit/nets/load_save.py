@@ -57,8 +57,11 @@ def check_architecture(architecture: Mapping[str, Any], where: str = "encoder") 
 
 
 def architecture_name(architecture: Mapping[str, Any]) -> str:
-    """A short name with every size, such as ``channel-vit dim 768 depth 12 patch 8``."""
-    return f"{architecture['name']} {check_architecture(architecture).size()}"
+    """A name that no other settings have: a known one, ``Swin-T``, or every size, ``swin dim 32 depth …``."""
+    settings = check_architecture(architecture)
+    # An encoder derived from a known one is not known by its name.
+    own = _class_of(architecture, "encoder").__module__ == type(settings).__module__
+    return (own and settings.known_as()) or f"{architecture['name']} {settings.size()}"
 
 
 def architecture_modules(architecture: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,9 @@
 """Swin blocks: self-attention inside windows that every second block shifts, and the merging of tokens.
 
 Source: Liu et al. 2021 (Swin; code MIT). Names of the weights, their order and every operation are those of
-timm's ``swin_transformer`` (Apache 2.0), so weights of either load into the other. To import timm takes
-longer than all else a short job does.
+timm's ``swin_transformer`` (Apache 2.0), so weights of either load into the other; but a map that is no
+multiple of the window is padded before it is shifted, as in torchvision: padded after, the tokens of opposite
+edges see each other. To import timm takes longer than all else a short job does.
 """
 
 import math
@@ -58,15 +59,17 @@ class SwinBlock(nn.Module):
     def _attend(self, tokens: Tensor) -> Tensor:
         _, height, width, dim = tokens.shape
         shift = self.shift
-        if shift:
-            tokens = torch.roll(tokens, shifts=(-shift, -shift), dims=(1, 2))
         tokens = F.pad(tokens, (0, 0, 0, -width % self.window, 0, -height % self.window))
         rows, columns = tokens.shape[1:3]
+        if shift:
+            tokens = torch.roll(tokens, shifts=(-shift, -shift), dims=(1, 2))
         mask = self._mask(rows, columns, tokens) if shift else None
         cut = windows(tokens, self.window).view(-1, self.window**2, dim)
         mixed = self.attn(cut, mask).view(-1, self.window, self.window, dim)
-        tokens = joined(mixed, rows, columns)[:, :height, :width].contiguous()
-        return torch.roll(tokens, shifts=(shift, shift), dims=(1, 2)) if shift else tokens
+        tokens = joined(mixed, rows, columns)
+        if shift:
+            tokens = torch.roll(tokens, shifts=(shift, shift), dims=(1, 2))
+        return tokens[:, :height, :width].contiguous()
 
     def _mask(self, rows: int, columns: int, like: Tensor) -> Tensor:
         """[windows, N, N]: ``BLOCKED`` between tokens that only the cyclic shift made neighbours, else 0."""

@@ -1,11 +1,11 @@
 """The channel-wise embedding is an ordinary one for whole images, and blind to what is hidden."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from revisit.nets.encoders.channel_vit import ChannelViT, patchify, position_code, unpatchify
-from revisit.nets.load_save import architecture_name
 
 BANDS = ["vv", "vh", "blue", "green", "red"]
 
@@ -77,6 +77,54 @@ def test_position_codes_differ() -> None:
     assert torch.equal(large[:4, :4].reshape(16, 16), small)
 
 
+def code_of_mae(row: int, column: int, dim: int) -> np.ndarray:
+    """The code of one position as MAE's code makes it: quarters sin x, cos x, sin y, cos y."""
+    quarter = dim // 4
+    frequencies = 1 / 10000 ** (np.arange(quarter) / quarter)
+    waves = [wave(place * frequencies) for place in (column, row) for wave in (np.sin, np.cos)]
+    return np.concatenate(waves)
+
+
+@pytest.mark.parametrize("dim", [16, 64])
+def test_position_codes_are_those_of_mae(dim: int) -> None:
+    """Halves, their order, sines before cosines, and the base, so that MAE's weights keep their meaning."""
+    code = position_code(3, 5, dim, torch.device("cpu"))
+    expected = np.array([code_of_mae(row, column, dim) for row in range(3) for column in range(5)])
+    np.testing.assert_allclose(code.numpy(), expected, atol=1e-6)
+
+
+def test_takes_the_weights_of_a_vit() -> None:
+    """With the weights of timm's ViT and MAE's position codes the features are that ViT's."""
+    vit = pytest.importorskip("timm.models.vision_transformer")
+    torch.manual_seed(0)
+    theirs = vit.VisionTransformer(
+        img_size=24, patch_size=8, embed_dim=16, depth=2, num_heads=4, num_classes=0, class_token=False,
+        global_pool="avg", fc_norm=False,
+    ).eval()  # fmt: skip
+    codes = [code_of_mae(row, column, 16) for row in range(3) for column in range(3)]
+    theirs.pos_embed.data = torch.tensor(np.array(codes), dtype=torch.float32)[None]
+    settings = ChannelViT.Settings(patch_pixels=8, dim=16, depth=2, heads=4)
+    ours = ChannelViT(settings, ["red", "green", "blue"], 24).eval()
+    state = {n: v for n, v in theirs.state_dict().items() if n.startswith(("blocks.", "norm."))}
+    state["embedding"] = theirs.patch_embed.proj.weight.detach().permute(1, 2, 3, 0).flatten(1, 2)
+    state["channel_bias"] = theirs.patch_embed.proj.bias.detach().expand(3, 16) / 3
+    ours.load_state_dict(state, strict=True)
+    norms = [module.eps for module in ours.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert norms == [1e-6] * 5
+    images = torch.randn(2, 3, 24, 24)
+    torch.testing.assert_close(
+        ours.forward_features(images), theirs.forward_features(images), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_features_depend_on_where(encoder: ChannelViT) -> None:
+    """Visible tokens have position codes: the same patches elsewhere are another image."""
+    images = torch.randn(1, 5, 16, 16)
+    assert (encoder.pooled(images.transpose(2, 3).flip(2)) - encoder.pooled(images)).abs().max() > 1e-3
+    turned = torch.cat([images[..., 8:], images[..., :8]], 3)
+    assert (encoder.pooled(turned) - encoder.pooled(images)).abs().max() > 1e-3
+
+
 def test_gradients_reach_everything(encoder: ChannelViT) -> None:
     """No weight is left out of the output."""
     (encoder.pooled(torch.randn(2, 5, 16, 16)) * torch.randn(16)).sum().backward()
@@ -92,10 +140,3 @@ def test_layers_by_depth(encoder: ChannelViT) -> None:
     for number, block in enumerate(blocks):
         assert block and all(name.startswith(f"blocks.{number}.") for name in block)
     assert len(blocks) == 2 and last == {"norm.weight", "norm.bias"}
-
-
-def test_name_holds_every_size() -> None:
-    """The table's name changes with each size, and is the known one for the usual perceptron."""
-    entry = {"name": "channel-vit", "dim": 96, "depth": 3, "heads": 4, "patch_pixels": 8}
-    assert architecture_name(entry) == "channel-vit dim 96 depth 3 patch 8"
-    assert architecture_name({**entry, "mlp_ratio": 2}) == "channel-vit dim 96 depth 3 mlp 2 patch 8"

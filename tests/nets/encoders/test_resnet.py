@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import architecture_name, build_encoder
+from revisit.nets.encoders.resnet import ResNet
+from revisit.nets.load_save import build_encoder
 
 RGB = ["red", "green", "blue"]
 
@@ -27,18 +28,29 @@ def test_is_torchvisions(depth: int) -> None:
 
 
 def test_bands_and_stems() -> None:
-    """Any number of bands; the small stem keeps the image's side; the names tell the two apart."""
+    """Any number of bands; the small stem keeps the image's side; wrong depths and bands are refused."""
     entry = {"name": "resnet", "depth": 18, "bands": [f"b{n}" for n in range(12)], "image_pixels": 32}
     usual, small = build_encoder(entry), build_encoder({**entry, "stem": "small"})
     images = torch.randn(2, 12, 32, 32)
     assert [level.shape[2] for level in usual.pyramid(images)] == [8, 4, 2, 1]
     assert [level.shape[2] for level in small.pyramid(images)] == [32, 16, 8, 4]
-    assert architecture_name(entry) == "resnet 18"
-    assert architecture_name({**entry, "stem": "small"}) == "resnet 18 small stem"
     with pytest.raises(RevisitError, match="depth"):
         build_encoder({**entry, "depth": 20})
     with pytest.raises(RevisitError, match="needs bands"):
         usual.pooled(images[:, :2], ["b0", "b1"])
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_blocks_start_as_identity(depth: int) -> None:
+    """As torchvision's zero_init_residual: the same weights are 0, all other norms stay 1."""
+    models = pytest.importorskip("torchvision.models")
+    reference = getattr(models, f"resnet{depth}")(zero_init_residual=True).state_dict()
+    encoder = build_encoder({"name": "resnet", "depth": depth, "bands": RGB, "image_pixels": 64})
+    assert isinstance(encoder, ResNet)
+    encoder.start_as_identity()
+    for name, value in encoder.state_dict().items():
+        if value.ndim == 1:
+            assert torch.equal(value, reference[name]), name
 
 
 def test_layers_by_depth() -> None:

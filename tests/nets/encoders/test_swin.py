@@ -5,7 +5,6 @@ import torch
 
 from revisit.errors import RevisitError
 from revisit.nets.encoders.swin import SwinEncoder
-from revisit.nets.load_save import architecture_name
 
 
 @pytest.fixture
@@ -69,9 +68,3 @@ def test_layers_by_depth(encoder: SwinEncoder) -> None:
     assert "mask_token" in groups[0] and "embedding.weight" in groups[0]
     assert "merges.0.reduction.weight" in groups[2] and "stages.0.1.norm1.weight" in groups[2]
     assert groups[7] == {"norm.weight", "norm.bias"}
-
-
-def test_name_holds_every_size() -> None:
-    """The name in the tables, with a number of blocks for each stage."""
-    entry = {"name": "swin", "dim": 32, "depths": [2, 2, 2], "heads": [2, 4, 8], "window": 4}
-    assert architecture_name({**entry, "patch_pixels": 4}) == "swin dim 32 depth 2/2/2 patch 4"

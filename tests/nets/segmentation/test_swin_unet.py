@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from revisit.errors import RevisitError
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.nets.load_save import build_encoder
 from revisit.nets.segmentation.dual_swin_unet import DualSwinUNet
+from revisit.nets.segmentation.swin_decoder import Expand
 from revisit.nets.segmentation.swin_unet import SwinUNet
 
 
@@ -60,6 +62,38 @@ def test_fusion_uses_both_inputs_at_every_level() -> None:
             assert half.abs().sum() > 0
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_each_encoder_sees_its_own_sensor(swap: bool) -> None:
+    """The first encoder gets the first bands, also where both sensors have as many; nothing is exchanged."""
+    torch.manual_seed(0)
+    sensors = [("vv", "vh"), ("red", "nir")]
+    first, second = (encoder(bands) for bands in (reversed(sensors) if swap else sensors))
+    network = DualSwinUNet(first, second, classes=4).eval()
+    assert network.encoder_a is first and network.encoder_b is second
+    images = torch.randn(2, 4, 32, 32)
+    levels = zip(network.fuse, first.maps(images[:, :2]), second.maps(images[:, 2:]), strict=True)
+    fused = [
+        norm(F.linear(torch.cat(maps, -1), linear.weight, linear.bias)) for (linear, norm), *maps in levels
+    ]
+    assert torch.equal(network(images), network.decoder(fused))
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_patches_expand_row_by_row(factor: int) -> None:
+    """Numbers of a token's map become its pixels in Swin-Unet's order: row, column, channel."""
+    torch.manual_seed(0)
+    expand = Expand(6, factor, out=5)
+    tokens = torch.randn(2, 3, 4, 6)
+    pixels = expand(tokens)
+    assert pixels.shape == (2, 3 * factor, 4 * factor, 5)
+    numbers = tokens @ expand.linear.weight.T
+    for row in range(3 * factor):
+        for column in range(4 * factor):
+            first = 5 * (row % factor * factor + column % factor)
+            own = numbers[:, row // factor, column // factor, first : first + 5]
+            torch.testing.assert_close(pixels[:, row, column], expand.norm(own))
+
+
 def test_what_does_not_fit_is_refused() -> None:
     """Encoders of two shapes, and images with other channels, raise one line."""
     with pytest.raises(RevisitError, match="one shape"):
@@ -74,7 +108,6 @@ def test_are_networks() -> None:
     swin = encoder(SAR).architecture()
     assert SwinUNet.build(settings, [encoder(SAR)], channels=2, classes=4).encoder.bands == SAR
     assert DualSwinUNet.build(settings, [encoder(SAR), encoder(RGB)], 5, 4).encoder_b.bands == RGB
-    assert SwinUNet.short_name(settings, [swin]) == "swin dim 8 depth 2/2/2 patch 4"
     SwinUNet.check([swin], 32)
     vit = {"name": "channel-vit", "dim": 8, "depth": 1, "heads": 1, "patch_pixels": 4}
     with pytest.raises(RevisitError, match="takes 1 swin encoders, got channel-vit"):

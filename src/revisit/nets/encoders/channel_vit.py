@@ -17,6 +17,15 @@ from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder, EncoderSettings
 from revisit.nets.transformer import Block
 
+# Dim, depth and heads of the sizes ViTs are known by (Dosovitskiy et al. 2021, Touvron et al. 2021).
+KNOWN = {
+    (192, 12, 3): "Ti",
+    (384, 12, 6): "S",
+    (768, 12, 12): "B",
+    (1024, 24, 16): "L",
+    (1280, 32, 16): "H",
+}
+
 
 class ChannelViT(Encoder):
     """Takes images of any subset of its bands, and any size that is a multiple of ``patch_pixels``."""
@@ -48,8 +57,13 @@ class ChannelViT(Encoder):
             return (self.dim,)
 
         def size(self) -> str:
-            mlp = "" if self.mlp_ratio == 4 else f" mlp {self.mlp_ratio:g}"
-            return f"dim {self.dim} depth {self.depth}{mlp} patch {self.patch_pixels}"
+            mlp = "" if self.mlp_ratio == 4 else f" mlp {str(self.mlp_ratio).removesuffix('.0')}"
+            return f"dim {self.dim} depth {self.depth} heads {self.heads}{mlp} patch {self.patch_pixels}"
+
+        def known_as(self) -> str | None:
+            if self.mlp_ratio != 4 or (known := KNOWN.get((self.dim, self.depth, self.heads))) is None:
+                return None
+            return f"Channel ViT-{known}/{self.patch_pixels}"
 
     def __init__(self, settings: Settings, bands: Sequence[str], image_pixels: int) -> None:
         super().__init__(settings, bands, image_pixels)
@@ -59,7 +73,7 @@ class ChannelViT(Encoder):
         self.blocks = nn.ModuleList(
             Block(dim, settings.heads, settings.mlp_ratio) for _ in range(settings.depth)
         )
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
         initialise(self.blocks)
         nn.init.xavier_uniform_(self.embedding.view(-1, dim))
         nn.init.normal_(self.channel_bias, std=0.02)
@@ -143,16 +157,16 @@ def unpatchify(patches: Tensor, rows: int) -> Tensor:
 
 
 def position_code(rows: int, columns: int, dim: int, device: torch.device) -> Tensor:
-    """Fixed 2-D sine-cosine code [rows*columns, dim]: half of it for the row, half for the column (MAE)."""
+    """Fixed 2-D sine-cosine code [rows*columns, dim] as in MAE's code: first the column, then the row.
+
+    Of each half the first half are sines, the rest cosines.
+    """
     frequency = 10000 ** -(torch.arange(dim // 4, device=device) / (dim // 4))
     codes = []
-    for count in (rows, columns):
+    for count in (columns, rows):
         angle = torch.outer(torch.arange(count, device=device), frequency)
         codes.append(torch.cat([angle.sin(), angle.cos()], 1))
-    return torch.cat(
-        [codes[0].repeat_interleave(columns, 0), codes[1].repeat(rows, 1)],
-        dim=1,
-    )
+    return torch.cat([codes[0].repeat(rows, 1), codes[1].repeat_interleave(columns, 0)], dim=1)
 
 
 def initialise(module: nn.Module) -> None:

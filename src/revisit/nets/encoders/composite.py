@@ -83,7 +83,11 @@ class Composite(Encoder):
             return tuple(map(sum, zip(*(settings.widths() for settings in self._settings()), strict=True)))
 
         def size(self) -> str:
-            return "of " + " + ".join(architecture_name(part.encoder) for part in self.parts)
+            each = [
+                f"{architecture_name(part.encoder)} on {','.join(part.bands or ('the rest',))}"
+                for part in self.parts
+            ]
+            return f"({'; '.join(each)})"
 
         def inner(self) -> Sequence[Mapping[str, Any]]:
             return [part.encoder for part in self.parts]

@@ -40,7 +40,10 @@ class ResNet(Encoder):
             return tuple(width * (4 if self.depth == 50 else 1) for width in BASE_WIDTHS)
 
         def size(self) -> str:
-            return f"{self.depth}" + ("" if self.stem == "imagenet" else " small stem")
+            return f"depth {self.depth} stem {self.stem}"
+
+        def known_as(self) -> str | None:
+            return f"ResNet-{self.depth}" + ("" if self.stem == "imagenet" else f" {self.stem} stem")
 
     settings: Settings
 
@@ -66,6 +69,12 @@ class ResNet(Encoder):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def start_as_identity(self) -> None:
+        """Let every block begin as its shortcut: the scale of its last norm is 0 (Goyal et al. 2017)."""
+        for block in (block for stage in self._stages() for block in stage):
+            last = block.bn3 if isinstance(block, Bottleneck) else cast(BasicBlock, block).bn2
+            nn.init.zeros_(last.weight)
 
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
         """The output of each stage."""

@@ -17,6 +17,16 @@ from revisit.nets.shifted_windows import PatchMerging, initialise, swin_blocks
 
 Count = Annotated[int, Field(ge=1)]
 
+# Dim, depths and heads of the sizes Swins are known by, all with patches of 4 and windows of 7 tokens;
+# "lite" is Swin-Unet's.
+KNOWN: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {
+    (96, (2, 2, 2, 2), (3, 6, 12, 24)): "Swin-T lite",
+    (96, (2, 2, 6, 2), (3, 6, 12, 24)): "Swin-T",
+    (96, (2, 2, 18, 2), (3, 6, 12, 24)): "Swin-S",
+    (128, (2, 2, 18, 2), (4, 8, 16, 32)): "Swin-B",
+    (192, (2, 2, 18, 2), (6, 12, 24, 48)): "Swin-L",
+}
+
 
 class SwinEncoder(Encoder):
     """``feature_dim`` is the width of the last stage. Needs exactly its bands.
@@ -60,7 +70,16 @@ class SwinEncoder(Encoder):
             return tuple(self.dim * 2**stage for stage in range(len(self.depths)))
 
         def size(self) -> str:
-            return f"dim {self.dim} depth {'/'.join(map(str, self.depths))} patch {self.patch_pixels}"
+            depths, heads = ("/".join(map(str, counts)) for counts in (self.depths, self.heads))
+            return (
+                f"dim {self.dim} depth {depths} heads {heads} window {self.window} patch {self.patch_pixels}"
+            )
+
+        def known_as(self) -> str | None:
+            known = KNOWN.get((self.dim, self.depths, self.heads))
+            if known is None or self.patch_pixels != 4:
+                return None
+            return known if self.window == 7 else f"{known} window {self.window}"
 
     def __init__(self, settings: Settings, bands: Sequence[str], image_pixels: int) -> None:
         super().__init__(settings, bands, image_pixels)
