@@ -232,7 +232,9 @@ def make_trainer(subject: Subject, training: Training, device: torch.device) -> 
         method = method.to(memory_format=torch.channels_last)
     if training.gpus > 1:
         distributed.synchronise(method, device)
-    return Trainer(method, training, 0, Course(STEPS, STEPS, device), lambda: Spread(1.0, 1.0))
+    return Trainer(
+        method, training, 0, Course(STEPS, STEPS, device), lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0)
+    )
 
 
 def run(trainer: Trainer, stream: Generator[Batch[Tensor], None, None]) -> None:

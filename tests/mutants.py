@@ -50,7 +50,9 @@ def passes(copy: Path, tests: str) -> bool:
         capture_output=True,
     )
     if done.returncode not in (0, 1):
-        raise SystemExit(f"error: pytest ended with {done.returncode} on {tests}: {done.stdout.decode()[-800:]}")
+        raise SystemExit(
+            f"error: pytest ended with {done.returncode} on {tests}: {done.stdout.decode()[-800:]}"
+        )
     return done.returncode == 0
 
 

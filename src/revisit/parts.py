@@ -1,4 +1,4 @@
-"""Parts by name: methods, encoders, networks, tasks, protocols, probes, floors, layouts, figures, kinds of collection.
+"""Parts by name: methods, encoders, networks, kinds, tasks, protocols, probes, floors, layouts, figures.
 
 A part is one file in the room of its sort; its name in the config is the name of that file with hyphens for
 underscores (``moco-v2`` is ``revisit/methods/moco_v2.py``), and the file says what it offers in one constant

@@ -143,6 +143,7 @@ def test_reconstruct() -> None:
     own = method().eval()
     picture = images()
     result = own.reconstruct(picture, torch.Generator().manual_seed(0))
+    assert int(result.pop("moments_given")) == own.encoder.patch_pixels  # targets were normalised
     assert {key: value.shape for key, value in result.items()} == dict.fromkeys(
         ("input", "masked", "reconstruction"), picture.shape
     )

@@ -296,6 +296,7 @@ def logs(tmp_path: Path) -> list[Path]:
         path.parent.mkdir(parents=True)
         parts = ["reconstruction", "similarity"] if method == "stmim" else []
         header = ["step", "epoch", "loss", *parts, "learning_rate", "feature_std", "effective_rank"]
+        header += ["cosine_between", "cosine_within", "found_again", "share_kept"]
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(header)
@@ -303,7 +304,7 @@ def logs(tmp_path: Path) -> list[Path]:
                 loss = 0.3 + 0.7 * np.exp(-step / (50 + 5 * number)) + 0.01 * seed
                 split = [0.9 * loss, 0.1 * loss] if parts else []
                 rank = "" if step % 50 else 20 - 10 * np.exp(-step / 60)
-                writer.writerow([step, step // 20, loss, *split, 1e-3, 0.5, rank])
+                writer.writerow([step, step // 20, loss, *split, 1e-3, 0.5, rank, 0.2, 0.9, 1.0, 1.0])
         paths.append(path)
     return paths
 

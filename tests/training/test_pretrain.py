@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from revisit.evaluation.columns import COSTS
 from revisit.files import read_json, write_json
 from revisit.job import Job
 from revisit.methods.mae3d import MAE3D
@@ -42,6 +43,11 @@ from revisit.stage import run_file
 MAE3D.after_step = lambda self, moment: moment.step == int(sys.argv[1]) and os.kill(os.getpid(), 9)
 raise SystemExit(run_file(sys.argv[2]))
 """
+
+HEADER = (
+    "step,epoch,loss,learning_rate,feature_std,effective_rank,"
+    "cosine_between,cosine_within,found_again,share_kept"
+)
 
 
 def job(
@@ -77,8 +83,11 @@ def job(
     return path
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+def content(folder: Path) -> dict[str, Any]:
+    """What the job left, but for what it cost, which no two runs share."""
+    found: dict[str, Any] = {name: (folder / name).read_bytes() for name in OUTPUTS}
+    card = json.loads(found["card.json"])
+    return {**found, "card.json": {key: value for key, value in card.items() if key not in COSTS}}
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +106,10 @@ def test_outputs_are_complete(whole: Path) -> None:
     assert card["clip_sigma"] == 3.0 and card["training_settings"]["batch_size"] == 8
     assert card["method_settings"] == MASKED and card["regions"] == ["here"] and card["parents"] == []
     assert (card["study"], card["method"], card["title"]) == ("test", "entry", "Entry")
+    assert card["gpu_hours"] == 0 < min(card[name] for name in COSTS if name != "gpu_hours")
     assert card["parent_items"] and card["config_hash"] and card["code_version"]
     lines = (whole / "log.csv").read_text().splitlines()
-    assert lines[0] == "step,epoch,loss,learning_rate,feature_std,effective_rank"
+    assert lines[0] == HEADER
     assert [line.split(",")[0] for line in lines[1:]] == ["4", "8", "12", "16", "18"]
     arrays = np.load(whole / "reconstruction.npz")
     assert arrays["input"].shape == arrays["masked"].shape == arrays["reconstruction"].shape == (8, 5, 8, 8)
@@ -174,7 +184,7 @@ def test_scratch_takes_the_same_path_without_a_step(pairs: Path, tmp_path: Path)
     assert run_file(path) == 0
     card = json.loads((tmp_path / "card.json").read_text())
     assert (card["steps"], card["samples_seen"], card["collapsed"]) == (0, 0, False)
-    assert (tmp_path / "log.csv").read_text() == "step,epoch,loss,learning_rate,feature_std,effective_rank\n"
+    assert (tmp_path / "log.csv").read_text() == f"{HEADER}\n"
     assert not (tmp_path / "reconstruction.npz").exists() and not (tmp_path / "tensorboard").exists()
 
 

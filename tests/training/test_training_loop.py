@@ -39,7 +39,7 @@ def batches_from(first: int) -> Generator[Batch[Tensor], None, None]:
 def train(method: Method, folder: Path, seed: int = 0, **changes: Any) -> Progress:
     training = read(Training, {**SETTINGS, **changes}, "training")
     course = Course(STEPS, EPOCH, torch.device("cpu"))
-    trainer = Trainer(method, training, seed, course, lambda: Spread(1.0, 2.0))
+    trainer = Trainer(method, training, seed, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0))
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
         return trainer.run(batches_from, checkpoint)
 
@@ -124,7 +124,7 @@ def test_rows_hold_means_and_parts(tiny: Method, tmp_path: Path) -> None:
     for part in ("loss", "error", "size"):
         assert triple[0][part] == pytest.approx(sum(row[part] for row in single[:3]) / 3)
     assert [row["epoch"] for row in single[:7]] == [1] * 6 + [2]
-    assert [*triple[0]][-3:] == ["learning_rate", "feature_std", "effective_rank"]
+    assert [*triple[0]][-7:] == ["learning_rate", *Spread._fields]
 
 
 def test_loss_that_is_not_finite_stops_at_its_step(tiny: Any, tmp_path: Path) -> None:

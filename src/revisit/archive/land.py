@@ -1,8 +1,8 @@
 """The ground truth: what covers every pixel in every year, and what sets pixels of one kind apart.
 
-Water, coast, river and natural vegetation come from noise; the rest is parcels with crop rotations,
-in blocks of one direction. Towns grow parcel by parcel, forest stands are felled and grow again, some
-parcels change between crop and grass.
+Water, coast, river and natural vegetation come from noise; the rest is parcels: fields with crop rotations,
+straight, in blocks of one direction, and pastures with winding borders. Towns grow parcel by parcel, forest
+stands are felled and grow again, some parcels change between crop and grass.
 """
 
 from dataclasses import dataclass
@@ -11,44 +11,63 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtr
 
 from revisit.archive.biomes import Biome
-from revisit.archive.kinds import CODES, number
+from revisit.archive.kinds import CODES, KINDS, number
 from revisit.archive.noise import Field, Shape, cells, fractal, spread, stream
+from revisit.archive.patterns import PATTERNS, draw
 
 FIRST_YEAR, LAST_YEAR = 2015, 2022  # towns have their first and last size here
 Mask = NDArray[np.bool_]
 Kinds = NDArray[np.uint8]
 NEVER = 9999.0
+PATTERN = np.array([PATTERNS.index(kind.pattern) for kind in KINDS.values()], dtype=np.intp)
+STAND_PIXELS = 22  # width of pastures and of stands of trees
+WINDING = 0.8  # area of parcels with winding borders, as a share of that of grass
+GRASS_ON_WINDING = 0.85  # share of those parcels that are grass
 
 
 @dataclass(frozen=True)
 class Parcels:
-    """Fields of one owner and crop: numbers (y, x), and their places along and across the block's rows."""
+    """Fields of one owner and crop: numbers (y, x), and their places along and across the block's rows.
+
+    ``heading``: direction of the rows, radians from east to south. ``border``: pixels with a neighbour of
+    another parcel. ``winding``, by number: the parcels with winding borders.
+    """
 
     numbers: NDArray[np.int32]
     along: Field
     across: Field
+    heading: Field
     border: Mask
+    winding: Mask
 
     @property
     def count(self) -> int:
         return int(np.max(self.numbers)) + 1
 
-    def mean(self, field: Field) -> Field:
-        """Mean of a field over every parcel, on the pixels."""
+    def means(self, field: Field) -> NDArray[np.float64]:
+        """Mean of a field over every parcel, by number."""
         flat = self.numbers.ravel()
         total = np.bincount(flat, weights=field.ravel(), minlength=self.count)
-        return (total / np.bincount(flat, minlength=self.count)).astype(np.float32)[self.numbers]
+        means: NDArray[np.float64] = total / np.bincount(flat, minlength=self.count)
+        return means
+
+    def mean(self, field: Field) -> Field:
+        """Mean of a field over every parcel, on the pixels."""
+        return self.means(field).astype(np.float32)[self.numbers]
 
 
 class Land:
     """A piece of land, (rows, columns) pixels of 10 m.
 
     Fixed fields, all (y, x): ``timing`` (days a calendar comes later), ``vigour`` (factor on green
-    canopy), ``soil`` (factor on ground reflectance), ``tint`` and ``moist`` (deviation of colour and
-    of water content, about standard normal), ``grain`` (standard normal from pixel to pixel),
-    ``low`` (0 to 1, wetter ground), ``slope_east``, ``slope_south`` (rise per metre).
+    canopy), ``soil`` and ``canopy`` (factors on the reflectance of the ground and of leaves), ``tint`` and
+    ``moist`` (deviation of colour and of water content, about standard normal), ``rough`` and ``depth``
+    (deviations of VV and of VH, standard normal), ``strength`` (factor on patterns), ``low`` (0 to 1, wetter
+    ground), ``slope_east``, ``slope_south`` (rise per metre), ``heading`` (direction of rows and streets,
+    radians from east to south).
     """
 
     def __init__(self, shape: Shape, biome: Biome, *key: object) -> None:
@@ -59,10 +78,11 @@ class Land:
         self.slope_south, self.slope_east = (
             g.astype(np.float32) / 10 for g in np.gradient(spread(height, 2))
         )
-        self.low = _rank(-relief)
+        self.low = ndtr(-relief).astype(np.float32)
 
         water = self._water(rng, relief)
-        parcels = self._parcels(rng)
+        stands, centres = cells(shape, rng, STAND_PIXELS, warp=3)
+        parcels = self._parcels(rng, stands)
         score, towns = self._towns(rng, water, parcels)
         self._built_in = self._growth(rng, score, water, parcels)
         self._town_kinds = towns
@@ -71,20 +91,27 @@ class Land:
         self._farming(rng, parcels)
         self._road = self._roads(rng) & (water != number("sea")) & (water != number("lake"))
 
-        stands, centres = cells(shape, rng, 14, warp=3)
-        stand = rng.standard_normal((4, len(centres))).astype(np.float32)[:, stands]
-        parcel = rng.standard_normal((4, parcels.count)).astype(np.float32)[:, parcels.numbers]
-        own = np.where(self._nature == 255, parcel, stand)  # parcels differ from each other, stands too
-        wide = [fractal(shape, rng, 60) for _ in range(4)]
-        self.timing = np.round(9 * own[0] + 4 * wide[0]).astype(np.int16)
-        self.vigour = np.exp(0.16 * own[1] + 0.1 * wide[1] + 0.05 * fractal(shape, rng, 8, 2)).astype(
-            np.float32
+        stand = rng.standard_normal((8, len(centres)), dtype=np.float32)
+        parcel = rng.standard_normal((8, parcels.count), dtype=np.float32)
+        wild = self._nature != 255
+        timing, vigour, soil, tint, canopy, rough, depth, strength = (  # parcels differ, and stands too
+            np.where(wild, of_stand[stands], of_parcel[parcels.numbers])
+            for of_stand, of_parcel in zip(stand, parcel, strict=True)
         )
-        self.soil = (biome.soil_brightness * np.exp(0.16 * own[2] + 0.16 * wide[2])).astype(np.float32)
-        self.tint = 0.8 * own[3] + 0.6 * wide[3]
-        self.moist = 0.7 * own[0] + 0.7 * fractal(shape, rng, 25)
-        self.grain = spread(rng.standard_normal(shape, dtype=np.float32), 0.45)
-        self.grain /= self.grain.std()
+        wide = [fractal(shape, rng, 60) for _ in range(4)]
+        self.timing = np.round(11 * timing + 4 * wide[0]).astype(np.int16)
+        self.vigour = np.exp(0.2 * vigour + 0.1 * wide[1] + 0.05 * fractal(shape, rng, 8, 2))
+        self.soil = np.float32(biome.soil_brightness) * np.exp(0.2 * soil + 0.16 * wide[2])
+        self.canopy = np.exp(0.15 * canopy)
+        self.tint = 0.8 * tint + 0.6 * wide[3]
+        self.moist = 0.7 * timing + 0.7 * fractal(shape, rng, 25)
+        self.rough, self.depth = rough, 0.75 * rough + 0.66 * depth
+        self.strength = np.exp(0.2 * strength - 0.04)
+        turned = (rng.random(parcels.count) < 0.3)[parcels.numbers]  # rows across the parcel
+        self.heading = np.where(turned, parcels.heading + np.float32(np.pi / 2), parcels.heading)
+        along = np.where(turned, parcels.across, parcels.along)
+        across = np.where(turned, parcels.along, parcels.across)
+        self._patterns = draw(parcels.numbers, along, across, rng)
 
     def cover(self, year: int) -> NDArray[np.uint8]:
         """WorldCover codes of a year, (y, x)."""
@@ -103,6 +130,14 @@ class Land:
         kinds[built] = self._town_kinds[built]
         kinds[self._road] = number("street")
         return kinds.astype(np.uint8)
+
+    @lru_cache(maxsize=2)  # noqa: B019
+    def pattern(self, year: int) -> Field:
+        """What varies within parcels in a year, (y, x): mean 0, deviation ``strength``."""
+        which = PATTERN[self.kinds(year)]
+        found = np.take_along_axis(self._patterns, which[None], axis=0)[0]
+        pattern: Field = np.where(which == 0, found, found * self.strength)
+        return pattern
 
     def _water(self, rng: np.random.Generator, relief: Field) -> Kinds:
         """Sea, river and lakes; 255 elsewhere."""
@@ -125,9 +160,9 @@ class Land:
         water[lakes & (water == 255)] = number("lake")
         return water
 
-    def _parcels(self, rng: np.random.Generator) -> Parcels:
-        """Blocks of one direction cut into rows of parcels of unequal width and length."""
-        blocks, centres = cells(self.shape, rng, 62, warp=2.5)
+    def _parcels(self, rng: np.random.Generator, stands: NDArray[np.int32]) -> Parcels:
+        """Blocks of one direction cut into rows of parcels of unequal width and length; or pastures."""
+        blocks, centres = cells(self.shape, rng, 100, warp=2.5)
         count = len(centres)
         main = rng.uniform(0, np.pi)
         turn = main + rng.choice([0, 0.12, -0.15, 0.5, np.pi / 2], count) + rng.normal(0, 0.05, count)
@@ -137,20 +172,25 @@ class Land:
         dy, dx = y - centres[blocks, 0], x - centres[blocks, 1]
         along = dx * np.cos(turn)[blocks] + dy * np.sin(turn)[blocks]
         across = dy * np.cos(turn)[blocks] - dx * np.sin(turn)[blocks]
-        row = np.floor((across + 1.8 * np.sin(across / 9 + blocks)) / narrow[blocks])
-        stagger = 7.3 * np.sin(12.9 * row + blocks)
-        piece = np.floor((along + stagger + 3 * np.sin(along / 11 + 2.1 * row)) / long[blocks])
+        row = np.floor((across + 1.8 * np.sin(across / 14 + blocks)) / narrow[blocks])
+        stagger = 11.3 * np.sin(12.9 * row + blocks)
+        piece = np.floor((along + stagger + 3 * np.sin(along / 17 + 2.1 * row)) / long[blocks])
         key = (
-            (blocks.astype(np.int64) << 32)
+            (blocks.astype(np.int64) + 1 << 32)  # above all stands
             + (row.astype(np.int64) + 5000 << 16)
             + piece.astype(np.int64)
             + 5000
         )
-        numbers = np.unique(key, return_inverse=True)[1].reshape(self.shape).astype(np.int32)
+        pasture = (rng.random(count) < WINDING * self.biome.grass_parcels)[blocks]
+        key = np.where(pasture, stands, key)
+        keys, places = np.unique(key, return_inverse=True)
+        numbers: NDArray[np.int32] = places.reshape(self.shape).astype(np.int32)
+        winding = keys <= np.max(stands)
         border = np.zeros(self.shape, dtype=bool)
         border[:, 1:] |= numbers[:, 1:] != numbers[:, :-1]
         border[1:] |= numbers[1:] != numbers[:-1]
-        return Parcels(numbers, along.astype(np.float32), across.astype(np.float32), border)
+        heading = turn.astype(np.float32)[blocks]
+        return Parcels(numbers, along.astype(np.float32), across.astype(np.float32), heading, border, winding)
 
     def _towns(self, rng: np.random.Generator, water: Kinds, parcels: Parcels) -> tuple[Field, Kinds]:
         """How urban a place is, and what stands there once it is built up."""
@@ -167,11 +207,11 @@ class Land:
 
         lane, house = parcels.along, parcels.across
         centre_town = parcels.mean(score) > 0.35
-        works = (rng.random(parcels.count) < 0.16)[parcels.numbers] & ~centre_town
+        works = (rng.random(parcels.count) < 0.14)[parcels.numbers] & ~centre_town
         street = (np.mod(lane, 17) < 1) | (np.mod(house, 9) < 1) | parcels.border
         front = (np.mod(house, 9) < 3) | (np.mod(house, 9) > 7)
         chance = rng.random(self.shape, dtype=np.float32)
-        roofed = chance < np.where(centre_town, 0.8, np.where(front, 0.62, 0.16))
+        roofed = chance < np.where(centre_town, 0.7, np.where(front, 0.46, 0.1))
         red = rng.random(parcels.count)[parcels.numbers] < self.biome.red_roofs
         kinds = np.where(roofed, np.where(red, number("red roofs"), number("grey roofs")), number("yard"))
         kinds[~roofed & (chance > 0.93)] = number(next(iter(self.biome.forest_kinds)))
@@ -191,19 +231,15 @@ class Land:
         luck = 0.25 * rng.standard_normal(parcels.count) + 2.0 * (
             rng.random(parcels.count) < 0.012
         )  # hamlets
-        urban = parcels.mean(score) + luck.astype(np.float32)[parcels.numbers]
         dry = water == 255
-        order = np.argsort(-urban[dry], kind="stable")
-        place = np.empty(order.size)
-        place[order] = np.arange(order.size) / order.size  # share of the land built before this pixel
+        areas = np.bincount(parcels.numbers[dry], minlength=parcels.count)
+        order = np.argsort(-(parcels.means(score) + luck), kind="stable")
+        before = np.empty(parcels.count)  # share of the land that is built before a parcel
+        before[order] = (np.cumsum(areas[order]) - 0.5 * areas[order]) / areas.sum()
         start, end = self.biome.built
-        year = np.full(self.shape, NEVER)
-        year[dry] = FIRST_YEAR + (place - start) / (end - start) * (LAST_YEAR - FIRST_YEAR)
-        year[dry & (year < FIRST_YEAR)] = 0
-        year = parcels.mean(year.astype(np.float32))
-        year[year > LAST_YEAR] = NEVER
-        year[~dry] = NEVER
-        return year
+        years = FIRST_YEAR + (before - start) / (end - start) * (LAST_YEAR - FIRST_YEAR)
+        years = np.where(years < FIRST_YEAR, 0, np.where(years > LAST_YEAR, NEVER, years))
+        return np.where(dry, years.astype(np.float32)[parcels.numbers], np.float32(NEVER))
 
     def _natural(
         self, rng: np.random.Generator, water: Kinds, score: Field, relief: Field, parcels: Parcels
@@ -226,7 +262,7 @@ class Land:
             free = nature == 255
             taken = _top(np.where(free, field, -np.inf), getattr(biome, name) * np.mean(water == 255))
             shares = getattr(biome, f"{name}_kinds")
-            kind = _choose(shares, _rank(fractal(self.shape, rng, 30, 3)))
+            kind = _choose(shares, ndtr(fractal(self.shape, rng, 30, 3)))
             nature[taken & free] = kind[taken & free]
 
         stands, centres = cells(self.shape, rng, 16, warp=3)
@@ -241,7 +277,10 @@ class Land:
         """What every parcel is used for, until which year, and its borders."""
         count, biome = parcels.count, self.biome
         use = rng.random(count)
-        grass, planted = biome.grass_parcels, biome.planted_parcels
+        winding = WINDING * biome.grass_parcels
+        straight = (biome.grass_parcels - winding * GRASS_ON_WINDING) / (1 - winding)
+        grass = np.where(parcels.winding, GRASS_ON_WINDING, straight)
+        planted = np.where(parcels.winding, 0, biome.planted_parcels / (1 - winding))
         self._grass = _choose(biome.grass_kinds, rng.random(count))
         self._planted = _choose(biome.planted_kinds or biome.grass_kinds, rng.random(count))
         self._use = np.where(use < grass, 0, np.where(use < grass + planted, 1, 2))
@@ -272,13 +311,6 @@ class Land:
             course += rng.uniform(-0.3, 0.3) * rows + 22 * fractal(self.shape, rng, 120, 4)
             road |= _longest(np.abs(course) < 0.7 * np.maximum(np.hypot(*np.gradient(course)), 0.3))
         return road
-
-
-def _rank(field: Field) -> Field:
-    """Uniform ranks from 0 to 1."""
-    ranks = np.empty(field.size, dtype=np.float32)
-    ranks[np.argsort(field, axis=None, kind="stable")] = np.linspace(0, 1, field.size, dtype=np.float32)
-    return ranks.reshape(field.shape)
 
 
 def _longest(mask: Mask) -> Mask:

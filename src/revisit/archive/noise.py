@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
-from scipy.spatial import cKDTree
 
 Field = NDArray[np.float32]
 Shape = tuple[int, int]
@@ -27,6 +26,21 @@ def fractal(shape: Shape, rng: np.random.Generator, scale: float, slope: float =
     field = fft.irfft2(fft.rfft2(white) * _amplitude(shape, scale, slope), s=shape)
     scaled: Field = (field / field.std()).astype(np.float32)
     return scaled
+
+
+def ringed(shape: Shape, rng: np.random.Generator, wavelength: float) -> Field:
+    """Noise of mean 0 and deviation 1 whose waves are about ``wavelength`` pixels long, in all directions."""
+    white = rng.standard_normal(shape, dtype=np.float32)
+    field = fft.irfft2(fft.rfft2(white) * _ring(shape, wavelength), s=shape)
+    scaled: Field = (field / field.std()).astype(np.float32)
+    return scaled
+
+
+@lru_cache(maxsize=2)
+def _ring(shape: Shape, wavelength: float) -> Field:
+    frequency = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None, :])
+    single: Field = np.exp(-0.5 * ((frequency * wavelength - 1) / 0.2) ** 2).astype(np.float32)
+    return single
 
 
 @lru_cache(maxsize=32)
@@ -53,17 +67,37 @@ def spread(field: Field, sigma: float, right: float = 0.0, down: float = 0.0) ->
 
 
 def cells(
-    shape: Shape, rng: np.random.Generator, size: float, warp: float = 0.0
+    shape: Shape, rng: np.random.Generator, size: int, warp: float = 0.0
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Voronoi cells about ``size`` pixels wide with wavy borders: numbers (y, x) and centres (cell, 2)."""
-    rows, columns = shape
-    centres = np.mgrid[-size : rows + size : size, -size : columns + size : size].reshape(2, -1).T
-    centres = centres + rng.uniform(-0.45 * size, 0.45 * size, centres.shape)
-    points = np.mgrid[:rows, :columns].reshape(2, -1).T.astype(np.float64)
+    """Voronoi cells about ``size`` pixels wide with wavy borders: numbers (y, x) and centres (cell, 2).
+
+    The centres are those of a square grid, each moved by less than half a step, so that the nearest one
+    lies at most two steps away.
+    """
+    rows, columns = (side // size + 7 for side in shape)
+    grid = np.moveaxis(np.mgrid[:rows, :columns], 0, -1) * float(size) - 3.0 * size
+    centres = grid + rng.uniform(-0.45 * size, 0.45 * size, grid.shape)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     if warp:
-        points[:, 0] += warp * fractal(shape, rng, size / 2).ravel()
-        points[:, 1] += warp * fractal(shape, rng, size / 2).ravel()
-    return cKDTree(centres).query(points)[1].reshape(shape).astype(np.int32), centres
+        y += np.float32(warp) * fractal(shape, rng, size / 2)
+        x += np.float32(warp) * fractal(shape, rng, size / 2)
+    row, column = (
+        np.clip(np.rint(place / size).astype(np.int32) + 3, 2, n - 3)
+        for place, n in ((y, rows), (x, columns))
+    )
+    nearest = np.full(shape, np.inf, dtype=np.float32)
+    numbers = np.zeros(shape, dtype=np.int32)
+    flat = centres.reshape(-1, 2).astype(np.float32)
+    for down in range(-2, 3):
+        for right in range(-2, 3):
+            if abs(down) + abs(right) == 4:
+                continue  # the corners are farther than the middle
+            number = (row + down) * np.int32(columns) + column + right
+            distance = (flat[:, 0].take(number) - y) ** 2 + (flat[:, 1].take(number) - x) ** 2
+            closer = distance < nearest
+            np.copyto(nearest, distance, where=closer)
+            np.copyto(numbers, number, where=closer)
+    return numbers, centres.reshape(-1, 2)
 
 
 def coarser(field: Field, times: int) -> Field:

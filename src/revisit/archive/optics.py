@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from revisit.archive.kinds import BANDS, KINDS, SPECTRA, WAVELENGTHS, mixture, table
 from revisit.archive.noise import Field, coarser, finer, fractal, spread
@@ -22,6 +23,7 @@ CLOUD = np.array([0.74, 0.75, 0.74, 0.74, 0.75, 0.75, 0.75, 0.75, 0.74, 0.55, 0.
 HAZE = (WAVELENGTHS / 0.49) ** -2.6
 TINT = np.clip((WAVELENGTHS - 0.7) / 0.5, -0.6, 0.6)  # colour: from bluish to reddish
 MOIST = np.clip((WAVELENGTHS - 0.9) / 1.3, 0, 1)  # water in leaves and soil darkens the short-wave infrared
+GAIN, TILT = 0.1, 0.1  # of a whole date, all classes alike: what correction of air and view angle leaves
 PSF_PIXELS = 0.55  # of the band's own pixels: a modulation of 0.2 at the Nyquist frequency
 
 
@@ -48,7 +50,7 @@ class Sky:
 def sky(shape: tuple[int, int], cover: float, light: Light, rng: np.random.Generator) -> Sky:
     """Clouds at 20 m that cover a share of a scene of ``shape`` (10 m); size and height are drawn."""
     half = (shape[0] // 2, shape[1] // 2)
-    field = fractal(half, rng, scale=float(rng.choice([12, 25, 70])), slope=float(rng.uniform(2.1, 2.7)))
+    field = fractal(half, rng, scale=float(rng.choice([12, 25, 70])), slope=float(rng.uniform(2.6, 3.1)))
     rank = min(int((1 - cover) * field.size), field.size - 1)
     depth = np.maximum(field - np.partition(field, rank, axis=None)[rank] + 0.15, 0)
     cloud: Field = 1 - np.exp(-2.4 * depth**1.5) if cover > 0.01 else np.zeros(half, dtype=np.float32)
@@ -86,22 +88,21 @@ def ground(state: State, light: Light, rng: np.random.Generator) -> dict[str, Fi
     east = np.linspace(-1, 1, land.shape[1], dtype=np.float32)
     side = math.copysign(1, math.sin(math.radians(light.view_azimuth)))
     bright = 1 + 0.004 * light.incidence * side * (0.7 + 0.5 * east)
-    factor = (1 + state.grain) * np.clip(1 + 0.8 * facing / steep, 0.4, 1.6) * (1 - shade) * bright
-    factor = np.where(water > 0, 1 + state.grain, factor)
+    pattern = 1 + state.shade
+    factor = pattern * np.clip(1 + 0.8 * facing / steep, 0.4, 1.6) * (1 - shade) * bright
+    factor = np.where(water > 0, pattern, factor)
+    gain, tilt = 1 + GAIN * rng.normal(), TILT * rng.normal()
 
     snowy = bool(state.snow.any())
     bands = {}
     for i, name in enumerate(BANDS):
-        band = (
-            state.green * LEAF[i].take(kinds)
-            + state.dry * STRAW[i].take(kinds)
-            + below * GROUND[i].take(kinds)
-        )
+        band = state.green * LEAF[i].take(kinds) + state.dry * STRAW[i].take(kinds)
+        band = band * land.canopy + below * GROUND[i].take(kinds)
         band += mud * MUDDY[i] + water * glint
         band *= factor * (1 + (0.07 * TINT[i]) * land.tint) * (1 - (0.08 * MOIST[i]) * land.moist)
         if snowy:
             band += state.snow * (SPECTRA["snow"][i] * np.minimum(factor, 1.1) - band)
-        bands[name] = band
+        bands[name] = band * np.float32(gain * (1 + tilt * TINT[i]))
     return bands
 
 
@@ -133,28 +134,41 @@ def seen(bands: dict[str, Field], above: Sky, displacement: tuple[float, float])
 def scene_classes(
     bands: dict[str, Field], above: Sky, snow: Field, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Sentinel-2's scene classification at 20 m, with its usual faults.
+    """Sentinel-2's scene classification at 20 m, with its usual faults, which come in patches.
 
     Thin edges of clouds and parts of shadows are missed, bright roofs called cloud.
     Codes: 2 dark, 3 shadow, 4 vegetation, 5 not vegetated, 6 water, 7 unclassified, 8 and 9 cloud of
     medium and high probability, 10 thin cirrus, 11 snow.
     """
-    blue, green, red, nir = (coarser(bands[name], 2) for name in ("blue", "green", "red", "nir"))
+    blue, green, red, nir = (spread(coarser(bands[name], 2), 0.9) for name in ("blue", "green", "red", "nir"))
     index = (nir - red) / np.maximum(nir + red, 1e-3)
-    doubt = fractal(blue.shape, rng, 12, 2.4)
-    speck = rng.random(blue.shape, dtype=np.float32)
+    doubt = fractal(blue.shape, rng, 12, 3)
     cloud = above.cloud + 0.07 * doubt * (above.cloud > 0.02)
     scl = np.full(blue.shape, 5, dtype=np.uint8)
     scl[index > 0.35] = 4
     scl[(nir < 0.11) & (red < 0.08) & (index < 0.2)] = 2
     scl[(nir < 0.1) & (green > nir * 0.95) & (index < 0.1)] = 6
     scl[coarser(snow, 2) > 0.4] = 11
-    scl[(above.shadow + 0.12 * doubt > 0.4) & (speck > 0.05)] = 3
+    scl[(above.shadow + 0.12 * doubt > 0.4) & (np.abs(doubt) > 0.06)] = 3
     scl[(cloud > 0.14) & (cloud <= 0.26)] = 7
-    scl[(cloud > 0.26) | ((blue > 0.19) & (red < 0.3) & (speck > 0.35) & (scl != 11))] = 8
+    scl[(cloud > 0.26) | ((blue > 0.15) & (red < 0.3) & (doubt > -0.4) & (scl != 11))] = 8
     scl[cloud > 0.55] = 9
     scl[(above.veil > 0.13) & (cloud <= 0.26)] = 10
-    return scl
+    scl = np.where(_alone(scl), ndimage.median_filter(scl, 3), scl)
+    beside: NDArray[np.uint8] = np.where(_alone(scl), np.roll(scl, 1, axis=1), scl)
+    return beside
+
+
+def _alone(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels like none of their eight neighbours."""
+    around = np.pad(classes, 1, mode="reflect")
+    rows, columns = classes.shape
+    alone = np.ones(classes.shape, dtype=bool)
+    for down in range(3):
+        for right in range(3):
+            if (down, right) != (1, 1):
+                alone &= around[down : down + rows, right : right + columns] != classes
+    return alone
 
 
 def digital_numbers(

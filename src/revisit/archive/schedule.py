@@ -21,8 +21,10 @@ BASELINES = (  # first day of each processing baseline
     (date(2022, 1, 25), OFFSET_SINCE),
 )
 REPROCESSED = "05.00"
-# Since this baseline products are laid onto the Global Reference Image: pairs of dates then lie within 3
-# to 5 m of each other instead of 12 m (95 %; ESA data quality reports), so a third as far from the map.
+# Since this baseline products are laid onto the Global Reference Image. Before, dates lay about 12 m apart
+# and 11 m from the map (95 %; ESA, Sentinel-2 L1C Data Quality Reports: multi-temporal registration and
+# absolute geolocation), since then 3 to 5 m apart (95 %; ESA expects 5 m in "Forthcoming deployment of the
+# Copernicus Sentinel-2 products geometric refinement", 22 March 2021): a third as far.
 REFINED_SINCE, REFINED = "03.00", 1 / 3
 
 

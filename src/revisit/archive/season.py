@@ -2,23 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.archive.kinds import DAYS, calendar, number, table
+from revisit.archive.kinds import DAYS, KINDS, calendar, number, table
 from revisit.archive.land import Land
 from revisit.archive.noise import Field, stream
+from revisit.archive.patterns import OF_CANOPY
 from revisit.archive.weather import Weather
 
 GREEN, DRY = calendar("green"), calendar("dry")
 GRAIN, HEIGHT = table("grain"), table("height")
+CANOPY = np.array([kind.pattern in OF_CANOPY for kind in KINDS.values()])
 
 
 @dataclass(frozen=True)
 class State:
-    """Fields (y, x): ``kinds``, shares of ``green`` and ``dry`` canopy, ``moisture`` and ``snow`` 0 to 1."""
+    """Fields (y, x): ``kinds``, shares of ``green`` and ``dry`` canopy, ``moisture`` and ``snow`` 0 to 1.
+
+    ``pattern`` is what varies within parcels, of the deviation the kind has. The shares of canopy hold it
+    where it is one of canopy; ``shade`` is the rest of it, a relative variation of light.
+    """
 
     land: Land
     day: date
@@ -27,12 +32,9 @@ class State:
     dry: Field
     moisture: Field
     snow: Field
+    pattern: Field
+    shade: Field
     wind: float
-
-    @cached_property
-    def grain(self) -> Field:
-        """Relative variation from pixel to pixel, the same on every date."""
-        return GRAIN[self.kinds] * self.land.grain
 
 
 def state(land: Land, weather: Weather, day: date) -> State:
@@ -42,8 +44,11 @@ def state(land: Land, weather: Weather, day: date) -> State:
     place = kinds.astype(np.int32) * DAYS + when
     green, dry = GREEN.take(place), DRY.take(place)
     luck = stream(*land.key, "harvest", day.year).normal(0, 0.05)
-    green = np.clip(green * land.vigour * (1 + luck), 0, 0.97)
-    dry = np.minimum(dry, 1 - green)
+    pattern = GRAIN[kinds] * land.pattern(day.year)
+    dense = 1 + pattern * CANOPY[kinds]
+    green = np.clip(green * land.vigour * (1 + luck) * dense, 0, 0.97)
+    dry = np.minimum(dry * dense, 1 - green)
+    shade = pattern * np.where(CANOPY[kinds], 0.6 * (1 - green - dry), 1)
     today = weather.index(day)
     moisture = np.clip(weather.moisture[today] * (0.6 + 0.8 * land.low), 0, 1).astype(np.float32)
     cold = weather.snow[today]
@@ -53,4 +58,6 @@ def state(land: Land, weather: Weather, day: date) -> State:
         snow = np.clip(cold * 2.2 - 0.6 - 0.4 * land.tint + 0.4 * land.low, 0, 1) * open_ground
         snow[kinds == number("sea")] = 0
         snow[kinds == number("river")] = 0
-    return State(land, day, kinds, green, dry, moisture, snow.astype(np.float32), float(weather.wind[today]))
+    wind = float(weather.wind[today])
+    snow = snow.astype(np.float32)
+    return State(land, day, kinds, green, dry, moisture, snow, pattern, shade, wind)

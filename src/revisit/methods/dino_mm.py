@@ -104,6 +104,10 @@ class DinoMM(Method):
             views["small"] = torch.stack(small, 1)
         return views
 
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """The student's logits of both large crops, [B, 2, prototypes]."""
+        return torch.stack(_outputs(self.encoder, self.head, views["large"]), 1)
+
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         with torch.no_grad():
             taught = _outputs(self.teacher, self.teacher_head, views["large"])

@@ -156,6 +156,8 @@ class MAE3D(Method):
             "input": unpatchify(patches, rows),
             "masked": unpatchify(patches * visible, rows),
             "reconstruction": unpatchify(torch.where(visible, patches, predicted), rows),
+            # The side of the cells whose predictions were given their level and contrast; 0 for none.
+            "moments_given": torch.tensor(self.encoder.patch_pixels if self.normalise_targets else 0),
         }
 
     def _masked(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

@@ -188,6 +188,7 @@ class Method(nn.Module):
         """``input``, ``masked`` and ``reconstruction``, standardised, shaped like ``images`` (uint8).
 
         ``masked`` is 0 where the encoder saw nothing; ``reconstruction`` has the input where it saw it.
+        Whoever was told level and contrast of cells to restore says ``moments_given``, their side in pixels.
         """
         raise NotImplementedError
 

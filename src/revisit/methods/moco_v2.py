@@ -72,6 +72,10 @@ class MoCoV2(Method):
         )
         return {"query": query, "key": key}
 
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """Both views as queries, [B, 2, dim]."""
+        return torch.stack([self._embedded(self.encoder, self.head, views[n]) for n in ("query", "key")], 1)
+
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         query = self._embedded(self.encoder, self.head, views["query"])
         with torch.no_grad():

@@ -57,8 +57,14 @@ class SimSiam(Method):
         )
         return {"first": first, "second": second}
 
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """What the projector makes of both views, [B, 2, width]."""
+        return torch.stack(
+            [self.projector(self.encoder.pooled(views[name])) for name in ("first", "second")], 1
+        )
+
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
-        first, second = (self.projector(self.encoder.pooled(views[name])) for name in ("first", "second"))
+        first, second = self.embeddings(views).unbind(1)
         forward = negative_cosine(self.predictor(first), second)
         backward = negative_cosine(self.predictor(second), first)
         return {"loss": 0.5 * (forward + backward)}

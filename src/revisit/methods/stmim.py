@@ -105,6 +105,10 @@ class STMIM(Method):
             "similarity": similarity,
         }
 
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """Pooled features of the first two years, masked, [B, 2, D]."""
+        return self.predict(views)[1][:, :2]
+
     def predict(self, views: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Reconstructed images [B, S, C, H, W] and pooled features [B, S, D] of the masked images."""
         images = views["images"]

@@ -5,6 +5,8 @@ checkpoint: an interrupted and resumed run ends, on a CPU, with the bits of an u
 """
 
 import math
+import resource
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -30,7 +32,7 @@ from revisit.training.monitor import Spread
 from revisit.training.optimiser import Course
 from revisit.training.settings import Training, derived_seed
 
-Row = dict[str, float]  # step, epoch, loss and its parts, learning_rate, feature_std, effective_rank
+Row = dict[str, float]  # step, epoch, loss and its parts, learning_rate, and those of Spread after a look
 LINES = 10  # of progress on the log, beside the bar of a terminal
 STEPS_A_READING = 50  # on an accelerator, reading a loss waits for the step, so it is read in blocks
 
@@ -53,7 +55,8 @@ class Progress:
 class Trainer:
     """Trains a method that lies on the device of the course.
 
-    ``look``: measures the encoder's features. ``store``: what hooks of the method may read.
+    ``look``: measures the features, every so many (``rows_a_look``) rows of the log and after the last step;
+    ``spread`` is what it saw last. ``store``: what hooks of the method may read.
     ``on_row``: gets every row of the log, on resuming those of before too.
     """
 
@@ -66,10 +69,13 @@ class Trainer:
         look: Callable[[], Spread],
         store: Store | None = None,
         on_row: Callable[[Row], None] = lambda row: None,
+        rows_a_look: int = 1,
     ) -> None:
         method.check_training(training)
         self.method, self.training, self.seed, self.course = method, training, seed, course
         self.look, self.store, self.on_row = look, store, on_row
+        self.rows_a_look = rows_a_look
+        self.spread: Spread | None = None
         self.device, self.steps = course.device, course.steps
         self.compiles = training.compile and self.device.type == "cuda"
         self._plain_loss = torch.compile(method.loss) if self.compiles else method.loss
@@ -227,7 +233,6 @@ class Trainer:
         losses, progress.losses = progress.losses, []
         if not self.lead:
             return
-        spread = self.look()
         means = {}
         for part in dict.fromkeys(part for step in losses for part in step):
             column = [step[part] for step in losses if part in step]
@@ -237,9 +242,10 @@ class Trainer:
             "epoch": -(-progress.step // self.course.epoch_steps),
             **means,
             "learning_rate": self.descents[0].rate,  # the one the update had
-            "feature_std": spread.feature_std,
-            "effective_rank": spread.effective_rank,
         }
+        if (len(progress.rows) + 1) % self.rows_a_look == 0 or progress.step == self.steps:
+            self.spread = self.look()
+            row |= self.spread._asdict()
         progress.rows.append(row)
         self.on_row(row)
 
@@ -288,7 +294,10 @@ class Trainer:
     def _note_memory(self) -> None:
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**30
-            self.progress.peak_memory_gb = max(self.progress.peak_memory_gb, peak)
+        else:  # of the process; Linux counts in KiB, macOS in bytes
+            scale = 2**30 if sys.platform == "darwin" else 2**20
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+        self.progress.peak_memory_gb = max(self.progress.peak_memory_gb, peak)
 
 
 def _channels_last(values: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from revisit.training.loop import Progress, Row
 from revisit.training.monitor import Spread
 from revisit.training.settings import Training, derived_seed
 
-FIRST, LAST = ("step", "epoch", "loss"), ("learning_rate", "feature_std", "effective_rank")
+FIRST, LAST = ("step", "epoch", "loss"), ("learning_rate", *Spread._fields)
 
 
 class Settings(Record):
@@ -62,9 +62,13 @@ def card(
     progress: Progress,
     spread: Spread,
 ) -> dict[str, Any]:
-    """What the card says beside what the encoder knows itself; costs are a GPU's, 0 and None elsewhere."""
+    """What the card says beside what the encoder knows itself.
+
+    Costs are as measured: hours of GPUs, or of CPU cores where there is none; None where no step was made.
+    """
     device = next(method.parameters()).device.type
-    on_gpu = device == "cuda" and progress.step > 0
+    trained, on_gpu = progress.step > 0, device == "cuda"
+    hours = progress.seconds / 3600
     samples_seen = progress.step * settings.training.batch_size
     return {
         "study": settings.study,
@@ -85,15 +89,15 @@ def card(
         "steps": progress.step,
         "samples_seen": samples_seen,
         "collapsed": spread.collapsed,
-        "feature_std": spread.feature_std,
-        "effective_rank": spread.effective_rank,
+        **spread._asdict(),
         "code_version": provenance.code_version(),
         "config_hash": provenance.config_hash([settings.made_of(), store.attrs["config_hash"]]),
         "parent_items": list(store.attrs["source_cubes"]),
         "device": device,
-        "gpu_hours": settings.training.gpus * progress.seconds / 3600 if on_gpu else 0.0,
-        "samples_per_second": samples_seen / progress.seconds if on_gpu else None,
-        "peak_memory_gb": progress.peak_memory_gb if on_gpu else None,
+        "gpu_hours": settings.training.gpus * hours if on_gpu else 0.0,
+        "cpu_hours": 0.0 if on_gpu else torch.get_num_threads() * hours,
+        "samples_per_second": samples_seen / progress.seconds if trained else None,
+        "peak_memory_gb": progress.peak_memory_gb if trained else None,
     }
 
 
@@ -109,7 +113,7 @@ def scaling_of(store: PatchStore, bands: Sequence[str]) -> dict[str, Any]:
 def write_log(path: Path, rows: Sequence[Row]) -> None:
     """The log as CSV: step, epoch, loss, its parts, learning rate, spread of the features.
 
-    A part that the steps of a row did not have is left empty.
+    Left empty are parts that the steps of a row did not have, and the spread where nobody looked.
     """
     parts = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in FIRST + LAST]
     text = io.StringIO()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from revisit import code_digests, parts, provenance, stage
@@ -26,12 +27,11 @@ from revisit.training.batches import batches
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.device import choose_device, prepare
 from revisit.training.loop import Progress, Row, Trainer
-from revisit.training.monitor import Spread, encoder_spread
+from revisit.training.monitor import Monitor, Spread
 from revisit.training.optimiser import Course
 from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction
 from revisit.training.settings import derived_seed
 
-LOOKED_AT = 64  # images whose features are watched
 SHOWN = 8  # samples reconstructed for the report
 
 
@@ -86,7 +86,10 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
             write(job, settings, store, method, parents, progress, spread)
         saved.remove()
     if lead and spread.collapsed:
-        stage.log.info("the features collapsed: standard deviation %.3g, effective rank %.3g", *spread)
+        stage.log.info(
+            f"the features collapsed: cosine {spread.cosine_between:.4f} between places and "
+            f"{spread.cosine_within:.4f} within, effective rank {spread.effective_rank:.3g}"
+        )
 
 
 def write(
@@ -118,15 +121,10 @@ def train(
     ``board``: folder for TensorBoard, written anew.
     """
     device, training = next(method.parameters()).device, settings.training
-    watched = held_out(store, method, LOOKED_AT, time=0)
-
-    def look() -> Spread:
-        encoder = next(iter(method.encoders().values()))
-        return encoder_spread(encoder, method.standardised(watched), method.data.bands)
-
+    look = Monitor(method, store, training)
     if method.baseline:
         return Progress(), look()
-    indices = store.indices("train")
+    indices = seen(store, "train", method.data.bands)
     steps, epoch_steps = training.steps_for(len(indices))
     stage.log.info(
         f"{sum(p.numel() for p in method.parameters()):,} parameters, {len(indices):,} samples, "
@@ -152,8 +150,9 @@ def train(
             if events is not None:
                 events.add(row)
 
-        trainer = Trainer(method, training, settings.seed, course, look, store, to_board)
-        return trainer.run(draw, checkpoint), look()
+        apart = look.rows_apart((training.monitor_every or epoch_steps) * training.batch_size)
+        trainer = Trainer(method, training, settings.seed, course, look, store, to_board, apart)
+        return trainer.run(draw, checkpoint), trainer.spread or look()
 
 
 def describe(store: PatchStore, bands: Sequence[str]) -> DataDescription:
@@ -177,8 +176,14 @@ def describe(store: PatchStore, bands: Sequence[str]) -> DataDescription:
         float(clips.pop()),
         store.kind,
         times,
-        len(store.indices("train")),
+        len(seen(store, "train", bands)),
     )
+
+
+def seen(store: PatchStore, part: str, bands: Sequence[str]) -> NDArray[np.int64]:
+    """The samples of a part that have an image of these bands at all: of others there is nothing to learn."""
+    indices, present = store.indices(part), store.present(bands)
+    return indices[present.reshape(len(present), -1).any(1)[indices]]
 
 
 def held_out(store: PatchStore, method: Method, count: int, time: int | None) -> Tensor:
@@ -186,9 +191,9 @@ def held_out(store: PatchStore, method: Method, count: int, time: int | None) ->
 
     ``time``: one of several, or None for all. Images are cut to the size the encoder was made for.
     """
-    indices = store.indices("val")
+    indices = seen(store, "val", method.data.bands)
     if not len(indices):
-        indices = store.indices("train")
+        indices = seen(store, "train", method.data.bands)
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
     side, device = method.crop_pixels, next(method.parameters()).device
     return torch.from_numpy(store.images(chosen, method.data.bands, time)[..., :side, :side]).to(device)

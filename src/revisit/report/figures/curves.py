@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NEEDED = ("step", "loss", "effective_rank")
-NOT_PARTS = ("step", "epoch", "loss", "learning_rate", "feature_std", "effective_rank")
+NOT_PARTS = (
+    "step", "epoch", "loss", "learning_rate", "feature_std", "effective_rank", "cosine_between",
+    "cosine_within", "found_again", "share_kept",
+)  # fmt: skip
 PANELS_A_ROW = 4
 
 Log = dict[str, NDArray[np.float64]]  # columns of a log, (row,) each, nan where nothing was logged
