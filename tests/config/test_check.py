@@ -96,7 +96,7 @@ def test_every_shipped_study_is_right(path):
         ((*METHODS, "3dmae-rm", "method", "encoder", "patch_pixels"), 5, "method: .*multiple of 5 pixels"),
         ((*METHODS, "stmim", "method", "encoder", "patch_pixels"), 6, "stmim.method: "),
         ((*METHODS, "stmim", "method", "years_per_step"), 7, "stmim.method: .*years_per_step.*7"),
-        ((*METHODS, "stmim", "method", "beta"), 0.6, "stmim.method: .*beta.*0.6"),
+        ((*METHODS, "stmim", "method", "beta"), 1.2, "stmim.method: .*beta.*1.2"),
         ((*METHODS, "stmim", "collection"), "pairs", "stmim.method: .*yearly"),
         ((*METHODS, "stmim", "batch_size"), 5000, "stmim.batch_size: 5000 .*at most"),
         ((*METHODS, "3dmae-rm", "modalities"), ["s1"], "3dmae-rm.method: .*rm"),
