@@ -79,7 +79,8 @@ class Scores:
     ) -> Block:
         """A block whose cell is found by the setting, the line and the column together.
 
-        A line of a model that was not run here is left out where nothing is published of it either.
+        A line of a model that was not run here is left out where nothing is published of it either, and so
+        is a column without a number.
         """
         cells = [
             (
@@ -93,7 +94,14 @@ class Scores:
             for line, (label, row) in zip(lines, cells, strict=True)
             if line.model.method is not None or any(cell.published is not None for cell in row)
         ]
-        return Block(f"{_heading(setting)}; {heading}", setting, labels, tuple(columns), kept, form)
+        filled = [
+            number
+            for number in range(len(columns))
+            if any(row[number].value is not None or row[number].published is not None for _, row in kept)
+        ]
+        shown = tuple(name for number, name in enumerate(columns) if number in filled)
+        rows = [(label, [row[number] for number in filled]) for label, row in kept]
+        return Block(f"{_heading(setting)}; {heading}", setting, labels, shown, rows, form)
 
     def _label(self, line: Line, setting: Setting) -> tuple[str, ...]:
         if (line.model.method, setting["protocol"]) in self.untrained:

@@ -1,14 +1,13 @@
 """Lay out what was gained: headline scores less those of a twin without pretraining, or of the best floor."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from revisit.job import Job
 from revisit.record import read
 from revisit.report import cells, printing, reading, words
 from revisit.report.cells import Line, Scores
 from revisit.report.facts import Facts
-from revisit.report.layout import COLLAPSED, CUT, Block, Table
+from revisit.report.layout import COLLAPSED, CUT, Block, Cell, Table
 from revisit.report.table import COLUMNS
 
 PAIRED = (
@@ -28,12 +27,13 @@ def lay_out(rows: Sequence[reading.Row], facts: Facts) -> Table:
     for name in facts.names():
         for suffix, over in OVER.items():
             here = [row for row in rows if row["experiment"] == name and row["metric"].endswith(suffix)]
-            blocks += _blocks(here, facts, name, suffix, over) if here else []
+            blocks += [_block(here, facts, name, suffix, over)] if here else []
     subtitle = "All experiments" if blocks else "No network has a counterpart"
     return Table("What was gained", subtitle, (PAIRED, COLLAPSED, CUT), blocks)
 
 
-def _blocks(here: list[reading.Row], facts: Facts, name: str, suffix: str, over: str) -> list[Block]:
+def _block(here: list[reading.Row], facts: Facts, name: str, suffix: str, over: str) -> Block:
+    """A row a model, way of learning and share of the labels."""
     (metric,) = {row["metric"] for row in here}
     gained = {(row["method"], row["modality"], row["protocol"]) for row in here}
     runs = [
@@ -45,14 +45,17 @@ def _blocks(here: list[reading.Row], facts: Facts, name: str, suffix: str, over:
         words.modality(modality): {"modality": modality, "class": "all", "metric": metric}
         for modality in cells.modalities(scores.models)
     }
-    heading = f"{words.metric(metric.removesuffix(suffix))} {over}, percentage points"
-    blocks = []
+    rows = []
     for setting in scores.settings:
-        block = scores.block(
-            heading, setting, ("model",), lines, columns, unit=words.PERCENT, form=words.POINTS
-        )
-        blocks.append(replace(block, heading=f"{facts.title(name)}, {block.heading}"))
-    return blocks
+        how = (words.training(setting["protocol"]), f"{100 * setting['label_fraction']:.4g} %")
+        block = scores.block("", setting, ("model",), lines, columns, words.PERCENT, words.POINTS)
+        for label, row in block.rows:
+            if any(cell.value is not None for cell in row):
+                shown = dict(zip(block.columns, row, strict=True))
+                rows.append(((*label, *how), [shown.get(column, Cell()) for column in columns]))
+    heading = f"{facts.title(name)}: {words.metric(metric.removesuffix(suffix))} {over}"
+    every = {"experiment": name, "dataset": here[0]["dataset"], "protocol": "", "label_fraction": ""}
+    return Block(heading, every, ("model", "learning", "labels"), tuple(columns), rows, words.POINTS)
 
 
 def run(job: Job) -> None:
