@@ -78,7 +78,7 @@ download: {patience_s: 2}
         ),
         (
             "cloud_cover_max: 90",
-            "cloud_cover_max: 0",
+            "cloud_cover_max: 0, months: [7]",
             "results/items/east/sentinel-2.json",
             "error: ",
         ),
