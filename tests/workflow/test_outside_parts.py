@@ -219,7 +219,8 @@ def test_a_layout_shows_the_numbers_of_the_merged_table(mine: Followed) -> None:
     (laid_out,) = (results / "tables/main-class").glob("*.md")
     text = laid_out.read_text()
     assert text.startswith("# Main class of a scene\n")
-    for method, title in (("scratch", "Channel ViT from scratch"), ("3dmae-3dm", "3DMAE (3DM)")):
+    titles = {"scratch": "Channel ViT from scratch, untrained", "3dmae-3dm": "3DMAE (3DM)"}
+    for method, title in titles.items():
         path = results / f"scores/main-class/{method}/s1+s2/linear/labels1/seed0.json"
         (found,) = json.loads(path.read_text())["values"]
         assert 0.2 < found["value"] < 1
@@ -245,7 +246,7 @@ def test_a_kind_of_ones_own_makes_a_collection(mine: Followed) -> None:
             [("mine/pixels.py", "nn.ReLU()", "nn.GELU()"), ("mine/latest.py", ".argmax()", ".argmin()")],
             NETWORK | KIND,
         ),
-        ([("mine/main_class.py", "float((found", "1 - float((found")], TASK),
+        ([("mine/main_class.py", "float((outputs", "1 - float((outputs")], TASK),
         ([(name, '"""\n', '"""\n# A comment.\n') for name in FILES], None),
     ],
     ids=["method", "network and kind", "task", "comments"],

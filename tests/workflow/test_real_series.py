@@ -33,6 +33,6 @@ def test_from_a_folder_of_real_items_to_features(checkout, shared):
     assert -16 < float(level.sel(band="vv")) < -6  # farmland, decibel
     assert float(level.sel(band="vh")) < float(level.sel(band="vv")) - 3
 
-    features = np.load(results / "features/pairs/3dmae-3dm/s1+s2/seed0.npz")
+    features = np.load(results / "features/pairs/3dmae-3dm/s1+s2/seed0/s1+s2.npz")
     assert features["features"].shape[1] == 64 and np.isfinite(features["features"]).all()
     assert len(features["features"]) == len(features["x"]) > 10

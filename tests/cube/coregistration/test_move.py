@@ -90,3 +90,15 @@ def test_classes() -> None:
     np.testing.assert_array_equal(moved[:-1, 1:], classes[1:, :-1])
     assert not moved[-1].any()
     assert not moved[:, 0].any()
+
+
+def test_what_stands_in_for_a_gap_does_not_show_beside_it() -> None:
+    """Splines reach over the gap: its nearest values leave no trace there, the image's mean would."""
+    ramp = np.broadcast_to(np.linspace(0, 1000, 101, dtype=np.float32), (1, 60, 101)).copy()
+    image = ramp.copy()
+    image[:, 20:40, 80:90] = np.nan
+    moved = move(image, 0.5, 0.0)
+    truth = ramp - 5  # half a column east
+    known = ~np.isnan(moved)
+    known[..., :6] = known[..., -6:] = False  # the image's own edges
+    assert np.abs(moved - truth)[known].max() < 8
