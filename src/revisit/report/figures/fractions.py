@@ -10,13 +10,13 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 COLUMNS = (
-    "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "class", "metric", "value",
+    "experiment", "method", "modality", "protocol", "label_fraction", "class", "metric", "value",
     "ci_low", "ci_high",
 )  # fmt: skip
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
-    """A row of panels a data set and protocol, a column a modality; bars are 95 % intervals.
+    """A row of panels a protocol, a column a modality; bars are 95 % intervals.
 
     A floor is of no network, so it is in the panels of all protocols. Raises RevisitError where the table has
     no headline score of the experiment.
@@ -24,7 +24,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     (path,) = paths
     ((name, experiment),) = facts.experiments.items()
     rows = [
-        {**row, "training": f"{words.training(row['protocol'])}, {row['dataset']}"}
+        {**row, "training": words.training(row["protocol"])}
         for row in reading.read_table(path, COLUMNS)
         if (row["experiment"], row["class"], row["metric"]) == (name, "all", experiment.headline)
     ]

@@ -9,20 +9,20 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 COLUMNS = (
-    "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "metric", "value", "ci_low",
+    "experiment", "method", "modality", "protocol", "label_fraction", "metric", "value", "ci_low",
     "ci_high",
 )  # fmt: skip
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
-    """A row of panels a data set and protocol, a column a modality, a curve a method; bars: 95 % intervals.
+    """A row of panels a protocol, a column a modality, a curve a method; bars: 95 % intervals.
 
     Where no pretrained network has a counterpart the figure says so.
     """
     (path,) = paths
     ((name, experiment),) = facts.experiments.items()
     rows = [
-        {**row, "training": f"{words.training(row['protocol'])}, {row['dataset']}"}
+        {**row, "training": words.training(row["protocol"])}
         for row in reading.read_table(path, COLUMNS)
         if (row["experiment"], row["metric"]) == (name, experiment.headline + words.GAIN)
     ]
