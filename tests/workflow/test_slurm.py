@@ -27,10 +27,10 @@ def test_profile_slurm_makes_the_same_table(study, cluster):
     shutil.rmtree(study.folder / "results/scores/masking/3dmae-3dm")
     (study.folder / "results/tables/all.csv").unlink()
     # The sandbox's partitions end at two hours.
-    short = [f"{rule}:runtime=30" for rule in ("pretrain_reconstructing", "evaluate")]
+    short = [f"{rule}:runtime=30" for rule in ("pretrain_reconstructing", "evaluate", "embed")]
     text = study.snakemake("results/tables/all.csv", "--set-resources", *short, profile="slurm")
     assert study.table() == before
     submitted = text.count("has been submitted with SLURM jobid")
-    assert submitted >= 4  # pretrain, fine-tune, linear, table
+    assert submitted >= 6  # pretrain, two fine-tunings, embed, linear, table
     # The rest of the report follows the table.
     study.snakemake()
