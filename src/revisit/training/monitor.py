@@ -151,7 +151,7 @@ def watched(store: PatchStore, places: int) -> NDArray[np.int64]:
     last = len(indices) - 1 - np.unique(positions[::-1], return_index=True)[1]
     pairs = indices[np.stack([first, last], 1)]
     regions = store.where()["region"][pairs[:, 0]]
-    names = np.unique(regions)
+    names = list(dict.fromkeys(regions.tolist()))  # in the order of the store, whatever they are called
     chosen = []
     for name in names:
         own = pairs[regions == name]
