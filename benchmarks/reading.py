@@ -25,6 +25,7 @@ import zarr
 from numpy.typing import NDArray
 
 from revisit.cube.contract import codecs
+from revisit.patches.batch import LAYOUT
 from revisit.patches.index import Settings, index
 from revisit.patches.kind import Look
 from revisit.patches.store import PARTS, PatchStore
@@ -143,7 +144,9 @@ def about(region: str, samples: int) -> dict[str, object]:
     return {
         "stage": "patches", "kind": "pairs", "collection": "benchmark", "region": region, "samples": samples,
         "places": samples, "parts": dict.fromkeys(PARTS, 0) | {"train": samples}, "empty_because": "",
-        "class_codes": None, "training_classes": [], "bands": BANDS, "scaling": {}, "patch_pixels": SIDE,
+        "layout": LAYOUT, "labelled": dict.fromkeys(PARTS, 0), "lost": {}, "masked": {}, "label_years": [],
+        "lost_in": {part: {} for part in PARTS}, "cut": dict.fromkeys(PARTS, 0), "whole_region_in": None,
+        "class_samples": {part: [] for part in PARTS}, "class_codes": None, "bands": BANDS, "scaling": {}, "patch_pixels": SIDE,
         "resolution_m": 10, "time_axis": False, "years": {}, "split": SPLIT, "split_distance_m": {},
         "bounds": {}, "source_cubes": [], "config_hash": "",
     }  # fmt: skip

@@ -124,7 +124,7 @@ def evaluate() -> Evaluate:
                 return failed
         repeat = {"label_fraction": label_fraction, "seed": seed, "pretraining_seed": 0 if encoders else None}
         job = Job(
-            "revisit.evaluation." + {"evaluate": "evaluate"}.get(run.stage, f"score_{run.stage}"),
+            "revisit.evaluation." + ("evaluate" if run.stage == "evaluate" else f"score_{run.stage}"),
             names={"experiment": "free-name", **run.model_dump(include={"method", "modality", "protocol"})},
             input=inputs,
             output={"score": str(out), "predictions": str(out.with_suffix(".npz"))},
@@ -202,6 +202,7 @@ def write_encoder(
         "modality": modality,
         "seed": seed,
         "steps": 10,
+        "weights_of": "",
         "scaling": scaling(),
         "clip_sigma": 3.0,
         "collapsed": False,

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from revisit.config.check import check
+from revisit.errors import RevisitError
 from revisit.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,14 @@ def test_a_region_held_out_concerns_no_other(plan):
     plan.config["split"]["regions"]["delta"] = "test"
     assert plan.tile(plain) == before[0]
     assert plan.tile(delta) != before[1]
+
+
+def test_a_collection_of_skipped_regions_alone_is_refused(config):
+    """It would silently become one of all regions."""
+    other = copy.deepcopy(config)
+    other["collections"]["far"] = {**other["collections"]["yearly"], "regions": ["delta"]}
+    with pytest.raises(RevisitError, match=r"skip: leaves collections\.far no region"):
+        check({**other, "skip": ["delta"]})
 
 
 def test_a_skipped_region_is_left_out_of_everything(config):

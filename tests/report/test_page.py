@@ -144,7 +144,7 @@ def test_what_to_believe(html: str) -> None:
         "Classes without a labelled test sample: Mangroves.",
         "train to test 1280 m",
         "Where parts touch",
-        "still rose when the budget of training ended",
+        "had not converged when its budget ended",
         "masking: 3DMAE-RM, S1, whole network trained (5 and 100 % of the labels)",
         "collapsed in pretraining",
         "masking: 3DMAE-RC, S2, linear probe (5 and 100 % of the labels)",

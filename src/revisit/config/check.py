@@ -95,6 +95,10 @@ def _without_skipped(study: Study) -> Study:
         else entry
         for name, entry in study.collections.items()
     }
+    if emptied := [name for name, entry in collections.items() if entry.get("regions") == []]:
+        raise RevisitError(
+            f"skip: leaves collections.{emptied[0]} no region; leave one, or drop the collection"
+        )
     if pinned := [name for name in study.cube.limits_from or () if name in study.skip]:
         raise RevisitError(f"skip: {pinned[0]} is among cube.limits_from; take it out there")
     return study.model_copy(update={"regions": left, "collections": collections})
@@ -207,6 +211,9 @@ def _task(
                 f"{where}.layouts: {layout!r} lays out {made_for}, not {given['task']}; leave it out"
             )
     _known([own.published_as] if own.published_as else [], published(), f"{where}.published_as")
+    for floor in own.floors or []:
+        if task.labels not in _part("floor", floor, f"{where}.floors").labels:
+            raise RevisitError(f"{where}.floors: {floor!r} cannot learn {task.labels}s; leave it out")
     task.check(name, own, entries, collections)
     return task, own
 

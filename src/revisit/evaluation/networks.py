@@ -52,7 +52,10 @@ def load_encoders(
 
 def encoder_columns(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The columns that come from the cards of a network's encoders, one a sensor; costs are summed."""
-    trained = sorted({f"{card['collection']} {card['modality']}" for card in cards if card["steps"]})
+    learnt = {
+        f"{card['collection']} {card['modality']}" if card["steps"] else card["weights_of"] for card in cards
+    }
+    trained = sorted(learnt - {""})
     costs = {key: [card.get(key) for card in cards] for key in COSTS}
     return {
         "encoder": " + ".join(architecture_name(card["architecture"]) for card in cards),

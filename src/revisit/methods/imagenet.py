@@ -24,6 +24,7 @@ class ImageNet(Method):
         "input; a band's deviations from its own mean stand for those from ImageNet's mean"
     )
     baseline = True
+    weights_of = "ImageNet"
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)

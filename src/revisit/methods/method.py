@@ -91,7 +91,8 @@ class Method(nn.Module):
     ``source``: the paper. ``choices``: what it leaves open and how that is settled here.
     ``kinds``: of the collections it learns from, None for any. ``sensors``: that the modality must have.
     ``needs_series``: whether images come as [B, T, C, H, W] (all times of a place) or [B, C, H, W].
-    ``reconstructs``: whether ``reconstruct`` shows something. ``baseline``: it takes no step at all.
+    ``reconstructs``: whether ``reconstruct`` shows something. ``baseline``: it takes no step at all;
+    ``weights_of``: whose weights it has then, if not those it drew.
     ``batch_wide``: its loss couples the samples of a batch, so that a batch cannot be done in parts.
     ``needs_parents``: of how many other entries it starts from the encoder.
     """
@@ -104,6 +105,7 @@ class Method(nn.Module):
     needs_series: ClassVar[bool] = False
     reconstructs: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
+    weights_of: ClassVar[str] = ""
     batch_wide: ClassVar[bool] = False
     needs_parents: ClassVar[int] = 0
     encoder: Encoder

@@ -88,7 +88,7 @@ def _below_floor(rows: Sequence[Row], facts: Facts) -> Point | None:
 
 def _cut(rows: Sequence[Row], facts: Facts) -> Point | None:
     cut = [row for row in rows if row["converged"] is False]
-    text = "The validation score still rose when the budget of training ended (‡):"
+    text = "A training had not converged when its budget ended (‡):"
     return Point("Cut off by the budget", text, _named(cut, facts)) if cut else None
 
 

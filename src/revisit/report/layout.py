@@ -21,7 +21,7 @@ INTERVAL = (
     "was made. Which places are in the test split is in no interval."
 )
 COLLAPSED = "† the encoder collapsed in pretraining."
-CUT = "‡ the validation score still rose when the budget of training ended."
+CUT = "‡ a training had not converged when its budget ended."
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def card(
         "study": settings.study,
         "collection": settings.collection,
         "method": settings.name,
+        "weights_of": method.weights_of,
         "title": settings.title,
         "modality": settings.modality,
         "seed": settings.seed,

@@ -1,0 +1,26 @@
+"""What the table says of the encoders behind a score."""
+
+import pytest
+
+from revisit.evaluation.networks import encoder_columns
+
+CARD = {
+    "architecture": {"name": "resnet", "depth": 18, "stem": "small", "bands": ["red"], "image_pixels": 16},
+    "collection": "pairs", "modality": "rgb", "collapsed": False, "gpu_hours": 0.0, "cpu_hours": 0.5,
+    "samples_per_second": None, "peak_memory_gb": 1.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights_of", "said"), [(10, "", "pairs rgb"), (0, "", "none"), (0, "ImageNet", "ImageNet")]
+)
+def test_weights_from_elsewhere_are_no_untrained_network(steps: int, weights_of: str, said: str) -> None:
+    """Else a probe of ImageNet's features would count as a floor, and as what pretraining is held against."""
+    found = encoder_columns([{**CARD, "steps": steps, "weights_of": weights_of}])
+    assert found["pretrain_data"] == said
+
+
+def test_costs_of_a_dual_network_are_those_of_both_encoders() -> None:
+    """One that is not known leaves the sum unknown."""
+    found = encoder_columns([{**CARD, "steps": 1, "weights_of": ""}] * 2)
+    assert (found["cpu_hours"], found["samples_per_second"]) == (1.0, None)
