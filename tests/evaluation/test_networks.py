@@ -6,7 +6,7 @@ from revisit.evaluation.networks import encoder_columns
 
 CARD = {
     "architecture": {"name": "resnet", "depth": 18, "stem": "small", "bands": ["red"], "image_pixels": 16},
-    "collection": "pairs", "modality": "rgb", "collapsed": False, "gpu_hours": 0.0, "cpu_hours": 0.5,
+    "collection": "pairs", "modality": "rgb", "collapsed": False, "samples": 256, "gpu_hours": 0.0, "cpu_hours": 0.5,
     "samples_per_second": None, "peak_memory_gb": 1.0,
 }  # fmt: skip
 
@@ -21,6 +21,7 @@ def test_weights_from_elsewhere_are_no_untrained_network(steps: int, weights_of:
 
 
 def test_costs_of_a_dual_network_are_those_of_both_encoders() -> None:
-    """One that is not known leaves the sum unknown."""
+    """As is the pretraining behind it; a cost that is not known leaves the sum unknown."""
     found = encoder_columns([{**CARD, "steps": 1, "weights_of": ""}] * 2)
+    assert (found["pretrain_samples"], found["pretrain_steps"]) == (512, 2)
     assert (found["cpu_hours"], found["samples_per_second"]) == (1.0, None)

@@ -57,6 +57,8 @@ def common(experiment: str, task: str, method: str, modality: str, protocol: str
         "method": method,
         "encoder": "none" if protocol == "floor" else ENCODERS.get(method, "channel-vit"),
         "pretrain_data": "none" if method in UNTRAINED else "pairs",
+        "pretrain_samples": 0 if method in UNTRAINED else 512,
+        "pretrain_steps": 0 if method in UNTRAINED else 240,
         "modality": modality,
         "protocol": protocol,
         "collapsed": method == "3dmae-rc",
@@ -117,6 +119,7 @@ def facts() -> Facts:
             "experiment": name,
             "task": task,
             "title": TITLES[run["method"]],
+            "recipe": run["method"],
             "published_as": None if run["method"] in ("scratch", "band-statistics") else run["method"],
         }
         for name, task, of in (

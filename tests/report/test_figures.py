@@ -1,5 +1,6 @@
 """Guards the figures: drawn from what the stages write, the same at every run, or refused in one line."""
 
+import csv
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -228,6 +229,27 @@ def test_gains(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
     alone.write_text("\n".join(line for line in lines if words.GAIN not in line) + "\n")
     draw("gain-curves", [alone], facts.of_experiment("masking"), tmp_path / "none.png")
     assert Image.open(tmp_path / "none.png").width < image.width
+
+
+def test_gain_by_length_and_imagery(all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path) -> None:
+    """Runs that differ in imagery and steps alone share a panel, and none that is pretrained otherwise."""
+    masking = facts.of_experiment("masking")
+    drawing = parts.find("figure", "amounts")
+    assert not drawing.applies(masking), "no two entries of one recipe"
+    runs = [run.model_copy(update={"recipe": run.recipe.replace("-rc", "-rm")}) for run in masking.runs]
+    twice = masking.model_copy(update={"runs": runs})
+    assert drawing.applies(twice)
+    with all_csv.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["method"] == "3dmae-rc":
+            row.update(pretrain_samples="2048", pretrain_steps="960")
+    with (longer := tmp_path / "all.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    drawn_twice("amounts", [longer], twice, tmp_path)
+    assert {"512 images", "2,048 images", "240", "960", "5 % of the labels"} <= set(texts)
 
 
 def test_dots(all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
 from revisit.patches.modality import bands_of
+from revisit.provenance import config_hash
 from revisit.record import read
 from revisit.report.drawing import figures
 from revisit.report.facts import Encoder, Experiment, Facts, Run
@@ -55,6 +56,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             **run.content(),
             "experiment": name,
             "task": own.task,
+            "recipe": config_hash([entries[entry]["recipe"] for entry, _ in run.encoders]),
             "repeats": [repeat._asdict() for repeat in run.repeats(own, study.pretraining.seeds)],
         }
         for name, (task, own) in tasks.items()
@@ -175,6 +177,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
             f"{where}.batch_size: {entry.batch_size} is more than the training split of {entry.collection} "
             f"can hold, at most {collection['most_training_samples']} samples; lower it or add regions"
         )
+    training = {key: value for key, value in entry.content().items() if key in Training.model_fields}
+    lengths = ("epochs", "steps")
     return {
         "collection": entry.collection,
         "modalities": entry.modalities,
@@ -182,7 +186,9 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         "published_as": entry.published_as,
         "parents": entry.parents,
         "method": entry.method,
-        "training": {key: value for key, value in entry.content().items() if key in Training.model_fields},
+        "training": training,
+        # All of it but the length: what is trained on other imagery, or longer, has the same.
+        "recipe": [entry.method, {key: value for key, value in training.items() if key not in lengths}],
         "kind": collection["kind"],
         "series": collection["series"],
         "reconstructs": facts["reconstructs"],

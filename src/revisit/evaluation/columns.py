@@ -7,6 +7,8 @@ COLUMNS = (
     "method",
     "encoder",
     "pretrain_data",
+    "pretrain_samples",
+    "pretrain_steps",
     "modality",
     "protocol",
     "label_fraction",
@@ -28,6 +30,9 @@ COLUMNS = (
     "code_version",
     "run",
 )
+
+# What these columns say of a network that nothing was trained of before, or of no network.
+NOT_PRETRAINED = {"pretrain_data": "none", "pretrain_samples": 0, "pretrain_steps": 0, "collapsed": False}
 
 # What pretraining cost, as measured: no two trainings cost the same, so these columns differ from run to run.
 COSTS = ("gpu_hours", "cpu_hours", "samples_per_second", "peak_memory_gb")

@@ -51,7 +51,7 @@ def load_encoders(
 
 
 def encoder_columns(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The columns that come from the cards of a network's encoders, one a sensor; costs are summed."""
+    """The columns that come from the cards of a network's encoders, one a sensor; numbers are summed."""
     learnt = {
         f"{card['collection']} {card['modality']}" if card["steps"] else card["weights_of"] for card in cards
     }
@@ -60,6 +60,7 @@ def encoder_columns(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "encoder": " + ".join(architecture_name(card["architecture"]) for card in cards),
         "pretrain_data": " + ".join(trained) or "none",
+        **{f"pretrain_{key}": sum(card[key] for card in cards) for key in ("samples", "steps")},
         "collapsed": any(card["collapsed"] for card in cards),
         **{key: None if None in values else sum(values) for key, values in costs.items()},
     }

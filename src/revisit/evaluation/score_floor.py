@@ -5,6 +5,7 @@ Reads a collection; writes a score file and, beside it, predictions on the test 
 
 from revisit import parts
 from revisit.evaluation import outcome
+from revisit.evaluation.columns import NOT_PRETRAINED
 from revisit.evaluation.outcome import learned
 from revisit.evaluation.task import JobSettings, Task
 from revisit.job import Job
@@ -12,7 +13,7 @@ from revisit.patches.store import PatchStore
 from revisit.record import read
 
 Settings = JobSettings
-COLUMNS = {"encoder": "none", "pretrain_data": "none", "collapsed": False}
+COLUMNS = {"encoder": "none", **NOT_PRETRAINED}
 
 
 def run(job: Job) -> None:

@@ -8,6 +8,7 @@ beyond these fields is passed over.
 from typing import Self
 
 from revisit.record import Record
+from revisit.report import words
 
 
 class Run(Record, extra="ignore"):
@@ -27,6 +28,8 @@ class Run(Record, extra="ignore"):
     """Key of its published counterpart, if it has one."""
     pretrained: bool
     """Whether its weights come from pretraining."""
+    recipe: str
+    """How its encoders are pretrained but for imagery and steps: in one recipe runs differ in these only."""
     task: str
     """Name of the task."""
 
@@ -97,6 +100,11 @@ class Facts(Record):
                 "experiments": {key: value for key, value in self.experiments.items() if key == name},
             }
         )
+
+    def with_twins(self) -> list[Run]:
+        """The pretrained runs that may have a twin: a run of their modality without pretraining."""
+        without = {run.modality for run in self.runs if not run.pretrained and run.protocol != words.FLOOR}
+        return [run for run in self.runs if run.pretrained and run.modality in without]
 
     def of_encoder(self, encoder: Encoder) -> Self:
         """The facts of this encoder alone."""

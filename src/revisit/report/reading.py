@@ -10,6 +10,7 @@ from revisit.errors import RevisitError
 
 Row = dict[str, Any]
 NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published")  # columns of all.csv
+COUNTS = ("seeds", "pretrain_samples", "pretrain_steps")
 TRUTHS = ("collapsed", "converged")
 
 
@@ -31,7 +32,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of all.csv: numbers as float, ``seeds`` as int, ``TRUTHS`` as bool, empty cells as None."""
+    """The rows of all.csv: numbers as float, ``COUNTS`` as int, ``TRUTHS`` as bool, empty cells as None."""
     return [
         {name: _typed(path, name, text) for name, text in row.items()} for row in read_rows(path, columns)
     ]
@@ -43,7 +44,7 @@ def _typed(path: str | Path, name: str, text: str) -> Any:
     try:
         if name in NUMBERS:
             return float(text)
-        if name == "seeds":
+        if name in COUNTS:
             return int(text)
     except ValueError as error:
         raise RevisitError(f"{path}: {name} is {text!r}, not a number; rerun its stage") from error

@@ -13,8 +13,8 @@ from revisit.evaluation.columns import COSTS
 
 # Columns that all repeats of a run share; the others of a score file are gathered over them.
 OF_RUN = (
-    "experiment", "task", "dataset", "method", "encoder", "pretrain_data", "modality", "protocol",
-    "config_hash",
+    "experiment", "task", "dataset", "method", "encoder", "pretrain_data", "pretrain_samples",
+    "pretrain_steps", "modality", "protocol", "config_hash",
 )  # fmt: skip
 GATHERED = ("collapsed", "converged", "code_version")
 KEYS = ("columns", "label_fraction", "seed", "pretraining_seed", "values")

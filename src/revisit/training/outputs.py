@@ -87,6 +87,7 @@ def card(
         "regions": list(store.attrs["regions"]),
         "scaling": scaling_of(store, encoder.bands),
         "clip_sigma": method.data.clip_sigma,
+        "samples": method.data.samples if trained else 0,
         "steps": progress.step,
         "samples_seen": samples_seen,
         "collapsed": spread.collapsed,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
+from revisit.evaluation.columns import NOT_PRETRAINED
 from revisit.evaluation.features import batches
 from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 from revisit.evaluation.networks import Networks, load_encoders
@@ -320,7 +321,7 @@ class MapNetworks(Networks):
         if self.encoders:
             return super().columns()
         name = self.network.short_name(self.settings, self.new)
-        return {"encoder": name, "pretrain_data": "none", "collapsed": False}
+        return {"encoder": name, **NOT_PRETRAINED}
 
 
 def confusion(data: Data, predict: Predict, indices: Indices) -> ConfusionMatrix:

@@ -51,12 +51,6 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
             style.bare(axes[0, 0], "No pretrained network has a counterpart without pretraining.")
 
 
-def _applies(facts: Facts) -> bool:
-    """Where a pretrained network may have a counterpart: one of its modality without pretraining."""
-    without = {run.modality for run in facts.runs if not run.pretrained and run.protocol != words.FLOOR}
-    return any(run.pretrained and run.modality in without for run in facts.runs)
-
-
 FIGURE = Drawing(
     per="experiment",
     source="table",
@@ -64,6 +58,6 @@ FIGURE = Drawing(
     section="results",
     caption="Score less that of the same network without pretraining, in percentage points, run by run; bars "
     "are 95 % intervals. A bar that crosses 0 decides nothing.",
-    applies=_applies,
+    applies=lambda facts: bool(facts.with_twins()),
     draw=draw,
 )

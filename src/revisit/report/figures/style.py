@@ -83,16 +83,20 @@ def looks(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
 
 
 def curve(
-    axes: "Axes", rows: Sequence[dict[str, Any]], look: dict[str, str], aside: float
+    axes: "Axes",
+    rows: Sequence[dict[str, Any]],
+    look: dict[str, str],
+    aside: float,
+    along: str = "label_fraction",
 ) -> "ErrorbarContainer":
-    """Values of all.csv against the share of labels, in per cent; ``aside`` keeps several bars legible."""
-    rows = sorted(rows, key=lambda row: row["label_fraction"])
+    """Values of all.csv against a column of it, in per cent; ``aside`` keeps several bars legible."""
+    rows = sorted(rows, key=lambda row: row[along])
     bars = [
         [0.0 if row[end] is None else words.PERCENT * abs(row[end] - row["value"]) for row in rows]
         for end in ("ci_low", "ci_high")
     ]
     return axes.errorbar(
-        [row["label_fraction"] * 1.03**aside for row in rows],
+        [row[along] * 1.03**aside for row in rows],
         [words.PERCENT * row["value"] for row in rows],
         yerr=bars,
         ms=4,
