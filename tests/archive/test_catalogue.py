@@ -17,7 +17,7 @@ REQUIRED = {
         "datetime", "proj:epsg", "proj:shape", "proj:transform", "sat:orbit_state", "sat:relative_orbit",
         "sar:instrument_mode", "sar:polarizations", "sar:product_type", "sar:frequency_band",
     },
-    "esa-worldcover": {"datetime", "start_datetime", "end_datetime", "proj:epsg"},
+    "esa-worldcover": {"datetime", "start_datetime", "end_datetime", "proj:epsg", "grid:code"},
     "land-cover-truth": {"datetime", "start_datetime", "end_datetime", "proj:epsg"},
 }  # fmt: skip
 BANDS = {

@@ -14,6 +14,7 @@ from revisit.archive.make import Settings, build
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.record import read
+from revisit.stac import search
 
 
 @pytest.fixture
@@ -59,8 +60,35 @@ def test_missing_asset_and_duplicate_change_the_items(copy: Path) -> None:
     asset = next(iter(before[5]["assets"]))
     spoil(copy, [{"kind": "duplicate", "item": 0}, {"kind": "missing-asset", "item": 5, "asset": asset}])
     after = read_json(copy / "items.json")["features"]
-    assert [item["id"] for item in after] == [before[0]["id"], *(item["id"] for item in before)]
+    assert [item["id"] for item in after[:1] + after[2:]] == [item["id"] for item in before]
+    assert after[1] == {**before[0], "id": f"{before[0]['id']}_1"}
     assert set(before[5]["assets"]) - set(after[6]["assets"]) == {asset}
+
+
+@pytest.mark.parametrize(
+    ("sensor", "collection", "year"),
+    [
+        ("sentinel-2", "sentinel-2-l2a", 2021),
+        ("sentinel-1", "sentinel-1-rtc", 2020),
+        ("worldcover", "esa-worldcover", 2020),
+    ],
+)
+def test_a_duplicate_is_served_and_found_to_be_one(
+    copy: Path, settings: dict[str, Any], sensor: str, collection: str, year: int
+) -> None:
+    """All the way through our own API: there is one item more, and the search keeps one of each."""
+    place = {"bbox": settings["bbox"], "provider": "embedded", "years": [year]}
+    asked = read(search.Settings, place, "search")
+    before = [item["id"] for item in search.search("little", sensor, asked, copy)]
+    item = first(copy, collection)
+    spoil(copy, [{"kind": "duplicate", "item": item["id"]}, {"kind": "duplicate", "item": item["id"]}])
+    listed = [item["id"] for item in read_json(copy / "items.json")["features"]]
+    known = set(read_json(copy / "truth.json")["displacement_pixels"])
+    assert len(set(listed)) == len(listed)
+    assert {name for name in listed if name.startswith("S")} == known
+    after = [item["id"] for item in search.search("little", sensor, asked, copy)]
+    assert len(after) == len(before) and after != before
+    assert set(after) <= set(listed)
 
 
 def test_faults_come_with_the_settings(tmp_path: Path, settings: dict[str, Any]) -> None:
@@ -70,7 +98,7 @@ def test_faults_come_with_the_settings(tmp_path: Path, settings: dict[str, Any])
     short["faults"] = [{"kind": "duplicate", "item": 0}]
     build("little", read(Settings, short, "archive"), tmp_path / "out")
     items = read_json(tmp_path / "out" / "items.json")["features"]
-    assert items[0] == items[1]
+    assert items[0]["assets"] == items[1]["assets"] and items[0]["id"] != items[1]["id"]
 
 
 @pytest.mark.parametrize(

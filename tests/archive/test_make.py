@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from rasterio.warp import Resampling, reproject
 from shapely.geometry import box, shape
 from skimage.registration import phase_cross_correlation
 
+from revisit.archive.faults import Fault
+from revisit.archive.geometry import Grid
+from revisit.archive.land_cover import write_worldcover
 from revisit.archive.make import Archive, Settings, check_years
 from revisit.archive.make import build as build_with
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job
+from revisit.plan.data import DataPlan
 from revisit.record import read
 from revisit.stage import run_file
 
@@ -183,6 +188,18 @@ def test_labels_are_worldcover_like(built: Any) -> None:
     assert 0.8 < agreement < 0.98
 
 
+def test_labels_cover_the_region_to_its_edges(tmp_path: Path) -> None:
+    """An edge of a UTM grid is bent in degrees: over 60 km its middle lies 120 m north of its corners."""
+    grid = Grid(32631, 470_020, 6_650_040, 6000, 12)
+    land = SimpleNamespace(cover=lambda year: np.full(grid.shape, 10, dtype=np.uint8))
+    place = SimpleNamespace(grid=grid, folder=tmp_path, land=land, key=(1, "x"))
+    item = write_worldcover(place, 2020)  # type: ignore[arg-type]
+    x, y = np.meshgrid(grid.west + np.arange(5, 60_000, 1000), grid.north - np.array([25, 60, 95]))
+    where = Transformer.from_crs(32631, 4326, always_xy=True).transform(x.ravel(), y.ravel())
+    with rasterio.open(tmp_path / item["assets"]["map"]["href"]) as file:
+        assert all(value[0] == 10 for value in file.sample(list(zip(*where, strict=True))))
+
+
 def test_second_tile_is_in_the_next_zone_where_the_region_spans_two(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
@@ -250,6 +267,10 @@ def test_years_that_cannot_be_simulated_are_refused_at_planning() -> None:
         ({"tiles": {"plain": 3}}, "archive.tiles.plain: .*1 or 2, not 3"),
         ({"dates_per_year": {"worldcover": 1}}, "archive.dates_per_year: unknown key 'worldcover'"),
         ({"displacement_pixels": -1}, "archive.displacement_pixels: .*not -1"),
+        ({"dates_per_year": {"sentinel-1": 121}}, "archive.dates_per_year.sentinel-1: .*120, not 121"),
+        ({"dates_per_year": {"sentinel-2": 200}}, "archive.dates_per_year.sentinel-2: .*120, not 200"),
+        ({"reprocessed": 2}, "archive.reprocessed: .*1, not 2"),
+        ({"faults": {"plain": [{"kind": "eaten", "item": 0}]}}, "archive.faults.plain.0.kind: "),
     ],
 )
 def test_wrong_sections_are_refused_at_planning(section: dict[str, Any], message: str) -> None:
@@ -260,11 +281,30 @@ def test_wrong_sections_are_refused_at_planning(section: dict[str, Any], message
 
 def test_the_section_reads_back_as_the_settings_of_an_archive(settings: dict[str, Any]) -> None:
     """The plan hands what holds for all regions on as it is: sensors by the names the config has."""
-    section = {"dates_per_year": {"sentinel-1": 3, "sentinel-2": 5}, "displacement_pixels": 0.4}
+    section = {
+        "dates_per_year": {"sentinel-1": 3, "sentinel-2": 5},
+        "displacement_pixels": 0.4,
+        "reprocessed": 0.5,
+    }
     content = read(Archive, section, "archive").content()
-    assert content == {**section, "biomes": {}, "tiles": {}}
+    assert content == {**section, "biomes": {}, "tiles": {}, "faults": {}}
     made = read(Settings, {**settings, **{key: content[key] for key in section}}, "archive")
-    assert (made.dates_per_year.sentinel_1, made.displacement_pixels) == (3, 0.4)
+    assert (made.dates_per_year.sentinel_1, made.displacement_pixels, made.reprocessed) == (3, 0.4, 0.5)
+
+
+def test_the_plan_hands_faults_to_their_region() -> None:
+    """One region's archive is spoilt as the config says, the others are whole."""
+    fault = {"kind": "missing-file", "item": 3, "asset": "map"}
+    section = read(Archive, {"faults": {"plain": [fault]}}, "archive").content()
+    study = {"archive": section, "seed": 1, "study": "default", "search": {}}
+    study["regions"] = {name: {"bbox": [3.05, 43.2, 3.072, 43.214]} for name in ("plain", "coast")}
+    checked: dict[str, Any] = {"config": study, "folders": {"sentinel-2": None}, "runs": [], "figures": []}
+    plan = DataPlan({**checked, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})
+    found = {
+        name: read(Settings, plan.archive(SimpleNamespace(region=name)), "archive").faults
+        for name in study["regions"]
+    }
+    assert found == {"plain": [read(Fault, fault, "fault")], "coast": []}
 
 
 def test_the_job_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

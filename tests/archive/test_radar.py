@@ -27,6 +27,15 @@ def test_speckle_has_the_looks_of_the_product() -> None:
     np.testing.assert_allclose(found, expected, rtol=0.03)
 
 
+def test_neighbours_in_speckle_are_as_alike_as_its_blur_makes_them() -> None:
+    """Blurred white noise correlates by exp(-1 / (4 blur²)) between pixels; the cube takes a little off."""
+    off = radar.speckle((600, 600), stream(1)) - 1
+    for one, other in ((off[:, 1:], off[:, :-1]), (off[1:], off[:-1])):
+        found = np.mean(one * other) / np.mean(off**2)
+        assert abs(found - np.exp(-1 / (4 * radar.SPECKLE_PIXELS**2))) < 0.02
+        assert abs(found - 0.7) < 0.015
+
+
 def test_outside_the_swath_is_nodata() -> None:
     inside = np.zeros((20, 20), dtype=bool)
     inside[:, :12] = True

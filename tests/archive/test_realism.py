@@ -184,7 +184,8 @@ def test_speckle_is_as_alike_between_neighbours_as_in_real_products(
     """White speckle lets a network average it away, and tells masked pixels nothing of their neighbours."""
     real = np.median([_neighbours(pair[band]) for pair in real_radar], axis=0)
     simulated = np.median([_neighbours(pair[band]) for pair in simulated_radar], axis=0)
-    np.testing.assert_allclose(simulated[:2], real[:2], atol=0.06)
+    np.testing.assert_allclose(real[:2], [(0.67, 0.67), (0.67, 0.63)][band], atol=0.01)
+    np.testing.assert_allclose(simulated[:2], 0.64, atol=0.015)
     assert 0.7 < simulated[2] / real[2] < 1.4  # the number of looks
 
 

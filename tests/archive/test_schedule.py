@@ -3,6 +3,7 @@
 from datetime import date
 
 import numpy as np
+import pytest
 
 from revisit.archive.biomes import BIOMES
 from revisit.archive.schedule import sentinel1, sentinel2
@@ -35,7 +36,21 @@ def test_radar_passes_are_near_optical_ones_but_not_on_the_same_day() -> None:
     assert states == {True, False}
 
 
+@pytest.mark.parametrize("longitude", [-179.0, -120.0, -93.0, 5.0, 88.5, 157.6, 179.0])
+def test_days_are_those_of_utc_all_around_the_earth(longitude: float) -> None:
+    """Products go by the date of UTC: all in their year, each on a day of its own, up to the most dates."""
+    place = (longitude, 51.0)
+    optical = sentinel2([2019], 120, BIOMES["coast"], place, 0.6, 0, 1, "x")
+    radar = sentinel1([2019], 120, 120, place, 0.6, 1, "x")
+    days = [one.when.date() for one in (*optical, *radar)]
+    assert len(set(days)) == len(days) == 240
+    assert {day.year for day in days} == {2019}
+
+
 def test_displacements_are_bounded_and_of_the_size_asked_for() -> None:
+    far = np.array([one.displacement for one in sentinel1(range(2015, 2023), 24, 0, PLACE, 3, 1, "x")])
+    assert 1.99 < np.hypot(*far.T).max() < 2.001
+    assert np.ptp(np.arctan2(*far.T)) > 6
     passes = sentinel1(range(2015, 2023), 24, 0, PLACE, 0.6, 1, "x")
     moved = np.array([one.displacement for one in passes])
     assert np.abs(moved).max() <= 2

@@ -1,5 +1,7 @@
 """Protects the pictures of cubes: right bands, masked pixels grey, one stretch, the same bytes each time."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,19 @@ def test_the_same_cube_gives_the_same_picture(tmp_path) -> None:
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
     assert (tmp_path / "1.tif").read_bytes() == (tmp_path / "2.tif").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "1.tif", "2.png", "2.tif", "c.zarr"]
+
+
+def test_a_killed_median_image_leaves_nothing_once_it_is_made_again(tmp_path) -> None:
+    """A kill between the plain picture and its copy: the next run removes what is left."""
+    cube = cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [random(3)])
+    kill = "import os, sys; from revisit.cube import contract, quicklook as q; "
+    kill += "q.rasterio.shutil.copy = lambda *_, **__: os._exit(9); "
+    kill += "q.median_image(contract.open_cube(sys.argv[1]), sys.argv[2])"
+    paths = [str(tmp_path / name) for name in ("c.zarr", "c.tif")]
+    assert subprocess.run([sys.executable, "-c", kill, *paths], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) > 1
+    quicklook.median_image(cube, tmp_path / "c.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c.zarr"]
 
 
 def test_median_image_leaves_out_what_is_masked(tmp_path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Geod, Transformer
 from scipy import ndimage
 
 from revisit.cube.grid import Grid, Region, region_grid
@@ -23,6 +24,7 @@ from revisit.cube.split import (
     distance,
     split_map,
 )
+from revisit.cube.zones import across_zones, bounds_in_degrees, degrees_apart
 from revisit.errors import RevisitError
 from revisit.record import read
 
@@ -238,7 +240,7 @@ def test_a_part_that_must_end_empty_is_refused() -> None:
 
 
 def test_regions_too_near_each_other_are_refused() -> None:
-    """Parts of regions that border on each other would touch as well; other zones are not looked at."""
+    """Parts of regions that border on each other would touch as well."""
     beside = Region(bbox=[5.1, 50.0, 5.2, 50.07])
     away = Region(bbox=[5.11, 50.0, 5.2, 50.07])  # 700 m off
 
@@ -260,4 +262,54 @@ def test_regions_too_near_each_other_are_refused() -> None:
     assert refused(away, gap_pixels=100)
     assert refused(beside, regions={"here": "train", "other": "test"})
     assert not refused(beside, regions={"here": "test", "other": "test"})
-    assert not refused(Region(bbox=[5.1, 50.0, 5.2, 50.07], epsg=32632))
+    next_zone = Region(bbox=[5.1, 50.0, 5.2, 50.07], epsg=32632)
+    assert refused(next_zone)
+    assert not refused(next_zone, regions={"here": "test", "other": "test"})
+    assert not refused(Region(bbox=[5.13, 50.0, 5.2, 50.07], epsg=32632))
+    assert refused(Region(bbox=[5.0, 50.0, 5.1, 50.07], epsg=32632))  # split anew in the other zone
+
+
+@pytest.mark.parametrize(
+    ("west", "east"),
+    [
+        ([4.9, 50, 5.0, 50.07], [5.0, 50, 5.1, 50.07]),
+        ([5.9, 50, 6, 50.07], [6, 50, 6.1, 50.07]),
+        ([179.9, -17, 180, -16.9], [-180, -17, -179.9, -16.9]),
+    ],
+)
+def test_regions_of_two_zones(west: list[float], east: list[float]) -> None:
+    """Training ground that touches test ground is refused: in a zone, between two, at the 180th."""
+    split = Split(regions={"a": "train", "b": "test"}, gap_pixels=0)
+    for gap in (0, 32):
+        with pytest.raises(RevisitError, match=r"regions\.b\.bbox: lies over region a, or nearer than"):
+            check_apart(
+                {"a": Region(bbox=west), "b": Region(bbox=east)},
+                10,
+                split.model_copy(update={"gap_pixels": gap}),
+                0,
+            )
+    off = [east[0] + 0.02, *east[1:]]
+    split = split.model_copy(update={"gap_pixels": 16})
+    check_apart({"a": Region(bbox=west), "b": Region(bbox=off)}, 10, split, 0)
+
+
+def test_distance_across_zones() -> None:
+    """The metres between boxes of two zones are those on the ellipsoid; a lower bound tells far from near."""
+    west, east = Region(bbox=[5.9, 50, 5.99, 50.05]), Region(bbox=[6.01, 50, 6.1, 50.05])
+    one, other = (region_grid(region, 10) for region in (west, east))
+    boxes = np.array([one.bounds, other.bounds])
+    metres = across_zones(boxes[:1], one.epsg, boxes[1:], other.epsg)
+    edge_x, edge_y = one.bounds[2], np.arange(one.bounds[1], one.bounds[3], 60)
+    facing = Transformer.from_crs(one.epsg, 4326, always_xy=True).transform(
+        np.full(len(edge_y), edge_x), edge_y
+    )
+    other_x, other_y = other.bounds[0], np.arange(other.bounds[1], other.bounds[3], 60)
+    across = Transformer.from_crs(other.epsg, 4326, always_xy=True).transform(
+        np.full(len(other_y), other_x), other_y
+    )
+    pairs = np.broadcast_arrays(*(part[:, None] for part in facing), *(part[None] for part in across))
+    assert metres == pytest.approx(Geod(ellps="WGS84").inv(*pairs)[2].min(), abs=5)
+    degrees = bounds_in_degrees(boxes, np.array([one.epsg, other.epsg]))
+    bound = degrees_apart(degrees[0], degrees[1:])[0]
+    assert 0.6 * metres < bound <= metres
+    assert across_zones(boxes[:1], one.epsg, boxes[1:] - [5000, 0, 5000, 0], other.epsg) == -1

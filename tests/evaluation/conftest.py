@@ -203,6 +203,7 @@ def write_encoder(
         "seed": seed,
         "steps": 10,
         "weights_of": "",
+        "samples": 64,
         "scaling": scaling(),
         "clip_sigma": 3.0,
         "collapsed": False,

@@ -85,6 +85,17 @@ def test_rarest_classes_come_first_where_not_all_can_come() -> None:
     assert np.flatnonzero(labels[chosen].any(0)).tolist() == [4, 6, 7]
 
 
+def test_few_validation_places_are_not_those_of_the_rarest_classes() -> None:
+    """They would be nearly the same with every seed, and the repeats share the luck of them."""
+    rarest = LABELS[:, LABELS.sum(0).argmin()]
+    shows = [
+        np.mean([rarest[labelled_places(POSITIONS, LABELS, 0.01, seed, one)].any() for seed in range(60)])
+        for one in (True, False)
+    ]
+    assert shows[0] == 1
+    assert shows[1] < 0.4
+
+
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.25, 0.4, 0.5, 0.75])
 def test_every_class_keeps_its_share(fraction: float) -> None:
     """To about a place: at least twice as near as at random, and never far off."""

@@ -6,8 +6,8 @@ from revisit.evaluation.networks import encoder_columns
 
 CARD = {
     "architecture": {"name": "resnet", "depth": 18, "stem": "small", "bands": ["red"], "image_pixels": 16},
-    "collection": "pairs", "modality": "rgb", "collapsed": False, "samples": 256, "gpu_hours": 0.0, "cpu_hours": 0.5,
-    "samples_per_second": None, "peak_memory_gb": 1.0,
+    "collection": "pairs", "modality": "rgb", "collapsed": False, "samples": 256,
+    "gpu_hours": 0.0, "cpu_hours": 0.5, "samples_per_second": None, "peak_memory_gb": 1.0,
 }  # fmt: skip
 
 

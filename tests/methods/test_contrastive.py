@@ -233,6 +233,15 @@ def test_dino_refuses(build: Build, changes: dict[str, Any], bands: tuple[str, .
         build({**DINO, **changes}, bands)
 
 
+def test_dino_refuses_small_crops_that_the_encoder_cannot_take(build: Build, as_batch: AsBatch) -> None:
+    """A Swin's sides are multiples of its coarsest cell, not of its patches."""
+    swin = {"name": "swin", "patch_pixels": 2, "dim": 8, "depths": [1, 1, 1], "heads": [1, 2, 2], "window": 2}
+    with pytest.raises(RevisitError, match="local_pixels 12 must be a multiple of 8 pixels"):
+        build({**DINO, "encoder": swin, "local_pixels": 12})
+    own = build({**DINO, "encoder": swin, "local_pixels": 8})
+    assert own.loss(views_of(own, as_batch))["loss"].isfinite()
+
+
 @pytest.mark.parametrize("entry", ALL)
 def test_batch_wide_losses_refuse_parts(build: Build, entry: dict[str, Any]) -> None:
     """Halves of a batch would have other statistics, centres and queues than the whole."""

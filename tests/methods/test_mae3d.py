@@ -279,3 +279,19 @@ def test_shares_are_hidden_pixels() -> None:
     weights = own.shares(views)
     assert len(weights.unique()) > 1
     torch.testing.assert_close((singles * weights).sum() / weights.sum(), own.loss(views)["loss"])
+
+
+def test_layers_are_initialised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One draw for each linear map of encoder and decoder, and one for the encoder's embedding."""
+    drawn: list[int] = []
+    draw = torch.nn.init.xavier_uniform_
+
+    def noting(values: torch.Tensor) -> torch.Tensor:
+        drawn.append(values.data_ptr())
+        return draw(values)
+
+    monkeypatch.setattr(torch.nn.init, "xavier_uniform_", noting)
+    own = method()
+    linear = [module for module in own.modules() if isinstance(module, torch.nn.Linear)]
+    expected = [module.weight.data_ptr() for module in linear] + [own.encoder.embedding.data_ptr()]
+    assert sorted(drawn) == sorted(expected)

@@ -8,7 +8,7 @@ import torch
 
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
-from revisit.methods.stmim import STMIM, similarity_loss
+from revisit.methods.stmim import STMIM, similarity_losses
 from revisit.patches.batch import MISSING, Batch
 from revisit.training.optimiser import decay_groups
 
@@ -116,7 +116,7 @@ def test_years_that_fill_up_count_for_nothing(monkeypatch: pytest.MonkeyPatch) -
             for j in held
             if i < j
         ]
-        expected += sum(pairs) / len(pairs) / 4
+        expected += sum(pairs) / len(pairs) / 3  # places that have a pair
     assert parts["similarity"].item() == pytest.approx(expected, rel=1e-5)
     guess = torch.where(views["there"][..., None, None, None], guess, 99.0)
     features[~views["there"]] += 1
@@ -142,7 +142,7 @@ def test_parts_of_a_batch_make_the_whole() -> None:
     """With pixels and years missing here and there, the loss is the mean of those of single places."""
     own = method().eval()
     present = torch.ones(4, 8, dtype=torch.bool)
-    present[0, 1:] = False
+    present[0, 1:] = present[1, 2:] = False
     images = series()
     images[1, :, :, :20] = MISSING
     views = views_of(own, torch.Generator().manual_seed(0), present, images)
@@ -152,6 +152,19 @@ def test_parts_of_a_batch_make_the_whole() -> None:
     ]
     assert own.shares(views) is None
     torch.testing.assert_close(torch.stack(singles).mean(), own.loss(views)["loss"])
+
+
+def test_alpha_is_the_same_however_many_places_have_pairs() -> None:
+    """Places with one year alone do not water the similarity of the others down; with none it is 0."""
+    own = method().eval()
+    present = torch.ones(4, 8, dtype=torch.bool)
+    present[1:, 1:] = False
+    views = views_of(own, torch.Generator().manual_seed(0), present)
+    alone = own.loss({name: values[:1] for name, values in views.items()} | {"paired": torch.ones(1)})
+    torch.testing.assert_close(own.loss(views)["similarity"], alone["similarity"])
+    present[:] = present[1]
+    nothing = own.loss(views_of(own, torch.Generator().manual_seed(0), present))
+    assert nothing["similarity"].item() == 0 and nothing["loss"].isfinite()
 
 
 def test_images_belong_to_their_years() -> None:
@@ -170,9 +183,9 @@ def test_similarity_by_hand() -> None:
     near = 1 - math.sqrt(0.5)
     expected = ((1 - 0.1) * 1 + (1 - 0.5) * near + (1 - 0.4) * near) / 3
     there = torch.ones(1, 3, dtype=torch.bool)
-    assert similarity_loss(features, years, there, beta=0.1).item() == pytest.approx(expected, rel=1e-5)
+    assert similarity_losses(features, years, there, beta=0.1).item() == pytest.approx(expected, rel=1e-5)
     same = features[:, :1].expand(1, 3, 2)
-    assert similarity_loss(same, years, there, beta=0.1).item() == pytest.approx(0, abs=1e-6)
+    assert similarity_losses(same, years, there, beta=0.1).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_loss_is_over_masked_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +194,7 @@ def test_loss_is_over_masked_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     views = views_of(own, torch.Generator().manual_seed(0))
     masked = own.masked_pixels(views)
     features = torch.randn(4, 3, 32)
-    similarity = similarity_loss(features, views["years"], views["there"], 0.1)
+    similarity = similarity_losses(features, views["years"], views["there"], 0.1).mean()
     for error, where, expected in ((7.0, ~masked, 0.0), (3.0, masked, 2.5), (0.5, masked, 0.125)):
         guess = views["images"] + error * where
         monkeypatch.setattr(own, "predict", lambda views, guess=guess: (guess, features))

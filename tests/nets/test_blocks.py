@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from revisit.nets.shifted_windows import PatchMerging, SwinBlock
+from revisit.nets.shifted_windows import PatchMerging, SwinBlock, shift_mask
 from revisit.nets.transformer import Block, DropPath
 
 layers = pytest.importorskip("timm.layers")
@@ -104,3 +104,27 @@ def test_stochastic_depth() -> None:
     assert_same(lambda: DropPath(0.4), lambda: layers.DropPath(0.4), torch.randn(32, 3, requires_grad=True))
     branch = torch.randn(32, 3)
     assert torch.equal(DropPath(0.4).eval()(branch), branch)
+
+
+def test_shift_mask_is_made_once() -> None:
+    """Blocks of one shape share it, whatever the batch; made in inference, it serves training too."""
+    shift_mask.cache_clear()
+    tokens = torch.randn(2, 8, 8, 8)
+    blocks = [SwinBlock(8, 2, 8, 4, shifted=True) for _ in range(2)]
+    with torch.inference_mode():
+        blocks[0](tokens)
+    for block in blocks:
+        block(tokens).sum().backward()
+    assert shift_mask.cache_info().misses == 1 and shift_mask.cache_info().hits == 2
+    for block in blocks:
+        block(torch.randn(1, 8, 12, 8))
+        block.double()(tokens.double())
+    assert shift_mask.cache_info().misses == 3
+    assert not any("mask" in name for name in blocks[0].state_dict())
+
+
+def test_blocks_compile_whole() -> None:
+    """Nothing that is kept between passes breaks the compiler's graph."""
+    block, tokens = SwinBlock(8, 2, 8, 4, shifted=True), torch.randn(2, 8, 8, 8)
+    compiled = torch.compile(block, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(tokens), block(tokens))

@@ -11,6 +11,7 @@ from torch import Tensor
 from revisit.errors import RevisitError
 from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.nets.load_save import load_encoder, save_encoder
+from revisit.patches.batch import MISSING
 from revisit.patches.standardise import standardise
 
 BANDS = ("vv", "red")
@@ -82,3 +83,30 @@ def test_equal_limits_change_nothing(folder: Path) -> None:
     assert torch.equal(moved.pooled(images), load_encoder(folder).pooled(images))
     with pytest.raises(RevisitError, match="rescaled"):
         save_encoder(moved, folder / "b", {"scaling": OTHER})
+
+
+@pytest.mark.parametrize("bands", [("vv", "vh", "red", "green"), ("red", "vh", "green", "vv")])
+def test_what_images_lack_stays_missing(tmp_path: Path, bands: tuple[str, ...]) -> None:
+    """Between any limits a stored 128 in all bands of a sensor is no data; in one of them it is a value."""
+
+    def wide(given: dict[str, Any]) -> dict[str, Any]:
+        pairs = zip(given.items(), (("vv", "vh"), ("red", "green")), strict=True)
+        return {
+            name: {**sensor, "bands": dict.fromkeys(of, next(iter(sensor["bands"].values())))}
+            for (name, sensor), of in pairs
+        }
+
+    torch.manual_seed(0)
+    settings = ChannelViT.Settings(patch_pixels=4, dim=16, depth=1, heads=2)
+    save_encoder(ChannelViT(settings, bands, 8), tmp_path, {"scaling": wide(OWN)})
+    moved = load_encoder(tmp_path, scaling=wide(OTHER), rescale=True)
+    images = torch.full((1, 4, 8, 8), 90.0)
+    sar = [bands.index(band) for band in ("vv", "vh")]
+    images[:, sar, :4] = MISSING
+    images[:, bands.index("red"), 4:] = MISSING
+    seen = moved.enter(standardise(images, 2))[0]
+    assert torch.equal(seen[:, sar, :4], standardise(torch.full((1, 2, 4, 8), MISSING), 3))
+    factor, shift = moved.input_affine[:2, :, None, None]  # type: ignore[index]
+    plain = (standardise(images, 2) * factor + shift).clamp(-3, 3)
+    plain[:, sar, :4] = seen[:, sar, :4]
+    torch.testing.assert_close(seen, plain)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
+from pyproj import Transformer
 
 from revisit.cube.split import distance
 from revisit.errors import RevisitError
@@ -243,3 +245,33 @@ def test_distances_across_regions(tmp_path: Path, pair_store: PatchStore, cubes:
     near = {**stores[0], "split_distance_m": {"val-test": 70}}
     with pytest.raises(RevisitError, match="val-test patches lie 70 m"):
         distances([near], 10 * cubes.patch, 80)
+
+
+def test_distances_across_zones(tmp_path: Path, pair_store: PatchStore, cubes: Any) -> None:
+    """The same places in the coordinates of the next zone lie as far apart as in their own."""
+    path, side = pair_store.path / "here.zarr", 10 * cubes.patch
+    attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+    here = {**attributes, "path": path, "split_distance_m": {}}
+    shutil.copytree(path, tmp_path / "next.zarr")
+    group = zarr.open_group(tmp_path / "next.zarr", mode="r+", use_consolidated=False)
+    coordinates, split = group["coordinates"][:], group["split"][:]
+    coordinates[:, :2] = np.column_stack(
+        Transformer.from_crs(32631, 32632, always_xy=True).transform(*coordinates[:, :2].T)
+    )
+    group["coordinates"][:] = coordinates
+    bounds = {
+        name: [*(places.min(axis=0) - side / 2), *(places.max(axis=0) + side / 2)]
+        for name, part in (("train", 0), ("val", 1), ("test", 2))
+        for places in [coordinates[split == part, :2]]
+    }
+    there = {**here, "region": "next", "epsg": 32632, "bounds": bounds, "path": tmp_path / "next.zarr"}
+    for stores in ([here, there], [there, here]):
+        found = distances(stores, side, 60)
+        # Squares of the two zones lie aslant to each other, by 3.5 degrees.
+        assert [found[pair] for pair in ("train-val", "val-test")] == pytest.approx([80, 80], abs=12)
+        with pytest.raises(
+            RevisitError, match=r"regions \w+ and \w+: train-val patches lie \S+ m apart, less"
+        ):
+            distances(stores, side, 100)
+    with pytest.raises(RevisitError, match="overlap"):
+        distances([here, there], 20 * cubes.patch, 0)

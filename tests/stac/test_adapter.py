@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from revisit.cube.stacking.acquisitions import Clip
+from revisit.cube.stacking.decode import physical
 from revisit.errors import RevisitError
 from revisit.record import read
 from revisit.stac import adapter
@@ -158,6 +161,36 @@ def test_offset_rules(rule: str, item: dict[str, Any], offset: float) -> None:
     assert adapter.scene(item, source("own", "sentinel-2", own), ["red"])["bands"]["red"]["offset"] == offset
 
 
+def radar(**stated: Any) -> dict[str, Any]:
+    return {
+        "id": "scene",
+        "properties": {"datetime": "2022-06-01T00:00:00Z"},
+        "assets": {"vv": {"href": "vv.tif", "raster:bands": [stated]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("unit", "own", "item", "power"),
+    [
+        ("linear power", {}, radar(), 200.0),
+        ("linear power", {"scale": 0.001}, radar(), 0.2),
+        ("linear power", {"scale": 0.5}, radar(scale=0.001, offset=-0.1), 0.1),
+        ("decibel", {}, radar(scale=0.01, offset=-22), 0.01),
+        ("decibel", {"scale": 0.05}, radar(), 10.0),
+        ("decibel", {"scale": -0.1}, radar(scale=None, offset=None), 0.01),
+    ],
+)
+def test_scale_and_offset_of_backscatter(
+    unit: str, own: dict[str, Any], item: dict[str, Any], power: float
+) -> None:
+    """Number * scale + offset, as the item or else the provider says; of decibel before it becomes power."""
+    entry = {"collection": "c", "unit": unit, **own}
+    origin = source("own", "sentinel-1", {"own": {"url": "https://x", "sensors": {"sentinel-1": entry}}})
+    band = adapter.scene(item, origin, ["vv"])["bands"]["vv"]
+    clip = Clip(Path("vv.tif"), "", band["unit"], band["nodata"], band["scale"], band["offset"], 0)
+    np.testing.assert_allclose(physical(np.array([200], "int16"), clip), power, rtol=1e-5)
+
+
 def test_an_offset_is_never_guessed() -> None:
     """Without a baseline, a rule that hangs on it refuses the scene instead of choosing."""
     with pytest.raises(RevisitError, match="states no processing baseline"):
@@ -235,6 +268,20 @@ def test_duplicates_keep_the_parts_of_a_shared_tile() -> None:
     older["properties"]["s2:processing_baseline"] = "02.14"
     kept = [item["id"] for item in adapter.drop_duplicates([newer, older, first, part])]
     assert kept == ["newer", "part"]
+
+
+def test_maps_beside_each_other_are_no_duplicates(shared: Path) -> None:
+    """Tiles of one WorldCover map share platforms and period; without a grid code their own tile tells."""
+    (item,) = real(shared, "planetary-computer__esa-worldcover")
+    assert adapter.tile(item) == "S60W030"
+    del item["properties"]["grid:code"]
+    assert adapter.tile(item) == "S60W030"
+    other = copy.deepcopy(item) | {"id": "ESA_WorldCover_10m_2021_v200_S60W027"}
+    other["properties"]["esa_worldcover:product_tile"] = "S60W027"
+    assert len(adapter.drop_duplicates([item, other])) == 2
+    older = copy.deepcopy(other) | {"id": "older"}
+    older["properties"]["esa_worldcover:product_version"] = "1.0.0"
+    assert adapter.drop_duplicates([older, other]) == [other]
 
 
 def strip_of(item: dict[str, Any], name: str, began: str) -> dict[str, Any]:

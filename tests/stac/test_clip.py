@@ -1,5 +1,6 @@
 """Windows cut from rasters: the right pixels, untouched, and no silent zeros."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,23 @@ def test_a_truncated_file_is_never_read_as_zeros(tmp_path: Path, share: float) -
     with pytest.raises(UnreadableError):
         cut(str(tmp_path / "cut.tif"), everything, tmp_path / "clip.tif")
     assert [path.name for path in tmp_path.iterdir() if "clip" in path.name] == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_disk_that_fills_up_is_noticed(tmp_path: Path, share: float) -> None:
+    """GDAL writes a small file when it closes it, and says nothing where that fails."""
+    raster(tmp_path / "whole.tif", numbers())
+    cut(str(tmp_path / "whole.tif"), AREA, tmp_path / "clip.tif")
+    size = (tmp_path / "clip.tif").stat().st_size
+    (tmp_path / "clip.tif").unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), limits[1]))
+    try:
+        with pytest.raises(OSError, match="does not read back"):
+            cut(str(tmp_path / "whole.tif"), AREA, tmp_path / "clip.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.tif"]
 
 
 def test_a_page_of_text_is_no_raster(tmp_path: Path) -> None:

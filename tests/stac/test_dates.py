@@ -46,8 +46,11 @@ def test_the_clearest_date_of_each_part_is_kept() -> None:
 
 
 def test_unknown_cloud_comes_last() -> None:
-    """A date that does not say may be overcast."""
+    """A date that does not say may be overcast, and one that is says so."""
     assert days(thin([item("2020-06-01"), item("2020-06-11", 70)], 1)) == ["06-11"]
+    null = item("2020-07-01")
+    null["properties"]["eo:cloud_cover"] = None
+    assert days(thin([null, item("2020-12-01", 100)], 1)) == ["12-01"]
 
 
 def test_all_tiles_of_a_kept_date_stay() -> None:

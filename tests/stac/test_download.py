@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +126,83 @@ def test_an_interruption_loses_nothing(fetch, monkeypatch: pytest.MonkeyPatch) -
     assert len(calls) - 4 == 6
 
 
+def rewrite(folder: Path, value: int) -> list[Path]:
+    """Every red file of a folder rewritten in place, full of one number; returns the files."""
+    paths = sorted((folder / "sentinel-2-l2a").glob("*/red.tif"))
+    for path in paths:
+        with rasterio.open(path, "r+") as file:
+            file.write(np.full((96, 96), value, "uint16"), 1)
+    return paths
+
+
+def red_of(fetch: Any, manifest: dict[str, Any]) -> set[int]:
+    """The numbers of all red clips."""
+    paths = [fetch.folder / scene["bands"]["red"]["path"] for scene in manifest["scenes"]]
+    return set(np.unique([opened(path)[0] for path in paths]))
+
+
+def test_clips_of_an_earlier_archive_are_not_taken_up(fetch, archive, caplog) -> None:
+    """A folder built anew has the same addresses and other pixels: what has changed is fetched again."""
+    fetch()
+    rewrite(archive.folder, 3456)
+    with caplog.at_level("INFO", "revisit"):
+        assert red_of(fetch, fetch()) == {3456}
+    assert "6 of 9 clips are there already" in caplog.text
+
+
+def test_a_file_of_the_same_size_is_told_apart_by_its_time(fetch, archive) -> None:
+    """Two builds may agree in size to the byte."""
+    size = {path.stat().st_size for path in rewrite(archive.folder, 3456)}
+    fetch()
+    paths = rewrite(archive.folder, 3457)
+    for number, path in enumerate(paths):
+        os.utime(path, ns=(number, number))
+    assert {path.stat().st_size for path in paths} == size
+    assert red_of(fetch, fetch()) == {3457}
+
+
+def test_a_folder_elsewhere_is_another_archive(
+    fetch, archive, search, download, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A provider's folder pointed at another place, with the same addresses, files and times in it."""
+    fetched: list[Path] = []
+    read = stage_download.fetch
+    monkeypatch.setattr(stage_download, "fetch", lambda *given: fetched.append(given[2]) or read(*given))
+    shutil.copytree(archive.folder, tmp_path / "copy")
+    counts = []
+    for folder in (archive.folder, archive.folder, tmp_path / "copy"):
+        fetched.clear()
+        own = {"mine": {"inherits": "embedded", "folder": str(folder)}}
+        settings = {**archive.settings, "provider": "mine", "providers": own}
+        items = search("north", "sentinel-2", settings)
+        download(items, "north", "sentinel-2", 2020, tmp_path / "out/manifest.json", settings)
+        counts.append(len(fetched))
+    assert counts == [9, 0, 9]
+
+
+def test_a_journal_of_another_layout_is_no_hindrance(fetch) -> None:
+    """Lines that lack what is asked of them now: their clips are fetched again, and nothing fails."""
+    manifest = fetch()
+    path = fetch.folder / "journal.jsonl"
+    header, *lines = map(json.loads, path.read_text().splitlines())
+    del lines[0]["source"], lines[1]["path"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
+    assert fetch() == manifest
+    assert len(path.read_text().splitlines()) == 10
+
+
+def test_a_remote_file_is_known_by_its_address(archive, search, download, tmp_path: Path) -> None:
+    """Of a remote provider there is no file to look at: what was fetched stays valid under its address."""
+    found = search("north", "sentinel-2", archive.settings, archive.folder)
+    with serve([archive.folder]) as url:
+        own = {"remote": {"inherits": "embedded", "url": url}}
+        settings = {**archive.settings, "provider": "remote", "providers": own}
+        manifest = download(found, "north", "sentinel-2", 2020, tmp_path / "out/manifest.json", settings)
+    lines = map(json.loads, (tmp_path / "out/journal.jsonl").read_text().splitlines()[1:])
+    addresses = [band["source"] for scene in manifest["scenes"] for band in scene["bands"].values()]
+    assert sorted(line["source"] for line in lines) == sorted(addresses)
+
+
 def test_scenes_without_data_are_noted(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:
     """A scene that holds nothing but nodata over the region is neither kept nor a fault."""
     path = archive.folder / "sentinel-2-l2a/S2A_31UFS_20200605/red.tif"
@@ -153,6 +232,14 @@ def test_ids_do_not_choose_folders(fetch, search, archive) -> None:
     path = (fetch.folder / scene["bands"]["red"]["path"]).resolve()
     assert path.is_relative_to(fetch.folder.resolve())
     assert path.is_file()
+
+
+def test_two_ids_of_one_folder_are_refused(fetch, search, archive) -> None:
+    """Written to one place, the clips of one scene would be those of the other."""
+    items = search("north", "sentinel-2", archive.settings, archive.folder)
+    items[3]["id"], items[4]["id"] = "a.b", "a:b"
+    with pytest.raises(RevisitError, match=r"items a.b and a:b .* folder a_b; .*search.sentinel-2.skip"):
+        fetch(items=items)
 
 
 def test_another_projection_than_stated_is_said(fetch, archive, caplog: pytest.LogCaptureFixture) -> None:

@@ -148,6 +148,36 @@ def test_reprocessed_duplicates_are_dropped(search, archive) -> None:
     assert len(found) == 6
 
 
+def test_a_whole_acquisition_wins_over_a_newer_one_that_lacks_a_band(search, archive) -> None:
+    """Processed anew without one of its files, a scene must not take the old and whole one with it."""
+    items = archive.items()
+    again = {**items[0], "id": "reprocessed", "assets": {**items[0]["assets"]}}
+    again["properties"] = {**again["properties"], "s2:processing_baseline": "05.00"}
+    del again["assets"]["red"]
+    archive.write([*items, again])
+    found = names(search("north", "sentinel-2", archive.settings, archive.folder))
+    assert found == names(items[:6])
+
+
+def test_clouds_that_nobody_counted(search, archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Null or not stated, the scene is kept, as it may be clear; of several it is the last to be chosen."""
+    from revisit.stac.api import server
+
+    items = archive.items()
+    items[0]["properties"]["eo:cloud_cover"] = None
+    del items[1]["properties"]["eo:cloud_cover"]
+    items[2]["properties"]["eo:cloud_cover"] = 100.0
+    archive.write(items)
+    only = {**archive.settings, "years": [2019]}
+    assert names(search("north", "sentinel-2", {**only, "dates_per_year": 1}, archive.folder)) == names(
+        items[2:3]
+    )
+    known = [name for name in server.CONFORMANCE if not name.endswith(("#query", "#filter"))]
+    monkeypatch.setattr(server, "CONFORMANCE", known)
+    found = search("north", "sentinel-2", {**only, "cloud_cover_max": 50}, archive.folder)
+    assert names(found) == names(items[:2])
+
+
 def test_a_folder_must_be_given(search, archive) -> None:
     """The embedded provider has no address of its own."""
     with pytest.raises(RevisitError, match="embedded: has no url and no folder"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,18 +14,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.stage import run_file
+from revisit.training.distributed import launch
 
 pytestmark = pytest.mark.slow
 
 VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "moco": {"name": "moco-v2", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
+    "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
 }
 
 
@@ -55,11 +60,12 @@ def job(patches: Path, folder: Path, method: dict[str, Any], **training: Any) ->
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_two_processes_train_as_one(name: str, pairs: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(name: str, pairs: Path, yearly: Path, tmp_path: Path) -> None:
     """The loss of every step is that of one process with the same batch of 8, and so are the weights."""
+    patches = yearly if name == "stmim" else pairs
     for gpus in (1, 2):
         # A small rate: a ResNet on eight tiny images enlarges rounding errors from step to step.
-        path = job(pairs, tmp_path / str(gpus), METHODS[name], steps=5, gpus=gpus, learning_rate=0.01)
+        path = job(patches, tmp_path / str(gpus), METHODS[name], steps=5, gpus=gpus, learning_rate=0.01)
         assert run_file(path) == 0, (tmp_path / str(gpus) / "log").read_text()
     curves = [
         [float(row["loss"]) for row in csv.DictReader((tmp_path / gpus / "log.csv").open())]
@@ -70,7 +76,10 @@ def test_two_processes_train_as_one(name: str, pairs: Path, tmp_path: Path) -> N
     one, two = (load_file(tmp_path / gpus / "encoder.safetensors") for gpus in ("1", "2"))
     for key, values in one.items():
         torch.testing.assert_close(two[key], values, rtol=1e-2, atol=1e-3)
-    assert json.loads((tmp_path / "2" / "card.json").read_text())["training_settings"]["gpus"] == 2
+    card = json.loads((tmp_path / "2" / "card.json").read_text())
+    assert card["training_settings"]["gpus"] == 2
+    seconds = card["samples_seen"] / card["samples_per_second"]
+    assert card["cpu_hours"] == pytest.approx(2 * seconds / 3600)  # of both processes, a thread each
     assert "steps of 8, on 2 ×" in (tmp_path / "2" / "log").read_text()
 
 
@@ -134,3 +143,85 @@ def test_fault_of_a_process_is_one_line(pairs: Path, tmp_path: Path) -> None:
     assert run_file(job(pairs, tmp_path, METHODS["masked"], steps=5, gpus=2, batch_size=26)) == 1
     log = (tmp_path / "log").read_text()
     assert "batch_size is 26, the training split has 24 samples" in log and len(log.splitlines()) == 1, log
+
+
+RESUMES = """
+import sys, time
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from revisit.errors import RevisitError
+from revisit.methods.method import DataDescription, build_method
+from revisit.training.checkpoint import Checkpoint
+from revisit.training.loop import Progress, Trainer
+from revisit.training.optimiser import Course
+from revisit.training.settings import Training
+
+dist.init_process_group("gloo")
+lead, case = dist.get_rank() == 0, sys.argv[2]
+encoder = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
+method = build_method({"name": "simsiam", "encoder": encoder}, DataDescription(("vv",), 8, 3.0, "pairs"))
+training = Training(steps=7, batch_size=4, gpus=2)
+trainer = Trainer(method, training, 0, Course(7, 7, torch.device("cpu")), lambda: None)
+identity = {"settings": "other" if case == "unreadable" and not lead else "same"}
+if lead:  # a run that was killed ends later than the next one begins
+    time.sleep(2)
+    with Checkpoint(Path(sys.argv[1]), {"settings": "same"}, 5) as other:
+        trainer.progress = Progress(step=7)
+        trainer._save(other)
+        trainer.progress = Progress()
+try:
+    with Checkpoint(Path(sys.argv[1]), identity, 5, lead=lead) as checkpoint:
+        trainer.run(lambda first: (batch for batch in ()), checkpoint)
+    print("step", trainer.progress.step)
+except RevisitError as error:
+    print(error)
+dist.barrier()
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("late", "step 7"),
+        ("unreadable", "checkpoint.pt: the processes read it differently, as of steps 0 to 7"),
+    ],
+)
+def test_processes_resume_from_the_same_state(tmp_path: Path, case: str, said: str) -> None:
+    """None reads before the lead has the folder to itself, nor goes on where another read another step."""
+    (tmp_path / "resumes.py").write_text(RESUMES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "resumes.py"), str(tmp_path / "checkpoint"), case],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.count(said) == 2, done.stdout + done.stderr
+
+
+STAGE = """
+import torch.distributed as dist
+from revisit.errors import RevisitError
+from revisit.training import distributed
+
+def run(job):
+    with distributed.group():
+        if dist.get_rank() == 0:
+            raise RevisitError("the lead is refused") if job.settings["refused"] else ValueError("of ours")
+        dist.barrier()
+"""
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "said"),
+    [(True, RevisitError, "^the lead is refused$"), (False, RuntimeError, "ValueError: of ours")],
+)
+def test_first_fault_is_told_though_the_others_fail_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool, kind: type[Exception], said: str
+) -> None:
+    """Those that wait for a process that has ended fail too, often before it could say why it did."""
+    (tmp_path / "waiting.py").write_text(STAGE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(kind, match=said):
+        launch(Job("waiting", settings={"refused": refused}), 2)

@@ -187,3 +187,44 @@ def test_looks_are_rare_enough(pairs: Path) -> None:
     store = PatchStore(pairs)
     look = Monitor(scratch(store), store, TRAINING)
     assert (look.rows_apart(100), look.rows_apart(400), look.rows_apart(10**6)) == (4, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [None, Compares])
+def test_network_sees_no_more_than_in_training(
+    yearly: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Method] | None
+) -> None:
+    """A batch split to fit the memory is split for the monitor too, and what it finds is the same."""
+    store = PatchStore(yearly)
+    method: Any = scratch(store, kind)
+    method.shown = []
+    sizes: list[tuple[int, bool]] = []
+
+    def noting(own: Any, images: Any, *rest: Any) -> Tensor:
+        sizes.append(
+            (len(next(iter(images.values()))) if kind else len(images), torch.is_autocast_enabled("cpu"))
+        )
+        features: Tensor = inner(own, images, *rest)
+        return features
+
+    owner, name = (Compares, "embeddings") if kind else (type(method.encoder), "pooled")
+    inner = getattr(owner, name)
+    monkeypatch.setattr(owner, name, noting)
+    whole = Monitor(method, store, TRAINING)()
+    sizes.clear()
+    split = {"steps": 1, "batch_size": 12, "gpus": 2, "accumulate": 2}
+    found = Monitor(method, store, Training(**split))()
+    assert {size for size, _ in sizes} == {3} and not any(mixed for _, mixed in sizes)
+    if not kind:  # comparing methods draw views of each batch
+        assert found == pytest.approx(whole, rel=1e-4)
+    sizes.clear()
+    Monitor(method, store, Training(**split, precision="bfloat16"))
+    assert all(mixed for _, mixed in sizes)
+
+
+def test_views_are_those_of_the_whole_batch(yearly: Path) -> None:
+    """Splitting a batch to save memory draws no other views."""
+    store = PatchStore(yearly)
+    method: Any = scratch(store, Compares)
+    method.shown = []
+    parts = [Monitor(method, store, Training(steps=1, batch_size=10, accumulate=n))() for n in (1, 5)]
+    assert parts[1] == pytest.approx(parts[0])

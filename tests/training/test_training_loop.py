@@ -17,7 +17,9 @@ from revisit.methods.method import Method, Moment
 from revisit.patches.batch import Batch
 from revisit.record import read
 from revisit.training.checkpoint import Checkpoint
+from revisit.training.device import mixed_precision
 from revisit.training.loop import Progress, Trainer
+from revisit.training.memory import largest
 from revisit.training.monitor import Spread
 from revisit.training.optimiser import Course
 from revisit.training.settings import Training, derived_seed
@@ -135,14 +137,14 @@ def test_loss_that_is_not_finite_stops_at_its_step(tiny: Any, tmp_path: Path) ->
 
 def test_hooks_are_called(tiny: Method, tmp_path: Path) -> None:
     """Momentum encoders and cluster estimates hang on these; each is told where training stands."""
-    calls: list[tuple[str, int, int, int, int]] = []
+    calls: list[tuple[str, int, int, int]] = []
 
     def hook_into(name: str) -> None:
         own = getattr(tiny, name)
 
         def noting(moment: Moment) -> None:
             own(moment)
-            calls.append((name, moment.step, moment.steps, moment.epoch, moment.epochs))
+            calls.append((name, moment.step, moment.steps, moment.epoch))
             assert moment.descents[0].rate > 0
 
         setattr(tiny, name, noting)
@@ -151,14 +153,14 @@ def test_hooks_are_called(tiny: Method, tmp_path: Path) -> None:
         hook_into(name)
     train(tiny, tmp_path)
     assert calls[:3] == [
-        ("before_step", 0, 20, 0, 4),
-        ("after_backward", 0, 20, 0, 4),
-        ("after_step", 1, 20, 0, 4),
+        ("before_step", 0, 20, 0),
+        ("after_backward", 0, 20, 0),
+        ("after_step", 1, 20, 0),
     ]
     assert [call[1:] for call in calls if call[0] == "after_epoch"] == [
-        (6, 20, 1, 4),
-        (12, 20, 2, 4),
-        (18, 20, 3, 4),
+        (6, 20, 1),
+        (12, 20, 2),
+        (18, 20, 3),
     ]
     assert tiny.average != 0  # type: ignore[comparison-overlap]
 
@@ -220,3 +222,61 @@ def test_too_large_a_batch_is_told_with_what_fits(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a small one")
     with pytest.raises(RevisitError, match="batch_size 4 does not fit in the memory of a small one, about 3"):
         train(tiny, tmp_path)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_second_step_may_not_fit_either(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The optimiser's averages are there from the second step on; a later step needs nothing new."""
+    losses, steps = tiny.loss, [0]
+
+    def greedy(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        steps[0] += 1
+        if steps[0] >= step and len(views["clean"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(views)
+
+    tiny.loss = greedy
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a small one")
+    expected = RevisitError if step == 2 else torch.OutOfMemoryError
+    with pytest.raises(expected):
+        train(tiny, tmp_path)
+
+
+def test_one_sample_is_too_few_for_a_batch_norm() -> None:
+    """On the way to what fits a single sample may be tried, of which a batch norm has no statistics."""
+    norm = torch.nn.BatchNorm1d(3)
+
+    def tries(count: int) -> None:
+        norm(torch.zeros(count, 3))
+        if count > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert largest(tries, 8) == 0
+
+
+@pytest.mark.parametrize(("emulated_only", "mixed"), [(True, False), (False, True)])
+def test_bfloat16_is_for_gpus_that_have_it(
+    monkeypatch: pytest.MonkeyPatch, emulated_only: bool, mixed: bool
+) -> None:
+    """Older ones only emulate it, slower than float32."""
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: including_emulation or not emulated_only,
+    )
+    monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: enabled)
+    assert mixed_precision(torch.device("cuda")) == mixed
+
+
+def test_views_are_laid_out_by_the_network_alone(tiny: Any, tmp_path: Path) -> None:
+    """Not every view of four dimensions is an image, nor every image of four dimensions."""
+    losses = tiny.loss
+
+    def noting(views: dict[str, Tensor]) -> dict[str, Tensor]:
+        assert all(values.is_contiguous() for values in views.values())
+        return losses(views)
+
+    tiny.loss = noting
+    train(tiny, tmp_path, channels_last=True)

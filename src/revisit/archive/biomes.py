@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+BUILT_YEARS = 2015, 2022  # of the two shares of `Biome.built`; towns grow evenly between them and beyond
+
 
 @dataclass(frozen=True)
 class Biome:
@@ -10,7 +12,7 @@ class Biome:
     coast: float = 0.0  # share of the sea
     lakes: float = 0.0
     river: bool = True
-    built: tuple[float, float] = (0.08, 0.13)  # at the start and at the end of the growth of towns
+    built: tuple[float, float] = (0.08, 0.13)  # in BUILT_YEARS
     forest: float = 0.18
     shrub: float = 0.03
     bare: float = 0.02

@@ -175,7 +175,7 @@ def map_item(collection: str, name: str, year: int, epsg: int, footprint: BaseGe
         "classification:classes": [{"value": code, "description": text} for code, text in CLASSES.items()],
         "roles": ["data"],
     }
-    uses = ("projection", "raster", "classification")
+    uses = ("projection", "raster", "classification", *(("grid",) if "grid:code" in extra else ()))
     return _item(collection, name, footprint, properties, {"map": asset}, uses)
 
 

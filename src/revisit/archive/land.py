@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
-from revisit.archive.biomes import Biome
+from revisit.archive.biomes import BUILT_YEARS, Biome
 from revisit.archive.kinds import CODES, KINDS, number
 from revisit.archive.noise import Field, Shape, cells, fractal, spread, stream
 from revisit.archive.patterns import PATTERNS, draw
 
-FIRST_YEAR, LAST_YEAR = 2015, 2022  # towns have their first and last size here
+FIRST_YEAR, LAST_YEAR = 2015, 2025  # of the simulated Earth
 Mask = NDArray[np.bool_]
 Kinds = NDArray[np.uint8]
 NEVER = 9999.0
@@ -236,8 +236,8 @@ class Land:
         order = np.argsort(-(parcels.means(score) + luck), kind="stable")
         before = np.empty(parcels.count)  # share of the land that is built before a parcel
         before[order] = (np.cumsum(areas[order]) - 0.5 * areas[order]) / areas.sum()
-        start, end = self.biome.built
-        years = FIRST_YEAR + (before - start) / (end - start) * (LAST_YEAR - FIRST_YEAR)
+        (start, end), (first, second) = self.biome.built, BUILT_YEARS
+        years = first + (before - start) / (end - start) * (second - first)
         years = np.where(years < FIRST_YEAR, 0, np.where(years > LAST_YEAR, NEVER, years))
         return np.where(dry, years.astype(np.float32)[parcels.numbers], np.float32(NEVER))
 
@@ -284,9 +284,11 @@ class Land:
         self._grass = _choose(biome.grass_kinds, rng.random(count))
         self._planted = _choose(biome.planted_kinds or biome.grass_kinds, rng.random(count))
         self._use = np.where(use < grass, 0, np.where(use < grass + planted, 1, 2))
-        self._turns_in = np.where(
-            rng.random(count) < 0.16, rng.integers(FIRST_YEAR + 1, LAST_YEAR + 1, count), 9999
-        )
+        then = BUILT_YEARS[1] + 1
+        self._turns_in = np.where(rng.random(count) < 0.16, rng.integers(FIRST_YEAR + 1, then, count), NEVER)
+        later = stream(*self.key, "later turns")  # of as many parcels a year, among those that are left
+        turns = (self._turns_in == NEVER) & (later.random(count) < 0.08)
+        self._turns_in[turns] = later.integers(then, LAST_YEAR + 1, count)[turns]
         self._phase = rng.integers(0, 1000, count)
         hedged = rng.random(count) < 0.3
         self._hedges = parcels.border & hedged[parcels.numbers]

@@ -29,7 +29,9 @@ def write_truth(place: Place, year: int) -> catalogue.Item:
 def write_worldcover(place: Place, year: int) -> catalogue.Item:
     """The land cover of a year in longitude and latitude, a few per cent wrong near borders; 0 outside."""
     grid = place.grid
-    west, south, east, north = lonlat(grid.epsg, grid.polygon()).bounds
+    # In degrees the edges of the grid are bent: a box of its corners alone would leave out part of it.
+    degrees = Transformer.from_crs(grid.epsg, 4326, always_xy=True)
+    west, south, east, north = degrees.transform_bounds(*grid.bounds, densify_pts=21)
     left, top = np.floor(west * STEPS_PER_DEGREE), np.ceil(north * STEPS_PER_DEGREE)
     columns = int(np.ceil(east * STEPS_PER_DEGREE) - left)
     rows = int(top - np.floor(south * STEPS_PER_DEGREE))
@@ -50,6 +52,7 @@ def write_worldcover(place: Place, year: int) -> catalogue.Item:
     tile = _tile(west, south)
     version = "v100" if year <= 2020 else "v200"
     extra = {
+        "grid:code": f"ESAWORLDCOVER-{tile}",
         "esa_worldcover:product_tile": tile,
         "proj:shape": [rows, columns],
         "proj:transform": list(affine),

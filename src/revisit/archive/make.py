@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from revisit import stage
 from revisit.archive import items as catalogue
@@ -19,7 +19,7 @@ from revisit.archive import schedule
 from revisit.archive.biomes import BIOMES
 from revisit.archive.faults import Fault, spoil
 from revisit.archive.geometry import scene_grid, tile_grids
-from revisit.archive.land import Land
+from revisit.archive.land import FIRST_YEAR, LAST_YEAR, Land
 from revisit.archive.land_cover import write_truth, write_worldcover
 from revisit.archive.scenes import Place, write_sentinel1, write_sentinel2
 from revisit.archive.weather import Weather
@@ -29,7 +29,8 @@ from revisit.files import atomic, write_json
 from revisit.job import Job
 from revisit.record import Record, read
 
-FIRST_YEAR, LAST_YEAR = 2015, 2025  # of the simulated Earth
+# Passes of a sensor in a year, at most: every one of both sensors has a day of its own.
+MOST_DATES = 120
 SIGN = (
     "[dx, dy] in pixels of 10 m: the content of the scene lies dx columns too far east and dy rows too far "
     "south; scene(row, column) shows the place (row - dy, column - dx) of the map"
@@ -58,11 +59,9 @@ Years = Annotated[list[int], AfterValidator(_simulated)]
 class DatesPerYear(Record):
     """Acquisitions per year of each sensor."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    sentinel_1: int = Field(default=6, alias="sentinel-1", ge=1)
+    sentinel_1: int = Field(default=6, alias="sentinel-1", ge=1, le=MOST_DATES)
     """Passes of Sentinel-1."""
-    sentinel_2: int = Field(default=6, alias="sentinel-2", ge=1)
+    sentinel_2: int = Field(default=6, alias="sentinel-2", ge=1, le=MOST_DATES)
     """Passes of Sentinel-2."""
 
 
@@ -81,6 +80,8 @@ class _Earth(Record):
     """Acquisitions per year of each sensor."""
     displacement_pixels: float = Field(default=0.6, ge=0)
     """Standard deviation of acquisitions' displacement along each axis, pixels of 10 m; at most 2 in all."""
+    reprocessed: float = Field(default=0.08, ge=0, le=1)
+    """Share of the Sentinel-2 products before baseline 04.00 that are there twice."""
 
 
 class Archive(_Earth):
@@ -90,6 +91,8 @@ class Archive(_Earth):
     """Biome of each region; temperate where none is named."""
     tiles: dict[str, Tiles] = {}
     """2 for regions in two overlapping Sentinel-2 tiles (of two zones where they span them); else 1."""
+    faults: dict[str, list[Fault]] = {}
+    """What to spoil in the finished archive of each region; nothing where none is named."""
 
 
 class Settings(_Earth, Region):
@@ -103,8 +106,6 @@ class Settings(_Earth, Region):
     """Sentinel-2 tiles the region lies in."""
     years: YearsOf
     """Years of each sensor."""
-    reprocessed: float = Field(default=0.08, ge=0, le=1)
-    """Share of the products before baseline 04.00 that are there twice."""
     faults: list[Fault] = []
     """What to spoil in the end."""
 
@@ -167,7 +168,7 @@ def build(region: str, settings: Settings, out: str | Path) -> None:
         seen = sorted({*years.sentinel_1, *years.sentinel_2, *years.worldcover})
         items += [write_truth(place, year) for year in seen]
         items += [write_worldcover(place, year) for year in years.worldcover]
-        items.sort(key=lambda item: (item["collection"], *_when(item), item["id"]))
+        items.sort(key=lambda item: (item["collection"], _when(item), item["id"]))
         write_json(folder / "items.json", {"type": "FeatureCollection", "features": items})
         write_json(folder / "collections.json", catalogue.collections(items))
         write_json(folder / "truth.json", truth)
@@ -175,5 +176,5 @@ def build(region: str, settings: Settings, out: str | Path) -> None:
     stage.log.info("%s: %d items of %s, EPSG:%d", region, len(items), settings.biome, grid.epsg)
 
 
-def _when(item: catalogue.Item) -> tuple[str]:
-    return (item["properties"]["datetime"] or item["properties"]["start_datetime"],)
+def _when(item: catalogue.Item) -> str:
+    return str(item["properties"]["datetime"] or item["properties"]["start_datetime"])

@@ -1,5 +1,6 @@
 """When the satellites pass, on which orbit, how each product was processed and how far it is displaced."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +10,8 @@ import numpy as np
 from revisit.archive.biomes import Biome
 from revisit.archive.noise import stream
 
-MAX_DISPLACEMENT = 2.0  # pixels
+MAX_DISPLACEMENT = 2.0  # pixels, in all
+DAY_S = 86_400
 OFFSET_SINCE = "04.00"  # the baseline from which DN carry an offset of 1000
 BASELINES = (  # first day of each processing baseline
     (date(2015, 1, 1), "02.04"),
@@ -89,7 +91,7 @@ def sentinel1(
     years: Iterable[int], per_year: int, optical_per_year: int, place: tuple[float, float],
     displacement: float, *key: object,
 ) -> list[Pass]:  # fmt: skip
-    """Passes of Sentinel-1: two thirds are one to four days from one of Sentinel-2, none on the same day."""
+    """Passes of Sentinel-1: two thirds are one to four days from one of Sentinel-2, none on its day."""
     orbits = {up: int(stream(*key, "S1 orbits").integers(1, 150)) + 22 * up for up in (False, True)}
     result = []
     for year in years:
@@ -123,7 +125,7 @@ def sentinel1(
 
 
 def _days(year: int, per_year: int, *key: object) -> list[date]:
-    """Days spread over a year, each moved at random within a part of its share of the year."""
+    """Days spread over a year, each moved at random within a part of its share; distinct if at most 160."""
     rng = stream(*key, "days", year)
     share = 365 / max(per_year, 1)
     return [
@@ -132,11 +134,13 @@ def _days(year: int, per_year: int, *key: object) -> list[date]:
 
 
 def _moment(day: date, hour: float, second: int) -> datetime:
+    """A moment of a day of UTC, whatever the longitude makes of the hour: products go by that date."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(
-        seconds=round(hour * 3600) + int(second)
+        seconds=(round(hour * 3600) + int(second)) % DAY_S
     )
 
 
 def _displacement(rng: np.random.Generator, sigma: float) -> tuple[float, float]:
-    moved = rng.normal(0, sigma, 2).clip(-MAX_DISPLACEMENT, MAX_DISPLACEMENT)
+    moved = rng.normal(0, sigma, 2)
+    moved *= MAX_DISPLACEMENT / max(math.hypot(*moved), MAX_DISPLACEMENT)
     return round(float(moved[0]), 4), round(float(moved[1]), 4)

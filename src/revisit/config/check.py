@@ -43,7 +43,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     check_cubes(study.cube, study.regions, study.split)
     _known(study.split.regions, [*study.regions, *study.skip], "split.regions")
     check_apart(study.regions, study.cube.resolution_m, study.split, study.seed)
-    for key in ("biomes", "tiles"):
+    for key in ("biomes", "tiles", "faults"):
         _known(getattr(study.archive, key), [*study.regions, *study.skip], f"archive.{key}")
     missing = [sensor for sensor in searched if sensor in BANDS and sensor not in study.cube.bands]
     if missing:

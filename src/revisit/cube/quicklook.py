@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
@@ -17,7 +16,7 @@ from rasterio.windows import Window
 from revisit.cube.averages import median_of_valid
 from revisit.cube.contract import clearest, grid_of, values_of
 from revisit.cube.labels.worldcover import WORLDCOVER, palette
-from revisit.files import atomic
+from revisit.files import atomic, remove
 
 DATES = 8
 COLUMNS = 4
@@ -91,27 +90,35 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
 def median_image(cube: xr.Dataset, path: str | Path) -> None:
     """Write the median of the clearest dates as a cloud-optimised GeoTIFF: red, green, blue and a mask.
 
-    Every GIS opens it, also those that read no Zarr. Worked out block by block.
+    Every GIS opens it, also those that read no Zarr.
     """
+    plain = Path(path).with_name(f".{Path(path).name}.plain.tif")  # what a killed run left is written over
+    with atomic(path) as aside:
+        try:
+            _plain_median(cube, plain)
+            rasterio.shutil.copy(plain, aside, driver="COG", compress="deflate")
+        finally:
+            remove(plain)
+
+
+def _plain_median(cube: xr.Dataset, path: Path) -> None:
+    """The image as a plain GeoTIFF, block by block."""
     grid, names = grid_of(cube), _composite_names(cube)
     dates = clearest(cube, MEDIAN_DATES)
     limits = _limits(*_composites(cube, names, dates, _step(cube)))
     profile = {"width": grid.width, "height": grid.height, "crs": grid.crs, "transform": grid.transform}
     profile |= {"count": 3, "dtype": "uint8", "photometric": "rgb", "compress": "deflate"}
-    with atomic(path) as aside, TemporaryDirectory(dir=aside.parent) as folder:
-        plain = Path(folder) / "plain.tif"
-        with (
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            rasterio.open(plain, "w", driver="GTiff", tiled=True, **profile) as target,
-        ):
-            for block in grid.blocks(512):
-                rows, columns = block
-                images, valid = _composites(cube.isel(y=rows, x=columns), names, dates)
-                window = Window.from_slices(rows, columns)
-                colours = _stretch(median_of_valid(images, valid), limits)
-                target.write(np.moveaxis(colours, -1, 0), window=window)
-                target.write_mask(valid.any(axis=0), window=window)
-        rasterio.shutil.copy(plain, aside, driver="COG", compress="deflate")
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", driver="GTiff", tiled=True, **profile) as target,
+    ):
+        for block in grid.blocks(512):
+            rows, columns = block
+            images, valid = _composites(cube.isel(y=rows, x=columns), names, dates)
+            window = Window.from_slices(rows, columns)
+            colours = _stretch(median_of_valid(images, valid), limits)
+            target.write(np.moveaxis(colours, -1, 0), window=window)
+            target.write_mask(valid.any(axis=0), window=window)
 
 
 def save(figure: Figure, path: str | Path) -> None:

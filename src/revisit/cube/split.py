@@ -77,6 +77,14 @@ class Area(NamedTuple):
     columns: slice
 
 
+class Boxes(NamedTuple):
+    """Rectangles of a UTM zone, (n, 4: left, bottom, right, top) in metres, and the part (n,) of each."""
+
+    epsg: int
+    parts: np.ndarray
+    bounds: np.ndarray
+
+
 def areas(grid: Grid, split: Split, seed: int, region: str) -> list[Area]:
     """The ground of each part of a region: rectangles, between any two of other parts ``gap_pixels`` or more.
 
@@ -139,29 +147,28 @@ def check_blocks(regions: Mapping[str, Region], resolution_m: int, split: Split)
 
 
 def check_apart(regions: Mapping[str, Region], resolution_m: int, split: Split, seed: int) -> None:
-    """Raise RevisitError where two regions of one zone have ground of two parts nearer than the gap."""
+    """Raise RevisitError where two regions have ground of two parts nearer than the gap."""
+    from revisit.cube.zones import bounds_in_degrees, degrees_apart  # whoever only reads does not project
+
     grids = {name: region_grid(region, resolution_m) for name, region in regions.items()}
     names = list(grids)
     boxes = np.array([grids[name].bounds for name in names])
     zones = np.array([grids[name].epsg for name in names])
+    degrees = bounds_in_degrees(boxes, zones) if len(np.unique(zones)) > 1 else None
     gap = split.gap_pixels * resolution_m
     for number, name in enumerate(names[:-1]):
-        near = (zones[number + 1 :] == zones[number]) & (
-            boxes_apart(boxes[number], boxes[number + 1 :]) < gap
-        )
-        for other in np.array(names[number + 1 :])[near].tolist():
-            one, two = (
-                [(part, box) for part, box in _boxes(grids[each], split, seed, each)]
-                for each in (name, other)
-            )
-            for part, box in one:
-                beside = np.array([box for other_part, box in two if other_part != part]).reshape(-1, 4)
-                if len(beside) and boxes_apart(box, beside).min() < gap:
-                    raise RevisitError(
-                        f"regions.{other}.bbox: lies over region {name}, or nearer than split.gap_pixels "
-                        f"({gap:g} m), where their parts differ; move it, or give both to one part by "
-                        "split.regions"
-                    )
+        after = slice(number + 1, None)
+        apart = boxes_apart(boxes[number], boxes[after])
+        if degrees is not None:
+            elsewhere = zones[after] != zones[number]
+            apart[elsewhere] = degrees_apart(degrees[number], degrees[after][elsewhere])
+        for other in np.array(names[after])[apart < gap].tolist():
+            if _parts_apart(*(_boxes(grids[each], split, seed, each) for each in (name, other))) < gap:
+                raise RevisitError(
+                    f"regions.{other}.bbox: lies over region {name}, or nearer than split.gap_pixels "
+                    f"({gap:g} m), where their parts differ; move it, or give both to one part by "
+                    "split.regions"
+                )
 
 
 def distance(centres: np.ndarray, others: np.ndarray, side: float) -> float:
@@ -260,7 +267,25 @@ def _counts(blocks: int, split: Split) -> np.ndarray:
     return counts
 
 
-def _boxes(grid: Grid, split: Split, seed: int, region: str) -> list[tuple[int, np.ndarray]]:
-    """Part and bounds (left, bottom, right, top), metres, of each area of a region."""
+def _parts_apart(one: Boxes, other: Boxes) -> float:
+    """Least metres between the ground of one region and that of other parts in another; -1 if over it."""
+    from revisit.cube.zones import across_zones
+
+    least = np.inf
+    for part in np.unique(one.parts):
+        here, beside = one.bounds[one.parts == part], other.bounds[other.parts != part]
+        if not len(beside):
+            continue
+        if one.epsg == other.epsg:
+            metres = min(float(boxes_apart(box, beside).min()) for box in here)
+        else:
+            metres = across_zones(here, one.epsg, beside, other.epsg)
+        least = min(least, metres)
+    return least
+
+
+def _boxes(grid: Grid, split: Split, seed: int, region: str) -> Boxes:
+    """The areas of a region."""
     ground = areas(grid, split, seed, region)
-    return [(part, np.array(grid.part((rows, columns)).bounds)) for part, rows, columns in ground]
+    bounds = [grid.part((rows, columns)).bounds for _, rows, columns in ground]
+    return Boxes(grid.epsg, np.array([area.part for area in ground]), np.array(bounds))

@@ -10,7 +10,7 @@ from revisit.errors import RevisitError
 
 
 def labelled_places(
-    positions: NDArray[Any], labels: NDArray[Any], fraction: float, seed: int
+    positions: NDArray[Any], labels: NDArray[Any], fraction: float, seed: int, every_class: bool = True
 ) -> NDArray[np.int64]:
     """Sorted indices into ``positions`` (sample,) of the samples that keep their labels.
 
@@ -18,8 +18,8 @@ def labelled_places(
 
     - by place: all dates of a place are in or out; ``fraction`` is of the places, at least one is kept;
     - nested: with one seed a larger fraction contains every smaller one;
-    - stratified: each class keeps its share of places as nearly as possible, and at least one place (the
-      rarest classes first, where too few places are kept for all).
+    - stratified: each class keeps its share of places as nearly as possible, and with ``every_class`` at
+      least one place (the rarest classes first, where too few places are kept for all).
 
     Raises RevisitError for a fraction outside (0, 1].
     """
@@ -31,7 +31,9 @@ def labelled_places(
     shown = np.zeros((len(places), labels.shape[1]), bool)
     samples, classes = np.nonzero(labels)
     shown[place[samples], classes] = True
-    order = _rarest_first(stratified_order(shown, seed), shown)
+    order = stratified_order(shown, seed)
+    if every_class:
+        order = _rarest_first(order, shown)
     kept = order[: math.ceil(round(fraction * len(places), 6))]
     return np.flatnonzero(np.isin(place, kept))
 

@@ -16,18 +16,23 @@ from revisit.provenance import code_version, config_hash
 
 
 def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
-    """The training and the validation samples that keep their labels in a repeat."""
+    """The training and the validation samples that keep their labels in a repeat.
+
+    Of few validation places those of rare classes are not chosen first: they would be the same with every
+    seed, and like no test split.
+    """
     whole = settings.experiment.get("validation_labels") == "all"
     return (
         _kept(data, data.train, settings.label_fraction, settings.seed),
-        _kept(data, data.val, 1.0 if whole else settings.label_fraction, settings.seed),
+        _kept(data, data.val, 1.0 if whole else settings.label_fraction, settings.seed, every_class=False),
     )
 
 
-def _kept(data: Data, indices: Indices, fraction: float, seed: int) -> Indices:
+def _kept(data: Data, indices: Indices, fraction: float, seed: int, every_class: bool = True) -> Indices:
     if fraction == 1:
         return indices
-    chosen: Indices = indices[labelled_places(data.positions[indices], data.shows(indices), fraction, seed)]
+    positions, shown = data.positions[indices], data.shows(indices)
+    chosen: Indices = indices[labelled_places(positions, shown, fraction, seed, every_class)]
     return chosen
 
 

@@ -30,7 +30,7 @@ UNPRETRAINED = "supervised"  # the word for training a network that has no encod
 class Learned(NamedTuple):
     """What is to be known of a training, beside what it predicts.
 
-    ``converged``: whether its validation score had stopped rising before the budget ended, None for what has
+    ``converged``: whether validation had come to rest before the budget ended, None for what has
     no budget. ``record``: of the training, for the score file (JSON-able).
     """
 
@@ -41,11 +41,13 @@ class Learned(NamedTuple):
 class Protocol(ABC):
     """A way of training, set up for one run.
 
-    ``Settings``: its recipe in the config. ``labels``: kinds of labels it can learn.
+    ``Settings``: its recipe in the config. ``labels``: kinds of labels it can learn. ``freezes``: whether
+    encoders stay as they are.
     """
 
     Settings: ClassVar[type[Record]]
     labels: ClassVar[tuple[str, ...]]
+    freezes: ClassVar[bool] = False
 
     def __init__(self, task: Task, data: Data, images: Reader, networks: Networks, recipe: Any) -> None:
         self.task, self.data, self.images = task, data, images
@@ -56,6 +58,6 @@ class Protocol(ABC):
         """Learn from the samples ``labelled``, selecting on the samples ``validating``."""
 
 
-def word(protocol: str, encoders: bool) -> str:
-    """What tables call a protocol: there is nothing to fine-tune in a network that takes no encoder."""
-    return protocol if encoders else UNPRETRAINED
+def word(name: str, protocol: type[Protocol], encoders: bool) -> str:
+    """What tables call a protocol: nothing is fine-tuned in a network that takes no encoder."""
+    return name if encoders or protocol.freezes else UNPRETRAINED

@@ -262,13 +262,15 @@ class Task(ABC):
             "pretrained": row.pretrained,
         }
         loaded = [parts.module_of("task", settings.task), parts.module_of(sort, protocol)]
-        words = {"protocol": word(protocol, bool(encoders)), "floor": "floor"}
+        learner, called = parts.find(sort, protocol), "floor" if sort == "floor" else protocol
+        if sort == "protocol":
+            called = word(protocol, learner, bool(encoders))
         return Run(
             method=row.name,
             modality=modality,
-            protocol=words.get(sort, protocol),
+            protocol=called,
             stage="evaluate" if sort == "protocol" else sort,
-            draws=sort == "protocol" or parts.find(sort, protocol).draws,
+            draws=sort == "protocol" or learner.draws,
             encoders=list(encoders),
             settings=job,
             modules=[*loaded, *row.modules],

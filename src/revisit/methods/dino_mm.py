@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
 from revisit.methods.parts import ranks
-from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.augmentation import Augmentation, radar_bands
 from revisit.methods.parts.contrast import distillation
 from revisit.methods.parts.heads import DinoHead
 from revisit.methods.parts.momentum import follow, follower
 from revisit.patches.batch import Batch
-from revisit.patches.modality import sensor_of
 from revisit.training.optimiser import Course, Descent, adamw, decay_groups
 from revisit.training.schedules import cosine, warmup_cosine
 from revisit.training.settings import Training
@@ -86,11 +85,11 @@ class DinoMM(Method):
         self.teacher, self.teacher_head = follower(self.encoder), follower(self.head)
         self.register_buffer("centre", torch.zeros(settings.prototypes))
         self.register_buffer("fresh_centre", torch.zeros(settings.prototypes), persistent=False)
-        self._radar = [sensor_of(band) == "sentinel-1" for band in data.bands]
-        if settings.local_crops and settings.local_pixels % self.encoder.patch_pixels:
+        side = self.encoder.settings.side_multiple()
+        if settings.local_crops and settings.local_pixels % side:
             raise RevisitError(
-                f"{self.name}: local_pixels {settings.local_pixels} must be a multiple of the encoder's "
-                f"patch_pixels {self.encoder.patch_pixels}; change one of them"
+                f"{self.name}: local_pixels {settings.local_pixels} must be a multiple of {side} pixels, as "
+                f"the encoder's images are; change it, or encoder"
             )
 
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -149,7 +148,7 @@ class DinoMM(Method):
         device, shape = generator.device, (len(images), 1)
         drops = torch.rand(shape, generator=generator, device=device) < self.settings.sensor_drop
         of_radar = torch.rand(shape, generator=generator, device=device) < 0.5
-        dropped = drops & (torch.tensor(self._radar, device=device) == of_radar)
+        dropped = drops & (radar_bands(self.data.bands, device) == of_radar)
         return cut.masked_fill(dropped[:, :, None, None], 0.0)
 
 

@@ -68,11 +68,6 @@ class Moment:
         """Whole epochs done."""
         return self.step // self.epoch_steps
 
-    @property
-    def epochs(self) -> int:
-        """Epochs in all, a last incomplete one too."""
-        return -(-self.steps // self.epoch_steps)
-
 
 class MethodSettings(Record):
     """What every method's entry may say; each adds its own keys."""

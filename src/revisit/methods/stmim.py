@@ -6,7 +6,7 @@ is reconstructed by one convolution; pooled features of two years are drawn toge
     loss = smooth-L1(masked pixels) + alpha * mean over pairs of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j))
 
 Each place has a loss of its own, and the batch their mean; pixels without data and years that a place lacks
-count for nothing in it.
+count for nothing in it, and a place with one year alone for nothing in the similarity.
 """
 
 import math
@@ -78,18 +78,22 @@ class STMIM(Method):
         """``images`` [B, S, C, H, W] float32, ``masked`` [B, S, N] tokens, ``years`` [B, S].
 
         ``data`` [B, S, C, H, W] bool: pixels that hold data. ``there`` [B, S] bool: false for what fills up
-        the years of a place that has fewer than are drawn.
+        the years of a place that has fewer than are drawn. ``paired`` [B]: how much a place counts in the
+        mean similarity, 0 without a pair of years and 1 on average, so that parts of a batch add up.
         """
         images = batch.images
         present = batch.present.all(2)
         chosen = random_subset(images.shape[:2], self.years_per_step, generator, present)
         sample = torch.arange(len(images), device=images.device)[:, None]
         cut = crop_and_flip(images[sample, chosen], self.crop_pixels, generator)
+        there = present.gather(1, chosen)
+        paired = (there.sum(1) > 1).float()
         return {
             **self._masked(cut, generator),
             "years": self.years[chosen],
             "data": holds_data(cut, self.data.bands),
-            "there": present.gather(1, chosen),
+            "there": there,
+            "paired": paired / paired.mean().clamp(min=1 / len(paired)),
         }
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,8 +101,9 @@ class STMIM(Method):
         error = F.smooth_l1_loss(reconstruction.float(), views["images"], reduction="none")
         there = views["there"]
         counted = self.masked_pixels(views) & views["data"] & there[:, :, None, None, None]
-        rebuild = _mean_of_places(error, counted)
-        similarity = similarity_loss(features.float(), views["years"], there, self.beta)
+        rebuild = _of_places(error, counted).mean()
+        apart = similarity_losses(features.float(), views["years"], there, self.beta)
+        similarity = (apart * views["paired"]).mean()
         return {
             "loss": rebuild + self.alpha * similarity,
             "reconstruction": rebuild,
@@ -143,27 +148,27 @@ class STMIM(Method):
         return {"images": self.standardised(images), "masked": masked}
 
 
-def similarity_loss(features: Tensor, years: Tensor, there: Tensor, beta: float) -> Tensor:
-    """Mean over places of their mean over pairs i < j of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j)).
+def similarity_losses(features: Tensor, years: Tensor, there: Tensor, beta: float) -> Tensor:
+    """Each place's mean over pairs i < j of (1 - beta |t_i - t_j|) (1 - cos(u_i, u_j)), [B].
 
-    ``features`` [B, S, D], ``years`` and ``there`` [B, S]: only pairs of years that are there count, and a
-    place without a pair costs 0.
+    ``features`` [B, S, D], ``years`` and ``there`` [B, S]: only pairs of years that are there count; 0 for a
+    place without a pair.
     """
     unit = F.normalize(features, dim=-1)
     cosine = unit @ unit.transpose(1, 2)
     weight = 1 - beta * (years[:, :, None] - years[:, None, :]).abs()
     first, second = torch.triu_indices(cosine.shape[1], cosine.shape[2], offset=1, device=cosine.device)
     pairs = there[:, first] & there[:, second]
-    return _mean_of_places((weight * (1 - cosine))[:, first, second], pairs)
+    return _of_places((weight * (1 - cosine))[:, first, second], pairs)
 
 
-def _mean_of_places(values: Tensor, counted: Tensor) -> Tensor:
-    """The mean over the batch of each sample's mean over those values that are counted, 0 where none is.
+def _of_places(values: Tensor, counted: Tensor) -> Tensor:
+    """Each sample's mean over those values that are counted, 0 where none is, [B].
 
     A batch that is computed in parts is then the mean of its parts, whatever is missing in them.
     """
     sums = (values * counted).flatten(1).sum(1)
-    return (sums / counted.flatten(1).sum(1).clamp(min=1)).mean()
+    return sums / counted.flatten(1).sum(1).clamp(min=1)
 
 
 METHOD = STMIM

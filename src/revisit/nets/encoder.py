@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
+from revisit.nets.rescale import Rescaling, rescale_images
 from revisit.parts import ROOMS
 from revisit.record import Record
 
@@ -148,18 +149,16 @@ class Encoder(nn.Module, ABC):
                 f"encoder: image sides must be multiples of {side} pixels; got {list(images.shape[2:])}"
             )
         if self.input_affine is not None:
-            factor, shift, limit = self.input_affine[:, channels, None, None]
-            images = (images * factor + shift).clamp(-limit, limit)
+            own = [self.bands[channel] for channel in channels]
+            images = rescale_images(images, self.input_affine[:, channels], own)
         return images, channels
 
-    def rescale(self, by_band: Mapping[str, Sequence[float]]) -> None:
-        """From now on take images of other limits: z becomes factor * z + shift, cut to -limit ... limit.
+    def rescale(self, by_band: Mapping[str, Rescaling]) -> None:
+        """From now on take images of other limits; what they lack stays missing.
 
-        ``by_band``: factor, shift and limit, of standardised values; bands not named are left as they are.
-        Not saved with the weights.
+        Bands not named are left as they are. Not saved with the weights.
         """
-        unchanged = (1.0, 0.0, float("inf"))
-        rows = [by_band.get(band, unchanged) for band in self.bands]
+        rows = [by_band.get(band, Rescaling()) for band in self.bands]
         device = next(self.parameters()).device
         self.input_affine = torch.tensor(rows, dtype=torch.float32, device=device).T.contiguous()
 

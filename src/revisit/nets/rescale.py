@@ -1,16 +1,37 @@
 """Whether images are scaled as an encoder's were, and how to take those that are not.
 
 A patch store's ``scaling`` says for each sensor and band which physical values its 8 bits span. The same
-stored number means the same reflectance or decibel only between the same limits.
+stored number means the same reflectance or decibel only between the same limits; but for ``MISSING``, which
+means the same between all.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
+
 from revisit.errors import RevisitError
+from revisit.patches.batch import MISSING
+from revisit.patches.modality import sensor_of
+from revisit.patches.standardise import standardise
 
 TOLERANCE = 1e-6  # relative
+SAME_GREY = 1e-4  # standardised values no farther apart are of one grey value; two lie at least 2 / 255 apart
+
+
+class Rescaling(NamedTuple):
+    """What makes of a band's standardised values those an encoder knows: factor * z + shift, cut to ± limit.
+
+    ``missing`` is the z of a pixel without data, and ``becomes`` what that is to the encoder.
+    """
+
+    factor: float = 1.0
+    shift: float = 0.0
+    limit: float = float("inf")
+    missing: float = float("nan")
+    becomes: float = 0.0
 
 
 class Limits(NamedTuple):
@@ -40,8 +61,8 @@ def check_scaling(
 
 def rescaling(
     folder: Path, own: Mapping[str, Any], given: Mapping[str, Any], bands: Sequence[str]
-) -> dict[str, tuple[float, float, float]]:
-    """Factor and shift of each band from values standardised as ``given`` to values as ``own``, and own clip.
+) -> dict[str, Rescaling]:
+    """For each band, what makes of values standardised as ``given`` values standardised as ``own``.
 
     Raises RevisitError where the unit is another, which no factor mends.
     """
@@ -58,8 +79,25 @@ def rescaling(
         # The physical value of z is middle + z * step, in either scaling.
         new_step, old_step = ((own.upper - own.lower) / (2 * own.clip_sigma) for own in (new, old))
         new_middle, old_middle = ((own.upper + own.lower) / 2 for own in (new, old))
-        result[band] = (old_step / new_step, (old_middle - new_middle) / new_step, new.clip_sigma)
+        becomes, missing = (float(standardise(torch.tensor(MISSING), of.clip_sigma)) for of in (new, old))
+        shift = (old_middle - new_middle) / new_step
+        result[band] = Rescaling(old_step / new_step, shift, new.clip_sigma, missing, becomes)
     return result
+
+
+def rescale_images(images: Tensor, rows: Tensor, bands: Sequence[str]) -> Tensor:
+    """Standardised images [B, C, H, W] of these bands, rescaled by ``rows`` [fields of Rescaling, C].
+
+    A sensor sees a pixel in all of its bands or in none, so a pixel is missing that is so in each of them.
+    """
+    factor, shift, limit, missing, becomes = rows[:, :, None, None]
+    result = (images * factor + shift).clamp(-limit, limit)
+    empty = (images - missing).abs() < SAME_GREY
+    sensors = [sensor_of(band) for band in bands]
+    for sensor in set(sensors):
+        own = [channel for channel, other in enumerate(sensors) if other == sensor]
+        empty[:, own] = empty[:, own].all(1, keepdim=True)
+    return torch.where(empty, becomes, result)
 
 
 def _present(folder: Path, band: str, theirs: Mapping[str, Limits]) -> None:

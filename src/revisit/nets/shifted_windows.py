@@ -7,6 +7,7 @@ edges see each other. To import timm takes longer than all else a short job does
 """
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ def swin_blocks(dim: int, heads: int, depth: int, grid: int, window: int) -> nn.
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear maps as in Swin: truncated normal weights of standard deviation 0.02, zero biases."""
+    """Linear maps as in Swin: truncated normal weights of deviation 0.02, zero biases. For ``apply``."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -63,28 +64,13 @@ class SwinBlock(nn.Module):
         rows, columns = tokens.shape[1:3]
         if shift:
             tokens = torch.roll(tokens, shifts=(-shift, -shift), dims=(1, 2))
-        mask = self._mask(rows, columns, tokens) if shift else None
+        mask = shift_mask(rows, columns, self.window, shift, tokens.device, tokens.dtype) if shift else None
         cut = windows(tokens, self.window).view(-1, self.window**2, dim)
         mixed = self.attn(cut, mask).view(-1, self.window, self.window, dim)
         tokens = joined(mixed, rows, columns)
         if shift:
             tokens = torch.roll(tokens, shifts=(shift, shift), dims=(1, 2))
         return tokens[:, :height, :width].contiguous()
-
-    def _mask(self, rows: int, columns: int, like: Tensor) -> Tensor:
-        """[windows, N, N]: ``BLOCKED`` between tokens that only the cyclic shift made neighbours, else 0."""
-        regions = like.new_zeros(1, rows, columns, 1)
-        sides = (
-            slice(0, -self.window),
-            slice(-self.window, -self.shift),
-            slice(-self.shift, None),
-        )
-        for row, vertical in enumerate(sides):
-            for column, horizontal in enumerate(sides):
-                regions[:, vertical, horizontal] = 3 * row + column
-        flat = windows(regions, self.window).view(-1, self.window**2)
-        differs = flat.unsqueeze(1) - flat.unsqueeze(2)
-        return differs.masked_fill(differs != 0, BLOCKED)
 
 
 class WindowAttention(nn.Module):
@@ -135,6 +121,21 @@ class PatchMerging(nn.Module):
         cut = tokens.reshape(batch, height // 2, 2, width // 2, 2, dim)
         result: Tensor = self.reduction(self.norm(cut.permute(0, 1, 3, 4, 2, 5).flatten(3)))
         return result
+
+
+@lru_cache(maxsize=64)
+def shift_mask(
+    rows: int, columns: int, window: int, shift: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """[windows, N, N]: ``BLOCKED`` between tokens that only the cyclic shift made neighbours, else 0."""
+    regions = torch.zeros(1, rows, columns, 1, device=device, dtype=dtype)
+    sides = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
+    for row, vertical in enumerate(sides):
+        for column, horizontal in enumerate(sides):
+            regions[:, vertical, horizontal] = 3 * row + column
+    flat = windows(regions, window).view(-1, window**2)
+    differs = flat.unsqueeze(1) - flat.unsqueeze(2)
+    return differs.masked_fill(differs != 0, BLOCKED)
 
 
 def windows(tokens: Tensor, window: int) -> Tensor:

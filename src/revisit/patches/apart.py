@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from revisit.cube.split import PARTS, boxes_apart, distance
+from revisit.cube.zones import across_zones, bounds_in_degrees, degrees_apart
 from revisit.errors import RevisitError
 from revisit.patches.arrays import Files, RegionArray
 
 
 def distances(stores: Sequence[Mapping[str, Any]], side: float, gap: float) -> dict[str, float]:
-    """Least metres between the edges of patches of two parts, among patches of one reference system.
+    """Least metres between the edges of patches of two parts, over all regions.
 
     ``stores``: their attributes and ``path``; ``side`` of a patch, metres. Raises RevisitError where two
     patches of different parts overlap, or lie nearer than ``gap`` metres.
@@ -23,28 +24,51 @@ def distances(stores: Sequence[Mapping[str, Any]], side: float, gap: float) -> d
             least[pair] = min(metres, least.get(pair, np.inf))
             _check(pair, metres, gap, store, store)
     files, centres = Files(), dict[str, dict[str, np.ndarray]]()
+    holders = {part: [store for store in stores if part in store["bounds"]] for part in PARTS}
+    boxes = {
+        part: np.array([store["bounds"][part] for store in held]).reshape(-1, 4)
+        for part, held in holders.items()
+    }
+    systems = {part: np.array([store["epsg"] for store in held]) for part, held in holders.items()}
+    degrees = {part: bounds_in_degrees(boxes[part], systems[part]) for part in PARTS}
     for first, second in combinations(PARTS, 2):
         pair = f"{first}-{second}"
-        others = [store for store in stores if second in store["bounds"]]
-        boxes = np.array([store["bounds"][second] for store in others]).reshape(-1, 4)
-        systems = np.array([store["epsg"] for store in others])
-        for one in stores:
-            if first not in one["bounds"]:
-                continue
-            apart = boxes_apart(np.array(one["bounds"][first]), boxes)
-            apart[systems != one["epsg"]] = np.inf
+        for one, box, around in zip(holders[first], boxes[first], degrees[first], strict=True):
+            apart = boxes_apart(box, boxes[second])
+            elsewhere = systems[second] != one["epsg"]
+            apart[elsewhere] = degrees_apart(around, degrees[second][elsewhere])
             # Regions that lie over each other are always looked at: their patches may overlap.
             for number in np.flatnonzero((apart <= 0) | (apart < least.get(pair, np.inf))):
-                other = others[number]
+                other = holders[second][number]
                 if other is one or 0 < apart[number] >= least.get(pair, np.inf):
                     continue
                 for store in (one, other):
                     if store["region"] not in centres:
                         centres[store["region"]] = _centres(store, files)
-                metres = distance(centres[one["region"]][first], centres[other["region"]][second], side)
+                here, there = centres[one["region"]][first], centres[other["region"]][second]
+                if one["epsg"] == other["epsg"]:
+                    metres = distance(here, there, side)
+                else:
+                    metres = _distance_across(here, one, there, other, side)
                 least[pair] = min(metres, least.get(pair, np.inf))
                 _check(pair, metres, gap, one, other)
     return least
+
+
+def _distance_across(
+    here: np.ndarray, one: Mapping[str, Any], there: np.ndarray, other: Mapping[str, Any], side: float
+) -> float:
+    """``distance`` between patches of two reference systems."""
+    squares = [
+        np.hstack([places - side / 2, places + side / 2])
+        for places in (np.unique(centres, axis=0) for centres in (here, there))
+    ]
+    metres = across_zones(squares[0], one["epsg"], squares[1], other["epsg"])
+    if metres < 0:
+        raise RevisitError(
+            f"regions {one['region']} and {other['region']}: patches of two parts overlap: keep regions apart"
+        )
+    return metres
 
 
 def _check(pair: str, metres: float, gap: float, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ class Entry(Record):
     classes: list[int] | None = Field(None, min_length=1)
     """WorldCover codes that are labels; all that occur in training if absent. One that no labelled sample of
     training or of test shows is an error."""
-    min_class_fraction: Share = 0.1
+    min_class_fraction: float = Field(0.1, gt=0, le=1)
     """A class is a label of a patch from this share of its area on."""
     allow_empty: bool = False
     """Go on without a sample of a region, a part of the split, or one of `classes`: else an error."""

@@ -79,6 +79,7 @@ class DataPlan:
             "seed": self.config["seed"],
             "biome": archive.pop("biomes").get(wildcards.region, "temperate"),
             "tiles": archive.pop("tiles").get(wildcards.region, 1),
+            "faults": archive.pop("faults").get(wildcards.region, []),
             "years": {
                 sensor: self.years(sensor) for sensor, folder in self._folders.items() if folder is None
             },

@@ -32,6 +32,7 @@ FLOOR = "floor"  # the protocol of a row that no network made: what a score must
 TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",
     "supervised": "whole network trained",
+    "frozen": "encoder frozen, decoder trained",
     "linear": "linear probe",
     "knn": "nearest neighbours",
     FLOOR: "floor, no network",

@@ -16,6 +16,7 @@ from revisit.stac.providers import BANDS, Source
 
 Item = dict[str, Any]
 CLASS_BANDS = ("scl", "map")
+SCALED = ("reflectance", "linear power", "decibel")
 OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
 APPLIED = "earthsearch:boa_offset_applied"
 
@@ -58,7 +59,8 @@ def moment(item: Item) -> str:
 def tile(item: Item) -> str | None:
     """MGRS tile such as ``31UFS``, or another grid's cell; None where there is no grid."""
     properties = item["properties"]
-    name = properties.get("s2:mgrs_tile") or str(properties.get("grid:code") or "").rpartition("-")[2]
+    cell = str(properties.get("grid:code") or "").rpartition("-")[2]
+    name = properties.get("s2:mgrs_tile") or cell or properties.get("esa_worldcover:product_tile")
     match = re.search(r"_T(\d\d[A-Z]{3})_", item["id"])
     return name or (match.group(1) if match else None)
 
@@ -108,6 +110,12 @@ def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, An
             f"only {', '.join(sorted(assets))}"
         )
     return min(named)[1], assets[min(named)[1]]
+
+
+def cloud_cover(item: Item) -> float | None:
+    """Per cent of an item under cloud; None where it does not say."""
+    cover = item["properties"].get("eo:cloud_cover")
+    return None if cover is None else float(cover)
 
 
 def drop_duplicates(items: Iterable[Item]) -> list[Item]:
@@ -166,20 +174,29 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
         "nodata": stated.get("nodata"),
         "offset_rule": None,
     }
-    if record["unit"] == "reflectance":
-        record["scale"] = float(stated.get("raster:scale", stated.get("scale", source.scale)))
-        record["offset"], record["offset_rule"] = _offset(item, source, stated, level)
+    if record["unit"] in SCALED:
+        scale, offset = _number(stated, "scale"), _number(stated, "offset")
+        record["scale"] = float(source.scale) if scale is None else scale
+        record["offset"] = offset or 0.0
+        if record["unit"] == "reflectance":
+            record["offset"], record["offset_rule"] = _offset(item, source, offset, level)
     elif record["unit"] == "amplitude":
         record["calibration_db"] = source.calibration_db
     return record
 
 
-def _offset(item: Item, source: Source, stated: dict[str, Any], level: str | None) -> tuple[float, str]:
-    value = stated.get("raster:offset", stated.get("offset"))
+def _number(asset: dict[str, Any], name: str) -> float | None:
+    """A number that an asset states, by either of the names that the raster extension has had."""
+    values = (asset.get(key) for key in (f"raster:{name}", name))
+    return next((float(value) for value in values if value is not None), None)
+
+
+def _offset(item: Item, source: Source, stated: float | None, level: str | None) -> tuple[float, str]:
+    """The offset of reflectance by the provider's rule, and why; ``stated``: what the item says of it."""
     if source.offset_rule == "none":
         return 0.0, "none"
-    if source.offset_rule == "stated" and value is not None:
-        return float(value), "as the item states"
+    if source.offset_rule == "stated" and stated is not None:
+        return stated, "as the item states"
     if source.offset_rule == "unless-applied" and item["properties"].get(APPLIED) is True:
         return 0.0, "already applied by the provider"
     if level is None:

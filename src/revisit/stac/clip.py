@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -115,18 +116,38 @@ def cut(
 
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
     """Copy a window block-wise; returns whether any number is valid, and the share of low ones."""
-    valid = low = 0
-    with files.atomic(target) as aside, rasterio.open(aside, "w", **profile) as clip:
-        for part in _parts(view, window):
-            data = _read(view, part)
-            here = Window(0, part.row_off - window.row_off, part.width, part.height)
-            clip.write(data, 1, window=here)
-            is_valid = _valid(data, profile["nodata"])
-            valid += int(is_valid.sum())
-            low += int((is_valid & (data < 1000)).sum())
+    valid = low = checksum = 0
+    places = []
+    with files.atomic(target) as aside:
+        with rasterio.open(aside, "w", **profile) as clip:
+            for part in _parts(view, window):
+                data = _read(view, part)
+                places.append(Window(0, part.row_off - window.row_off, part.width, part.height))
+                clip.write(data, 1, window=places[-1])
+                checksum = zlib.crc32(data, checksum)
+                is_valid = _valid(data, profile["nodata"])
+                valid += int(is_valid.sum())
+                low += int((is_valid & (data < 1000)).sum())
+        if _checksum(aside, places) != checksum:
+            raise OSError("it does not read back as it was written")
     if not valid:
         target.unlink()
     return {"valid": valid > 0, "low": round(low / valid, 4) if valid else 0.0}
+
+
+def _checksum(path: Path, places: Sequence[Window]) -> int | None:
+    """CRC-32 of a file's numbers; None where they cannot be read.
+
+    GDAL writes the end of a file when it closes it, and then says nothing of a full disk.
+    """
+    checksum = 0
+    try:
+        with rasterio.open(path) as file:
+            for place in places:
+                checksum = zlib.crc32(file.read(1, window=place), checksum)
+    except RasterioError:
+        return None
+    return checksum
 
 
 def _open(href: str) -> Any:

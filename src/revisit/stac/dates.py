@@ -1,11 +1,12 @@
 """Thins out a series: at most so many acquisition dates per year, spread over it, the clearest first."""
 
+import math
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from statistics import fmean
 from typing import Any
 
-from revisit.stac.adapter import moment
+from revisit.stac.adapter import cloud_cover, moment
 
 Item = dict[str, Any]
 
@@ -30,8 +31,9 @@ def thin(items: Sequence[Item], per_year: int, months: Collection[int] | None = 
 
 
 def _cloud(items: Sequence[Item]) -> float:
-    """Mean cloud cover, per cent; a date of which any item does not say counts as overcast."""
-    return fmean(item["properties"].get("eo:cloud_cover", 100.0) for item in items)
+    """Mean cloud cover, per cent; infinite, and so last, where any item does not say."""
+    covers = [cloud_cover(item) for item in items]
+    return fmean(math.inf if cover is None else cover for cover in covers)
 
 
 def _span(year: int, months: Collection[int] | None) -> list[date]:

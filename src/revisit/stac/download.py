@@ -1,7 +1,8 @@
 """Downloads one year of one sensor over one region: every band's window, with checksums, resumable.
 
 Beside the manifest lie the clips, ``items.json`` (their STAC items) and ``journal.jsonl``, by which an
-interrupted run goes on: clips whose checksum holds are kept, only the rest is fetched.
+interrupted run goes on: clips whose checksum holds, and whose source is the same, are kept; only the rest is
+fetched.
 A scene of which any asset is gone or broken is quarantined, with the cause, and the others go on. An outage
 of the provider is borne with for a while; then the job fails, without a manifest, and a later run goes on.
 
@@ -11,7 +12,7 @@ serves; none for a remote one); output ``manifest``; settings: ``Settings``.
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from revisit.stac.clip import Area
 from revisit.stac.failures import OutageError, UnreadableError
 from revisit.stac.fetch import fetch
 from revisit.stac.journal import Journal
-from revisit.stac.local import endpoint, frozen, resolve
+from revisit.stac.local import endpoint, frozen, identity, resolve
 from revisit.stac.patience import Patience, Patient
 from revisit.stac.providers import Provider, Source, source
 from revisit.stac.slots import Shared
@@ -65,11 +66,12 @@ class Settings(Download, Shared, Region):
 
 @dataclass(frozen=True)
 class Task:
-    """One band of one scene: the file to make and the asset to make it from."""
+    """One band of one scene: the file to make, the asset to make it from, and which file that is."""
 
     item: str
     path: str
     record: dict[str, Any]
+    source: str
 
 
 def run(job: Job) -> None:
@@ -103,15 +105,17 @@ def download(
     area = Area.around(settings.bbox, settings.epsg)
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
     scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.bands))
+    folders = _folders(scenes, where, sensor)
+    served = origin.folder or folder
     tasks = [
-        Task(name, f"{_folder_name(name)}/{band}.tif", record)
+        Task(name, f"{folders[name]}/{band}.tif", record, identity(record["source"], served))
         for name, scene in scenes.items()
         for band, record in scene["bands"].items()
     ]
     journal = Journal(
         out.parent, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
     )
-    clips = journal.resume({task.path: task.record["source"] for task in tasks})
+    clips = journal.resume({task.path: task.source for task in tasks})
     if clips:
         stage.log.info("%d of %d clips are there already", len(clips), len(tasks))
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it writes addresses with their signatures
@@ -170,9 +174,18 @@ def _scenes(
     return scenes, quarantine
 
 
-def _folder_name(item: str) -> str:
-    """An item's id as a folder's name: a catalogue must not choose where files are written."""
-    return re.sub(r"[^\w+-]|^\.+", "_", item)
+def _folders(items: Iterable[str], where: str, sensor: str) -> dict[str, str]:
+    """The folder of every item, named by its id: a catalogue must not choose where files are written."""
+    folders: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for item in items:
+        folders[item] = re.sub(r"[^\w+-]", "_", item)
+        if (owner := owners.setdefault(folders[item], item)) != item:
+            raise RevisitError(
+                f"{where}: items {owner} and {item} would both lie in the folder {folders[item]}; "
+                f"name one of them in search.{sensor}.skip"
+            )
+    return folders
 
 
 def _fetch_all(
@@ -222,7 +235,7 @@ def _fetch(
         raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
     if found["valid"]:
         found |= {"sha256": files.sha256(target), "bytes": target.stat().st_size}
-    return {**found, "source": record["source"]}
+    return {**found, "source": task.source}
 
 
 def _check_quarantine(

@@ -13,7 +13,7 @@ class Journal:
     """Entries by path relative to ``folder``, kept in ``journal.jsonl`` there.
 
     The first line is the digest of the settings that the files depend on: under others they are stale.
-    An entry has ``source`` and, where there is a file, ``sha256``.
+    An entry has ``source``, what it was made from, and, where there is a file, ``sha256``.
     """
 
     def __init__(self, folder: Path, settings: str) -> None:
@@ -21,12 +21,16 @@ class Journal:
         self.entries: dict[str, Entry] = {}
 
     def resume(self, sources: dict[str, str]) -> dict[str, Entry]:
-        """Entries of ``sources`` (path: source) whose files are whole; other files it knows are removed."""
+        """Entries of ``sources`` (path: source) whose files are whole; other files it knows are removed.
+
+        Lines of another layout count for nothing.
+        """
         header, *lines = self._lines() or [{}]
-        known = {line.pop("path"): line for line in lines}
+        known = {line.pop("path"): line for line in lines if "path" in line}
         current = header.get("settings") == self.settings
         for path, entry in known.items():
-            if current and entry["source"] == sources.get(path) and self._is_whole(path, entry):
+            is_of_now = current and path in sources and entry.get("source") == sources[path]
+            if is_of_now and self._is_whole(path, entry):
                 self.entries[path] = entry
             else:
                 files.remove(self.folder / path)

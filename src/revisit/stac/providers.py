@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from revisit.cube import bands as cube
 from revisit.errors import RevisitError
@@ -27,8 +27,6 @@ BANDS: dict[str, tuple[str, ...]] = {
 
 class Stated(Record):
     """A record whose content is what was stated, under the names the config has."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
 
     @model_serializer(mode="wrap")
     def _stated(self, serialise: Callable[["Stated"], dict[str, Any]]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def search(region: str, sensor: str, settings: Settings, folder: Path | None = N
         items = [_frozen(item, url) for item in found if _is_wanted(item, settings)]
     if not items:
         raise RevisitError(_nothing(region, origin, settings, len(found)))
-    whole = _with_bands(adapter.drop_duplicates(items), origin, settings.bands)
+    whole = adapter.drop_duplicates(_with_bands(items, origin, settings.bands))
     kept = thin(whole, settings.dates_per_year, settings.months) if settings.dates_per_year else whole
     counts = Counter(int(adapter.moment(item)[:4]) for item in kept)
     years = ", ".join(f"{year}: {counts[year]}" for year in sorted(settings.years))
@@ -212,15 +212,15 @@ def _conditions(client: Client, limits: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 def _is_wanted(item: Item, settings: Settings) -> bool:
-    """Id, year, month, cloud and orbit, whatever the catalogue made of the conditions."""
-    properties, when = item["properties"], adapter.moment(item)
+    """Id, year, month, cloud (if known) and orbit, whatever the catalogue made of the conditions."""
+    when, cover = adapter.moment(item), adapter.cloud_cover(item)
     cloud, state = settings.cloud_cover_max, settings.orbit_state
     return (
         item["id"] not in settings.skip
         and int(when[:4]) in settings.years
         and (not settings.months or int(when[5:7]) in settings.months)
-        and (cloud is None or properties.get("eo:cloud_cover", 0) <= cloud)
-        and (not state or str(properties.get("sat:orbit_state")).lower() == state)
+        and (cloud is None or cover is None or cover <= cloud)
+        and (not state or str(item["properties"].get("sat:orbit_state")).lower() == state)
     )
 
 

@@ -29,5 +29,5 @@ def mixed_precision(device: torch.device, precision: str = "auto") -> torch.auto
     """
     wanted = precision == "bfloat16"
     if precision == "auto":
-        wanted = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        wanted = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)

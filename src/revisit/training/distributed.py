@@ -29,7 +29,8 @@ from revisit.job import Job
 from revisit.training.checkpoint import interruption
 
 TOLD = re.compile(r"^\d\d:\d\d:\d\d (.*)")  # a line of a process's log
-KEPT = 50  # last lines shown where a process fails by a fault of ours
+REFUSED = "refused: "  # begins what a process says that ends by an error one can mend
+KEPT = 200  # last lines shown where a process fails by a fault of ours
 
 
 def launched() -> bool:
@@ -50,7 +51,8 @@ def launch(job: Job, processes: int) -> None:
         command += [f"--nproc-per-node={processes}", "-m", "revisit.cli", "run", str(file)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         heard: deque[str] = deque(maxlen=KEPT)
-        listener = threading.Thread(target=_listen, args=(child, heard))
+        refused: list[str] = []
+        listener = threading.Thread(target=_listen, args=(child, heard, refused))
         listener.start()
         asked = False
         while child.poll() is None:
@@ -60,18 +62,20 @@ def launch(job: Job, processes: int) -> None:
             listener.join(0.2)
         listener.join()
     if child.returncode:
-        for line in heard:
-            if (told := TOLD.match(line)) and told[1].startswith("error: "):
-                raise RevisitError(told[1].removeprefix("error: "))
+        if refused:
+            raise RevisitError(refused[0])
         raise RuntimeError(f"a process of the training failed:\n{''.join(heard)}")
 
 
-def _listen(child: "subprocess.Popen[str]", heard: "deque[str]") -> None:
+def _listen(child: "subprocess.Popen[str]", heard: "deque[str]", refused: list[str]) -> None:
     assert child.stdout is not None
     for line in child.stdout:
         heard.append(line)
-        if (told := TOLD.match(line)) and not told[1].startswith("error: "):
-            stage.log.info("%s", told[1])
+        if told := TOLD.match(line):
+            if told[1].startswith(REFUSED):
+                refused.append(told[1].removeprefix(REFUSED))
+            elif not told[1].startswith("error: "):
+                stage.log.info("%s", told[1])
 
 
 @contextmanager
@@ -89,6 +93,10 @@ def group() -> Iterator[int]:
         stage.log.setLevel("WARNING")
     try:
         yield own
+    except RevisitError as error:
+        # Before the connection closes: the others then fail by that, and torchrun ends this process too.
+        stage.log.error("%s%s", REFUSED, " ".join(str(error).split()))
+        raise
     finally:
         dist.destroy_process_group()
 

@@ -35,6 +35,7 @@ from revisit.training.settings import Training, derived_seed
 Row = dict[str, float]  # step, epoch, loss and its parts, learning_rate, and those of Spread after a look
 LINES = 10  # of progress on the log, beside the bar of a terminal
 STEPS_A_READING = 50  # on an accelerator, reading a loss waits for the step, so it is read in blocks
+UNSURE_STEPS = 2  # that may need more memory than those before: the first leaves the optimiser's averages
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Trainer:
         bar = tqdm(total=self.steps, initial=first, unit="step", disable=hidden, leave=False)
         with bar, logging_redirect_tqdm(), interruption() as stop, closing(batches(first)) as stream:
             for batch in stream:
-                self._unread.append(self._update(batch, unsure=self.progress.step == first))
+                self._unread.append(self._update(batch, unsure=self.progress.step < first + UNSURE_STEPS))
                 self.progress.step += 1
                 self.progress.seconds = before + time.monotonic() - started
                 self._after_update()
@@ -122,7 +123,7 @@ class Trainer:
     def _update(self, batch: Batch[Tensor], unsure: bool) -> dict[str, Tensor]:
         """One step; returns the loss and its parts, of this process, still on the device.
 
-        ``unsure``: no step was taken yet, so the memory may turn out too small.
+        ``unsure``: too few steps were taken to know that the memory is large enough.
         """
         step = self.progress.step
         generator = torch.Generator(self.device).manual_seed(derived_seed("views", self.seed, step))
@@ -135,8 +136,6 @@ class Trainer:
         self.method.before_step(self._moment())
         with torch.no_grad():
             views = self.method.views(to_device(batch, self.device), generator)
-        if self.training.channels_last:
-            views = {name: _channels_last(values) for name, values in views.items()}
         parts = own_parts(self.method, views, self.training.accumulate)
         self._forget_gradients()
         losses = None
@@ -278,8 +277,11 @@ class Trainer:
         checkpoint.save({"progress": progress, "method": method, "optimisers": optimisers})
 
     def _resume(self, checkpoint: Checkpoint) -> None:
+        self._agreed(True)  # none reads before the lead has the folder to itself
         state = checkpoint.load()
-        self._agreed(True)  # all have read before one may write
+        self._check_alike(
+            state["progress"]["step"] if state else 0, checkpoint
+        )  # nor writes before all have read
         if state is None:
             return
         self.method.load_state_dict(state["method"], strict=True)
@@ -291,6 +293,19 @@ class Trainer:
             self.on_row(row)
         stage.log.info("going on after step %d of %d", self.progress.step, self.steps)
 
+    def _check_alike(self, step: int, checkpoint: Checkpoint) -> None:
+        """Raise RevisitError on all processes unless all would go on from the same step."""
+        if not ranks.together():
+            return
+        ends = torch.tensor([-step, step])
+        torch.distributed.all_reduce(ends, torch.distributed.ReduceOp.MAX)
+        least, most = -int(ends[0]), int(ends[1])
+        if least != most:
+            raise RevisitError(
+                f"{checkpoint.path}: the processes read it differently, as of steps {least} to {most}; "
+                f"run again, or remove it to start anew"
+            )
+
     def _note_memory(self) -> None:
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**30
@@ -298,7 +313,3 @@ class Trainer:
             scale = 2**30 if sys.platform == "darwin" else 2**20
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
         self.progress.peak_memory_gb = max(self.progress.peak_memory_gb, peak)
-
-
-def _channels_last(values: Tensor) -> Tensor:
-    return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values

@@ -10,7 +10,8 @@ STEPS = 32  # the answer is known to this share of the batch
 def largest(tries: Callable[[int], object], too_many: int) -> int:
     """The largest number below ``too_many`` for which ``tries(number)`` does not run out of memory.
 
-    Found by halving, to 1/32 of ``too_many``; 0 where nothing fits.
+    Found by halving, to 1/32 of ``too_many``; 0 where nothing fits. Too few samples for a network are refused
+    by a ValueError, as a batch norm refuses one: those do not fit either.
     """
     fits = 0
     while too_many - fits > max(too_many // STEPS, 1):
@@ -20,6 +21,6 @@ def largest(tries: Callable[[int], object], too_many: int) -> int:
         try:
             tries(middle)
             fits = middle
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, ValueError):
             too_many = middle
     return fits

@@ -7,6 +7,7 @@ what images and architecture have in common is no collapse: places are compared 
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,8 @@ from revisit.methods.method import Method
 from revisit.patches.batch import Batch
 from revisit.patches.store import PatchStore
 from revisit.training.batches import to_device
+from revisit.training.device import mixed_precision
+from revisit.training.gradients import Views
 from revisit.training.settings import Training, derived_seed
 
 PLACES = 256  # looked at, of those to train on
@@ -100,11 +103,14 @@ class Monitor:
     """Looks at places of the training split, evenly from all regions; every look draws the same views.
 
     They are views of one sample where the method compares features, else a place's first image and its last,
-    mirrored. To be made before training.
+    mirrored. The network sees as many samples at a time, at the same precision, as a process has in training.
+    To be made before training.
     """
 
     def __init__(self, method: Method, store: PatchStore, training: Training, places: int = PLACES) -> None:
         self.method, self.store, self.size = method, store, training.batch_size
+        self.part = training.batch_size // (training.gpus * training.accumulate)
+        self.precision = training.precision
         self.samples = watched(store, places)
         self.untrained: float | None = None
         self.untrained = self().place_share
@@ -129,14 +135,23 @@ class Monitor:
             batch = self._batch(samples[:, 0], None if method.needs_series else 0)
             generator = torch.Generator(batch.images.device).manual_seed(derived_seed("look", number))
             there = batch.present.flatten(1).any(1)
-            return method.embeddings(method.views(batch, generator))[there]
+            return self._in_parts(method.embeddings, method.views(batch, generator))[there]
         side, encoder = method.crop_pixels, next(iter(method.encoders().values()))
         last = max(self.store.times(method.data.bands) - 1, 0)
         looks = [self._batch(samples[:, look], time) for look, time in enumerate((0, last))]
         there = torch.stack([look.present.all(1) for look in looks], 1).all(1)
-        images = [method.standardised(look.images[there, ..., :side, :side]) for look in looks]
-        images[1] = images[1].flip(-1)
-        return torch.stack([encoder.pooled(values, method.data.bands) for values in images], 1)
+        first, second = (method.standardised(look.images[there, ..., :side, :side]) for look in looks)
+        return self._in_parts(
+            lambda views: torch.stack([encoder.pooled(v, method.data.bands) for v in views.values()], 1),
+            {"first": first, "second": second.flip(-1)},
+        )
+
+    def _in_parts(self, features: Callable[[Views], Tensor], views: Views) -> Tensor:
+        """``features`` of the views, part by part."""
+        pieces = zip(*(torch.split(values, self.part) for values in views.values()), strict=True)
+        device = next(iter(views.values())).device
+        with mixed_precision(device, self.precision):
+            return torch.cat([features(dict(zip(views, piece, strict=True))) for piece in pieces])
 
     def _batch(self, samples: NDArray[np.int64], time: int | None) -> Batch[Tensor]:
         device, bands = next(self.method.parameters()).device, self.method.data.bands

@@ -68,7 +68,7 @@ def card(
     """
     device = next(method.parameters()).device.type
     trained, on_gpu = progress.step > 0, device == "cuda"
-    hours = progress.seconds / 3600
+    hours = settings.training.gpus * progress.seconds / 3600  # of all processes
     samples_seen = progress.step * settings.training.batch_size
     return {
         "study": settings.study,
@@ -96,7 +96,7 @@ def card(
         "config_hash": provenance.config_hash([settings.made_of(), store.attrs["config_hash"]]),
         "parent_items": list(store.attrs["source_cubes"]),
         "device": device,
-        "gpu_hours": settings.training.gpus * hours if on_gpu else 0.0,
+        "gpu_hours": hours if on_gpu else 0.0,
         "cpu_hours": 0.0 if on_gpu else torch.get_num_threads() * hours,
         "samples_per_second": samples_seen / progress.seconds if trained else None,
         "peak_memory_gb": progress.peak_memory_gb if trained else None,

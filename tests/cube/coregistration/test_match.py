@@ -142,7 +142,7 @@ def test_thresholds() -> None:
     assert [agree(around(1, spread, 32)).cause for spread in (0.31, 0.335)] == ["", "windows disagree"]
     strict = [agree(around(1, spread, 32), STRICT).cause for spread in (0.205, 0.225)]
     assert strict == ["", "windows disagree"]
-    near = [np.vstack([around(1, 0.1, near), around(-2, 0.1, 100 - near)]) for near in (81, 78)]
+    near = [np.vstack([around(1, 0.1, near), around(-2, 0.1, 100 - near)]) for near in (66, 63)]
     assert [agree(shifts, STRICT).cause for shifts in near] == ["", "windows disagree"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from revisit.cube.coregistration.move import move, move_classes, move_decibels, move_mask
+from revisit.cube.coregistration.move import move, move_classes, move_date, move_decibels, move_mask
 
 MOVES = [(0.3, -0.7), (-2.6, 1.9), (1.2, 0.0), (0.0, 0.0), (3.0, -3.0)]
 
@@ -102,3 +102,29 @@ def test_what_stands_in_for_a_gap_does_not_show_beside_it() -> None:
     known = ~np.isnan(moved)
     known[..., :6] = known[..., -6:] = False  # the image's own edges
     assert np.abs(moved - truth)[known].max() < 8
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.5, 0.0), (0.0, -0.5), (1.4, -0.7), (-2.0, 0.3)])
+@pytest.mark.parametrize("decibels", [False, True])
+def test_a_masked_cloud_lends_nothing_to_the_ground_beside_it(x: float, y: float, decibels: bool) -> None:
+    """Even ground stays as it is to its last valid pixel; a cloud keeps its values, gaps stay gaps."""
+    ground, cloud = (-14.0, 3.0) if decibels else (0.08, 0.70)
+    image, valid = np.full((2, 50, 60), ground, np.float32), np.ones((50, 60), bool)
+    image[:, 15:30, 20:40], valid[15:30, 20:40] = cloud, False
+    image[:, 40:44, 10:15], valid[40:44, 10:15] = np.nan, False
+    moved, seen = move_date(image, valid, x, y, decibels)
+    np.testing.assert_array_equal(seen, move_mask(valid, x, y))
+    np.testing.assert_allclose(moved[:, seen], ground, rtol=1e-4)
+    np.testing.assert_allclose(moved[:, 19:27, 24:36], cloud, rtol=1e-5)
+    inside = move_mask(np.ones_like(valid), x, y)
+    np.testing.assert_array_equal(np.isnan(moved[0])[inside], ~move_mask(~np.isnan(image[0]), x, y)[inside])
+
+
+def test_without_a_mask_a_date_is_moved_as_a_whole() -> None:
+    """Nothing but missing pixels hidden: values are those of the cubic move."""
+    image = np.random.default_rng(0).random((2, 40, 40), dtype=np.float32)
+    image[:, 10:15, 20:22] = np.nan
+    for decibels, values in ((False, move(image, 0.3, -0.7)), (True, move_decibels(image, 0.3, -0.7))):
+        moved, seen = move_date(image, np.ones((40, 40), bool), 0.3, -0.7, decibels)
+        np.testing.assert_array_equal(moved, values)
+        np.testing.assert_array_equal(seen, ~np.isnan(values[0]))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.protocols.fine_tune import train_network
+from revisit.evaluation.protocols.frozen import FrozenEncoder
 from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK, SceneNetworks
@@ -67,6 +68,8 @@ def test_images_and_maps_are_turned_together(yearly: Path) -> None:
         def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
             pixels = outputs[:, 0].detach().numpy()
             assert np.array_equal(pixels > middle, labels.numpy())
+            if not outputs.requires_grad:
+                return outputs.square().mean()
             turned.extend(not any(np.array_equal(one, image) for image in values) for one in pixels)
             return outputs.square().mean()
 
@@ -100,3 +103,25 @@ def test_frozen_features_leave_the_encoder_as_it_is(pairs: Path, vits: list[Path
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
     alone = pooled_features(encoder, images, S1, np.arange(5, 6))
     assert alone[0] == pytest.approx(features[5], abs=1e-5)
+
+
+def test_a_frozen_encoder_stays_as_it_is(pairs: Path, vits: list[Path]) -> None:
+    """Its weights and its mode; the head learns."""
+    store, encoder = PatchStore(pairs), load_encoder(vits[0], bands=S1)
+    before = copy.deepcopy(encoder.state_dict())
+    images, few = Reader(store, S1, torch.device("cpu")), np.arange(24)
+    targets = store.multi_label(np.arange(store.samples))[:, :2]
+
+    def labels(indices: np.ndarray) -> np.ndarray:
+        return targets[indices]
+
+    data = Data(store, S1, None, labels, labels, ("a", "b"), store.positions, few, few, few)
+    modes = []
+    encoder.blocks[0].register_forward_hook(lambda block, *_: modes.append(block.training))
+    protocol = FrozenEncoder(TASK, data, images, SceneNetworks(encoder, S1, 2), RECIPE)
+    outputs, learned = protocol.train(few, few, seed=0)
+    assert modes and not any(modes)
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+    scores = [record["validation"] for record in learned.record["curve"]]
+    assert max(scores) > scores[0] + 0.1
+    assert TASK.agreement(labels(few), outputs(few)) == pytest.approx(max(scores))

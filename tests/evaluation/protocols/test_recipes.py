@@ -1,13 +1,16 @@
 """Recipes: updates, rates by layer, weight decay."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from revisit.errors import RevisitError
 from revisit.evaluation.protocols.recipes import Recipe, parameter_groups
 from revisit.evaluation.tasks.multi_label import SceneClassifier
 from revisit.nets.load_save import build_encoder, load_encoder
 from revisit.nets.segmentation.swin_unet import SwinUNet
+from revisit.record import read
 
 S1 = ("vv", "vh")
 
@@ -16,6 +19,25 @@ def test_the_most_updates_follow_labels_and_bounds() -> None:
     """Whichever bound is reached first."""
     recipe = Recipe(max_epochs=10, max_steps=300, batch_size=50, learning_rate=1e-3)
     assert [recipe.most_updates(samples) for samples in (20, 500, 50_000)] == [10, 100, 300]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimiser": "sgd", "layer_decay": 0.5}, "optimiser sgd has no layer_decay"),
+        ({"schedule": "polynomial", "warmup": 0.2}, "schedule polynomial has no warmup"),
+        ({"schedule": "cosine", "cooldown": 9.0}, "schedule cosine has no cooldown"),
+        ({"schedule": "cosine", "warmup": 0.2, "layer_decay": 0.5}, ""),
+    ],
+)
+def test_what_a_recipe_would_ignore_is_refused(changes: dict[str, Any], message: str) -> None:
+    """Else two runs with other settings are one run, and a comparison of them says nothing."""
+    given = {"max_steps": 300, "batch_size": 50, "learning_rate": 1e-3, **changes}
+    if not message:
+        read(Recipe, given, "train")
+        return
+    with pytest.raises(RevisitError, match=message):
+        read(Recipe, given, "train")
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.evaluation.protocols.course import Course
-from revisit.evaluation.protocols.fitting import Fitted, fit, shuffled
+from revisit.evaluation.protocols.course import Course, Held
+from revisit.evaluation.protocols.fitting import Fitted, Look, fit, shuffled
 from revisit.training.schedules import polynomial
 
 
@@ -33,12 +33,12 @@ def run(
     def loss(_: None) -> Tensor:
         return scale * model.weight.sum()
 
-    def validate() -> float:
+    def validate() -> Look:
         seen.append(model.weight.item())
-        return next(validations)
+        return Look(next(validations), 1.0)
 
     optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
-    course = Course(10, polynomial(10), patience=2, min_rise=0)
+    course = Course(10, polynomial(10), patience=2, min_rise=0, min_fall=0)
     batches = shuffled(np.arange(9), 3, 0)
     return model, fit(model, optimiser, batches, lambda _: None, loss, validate, course, 2, gradient_clip)
 
@@ -75,3 +75,28 @@ def test_a_gradient_beyond_the_bound_is_cut_to_it() -> None:
     run(iter([0.0] * 6), seen, scale=100.0, gradient_clip=0.01)
     rates = [0.5 * (1 - step / 10) ** 0.9 for step in range(10)]
     assert -seen[-1] == pytest.approx(0.01 * sum(rates), rel=1e-3)
+
+
+def test_the_rate_falls_from_the_best_state() -> None:
+    """Once validation rests the weights may be past the best: on the way down they start from there."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    seen: list[float] = []
+    scores = iter([0.1, 0.2, 0.9, 0.2, 0.2, 0.2, 0.2, *[0.3] * 10])
+
+    def validate() -> Look:
+        seen.append(model.weight.item())
+        return Look(next(scores), 1.0)
+
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    course = Held(100, warmup=0, patience=3, min_rise=0.0, min_fall=0.0, cooldown=0.5)
+    fitted = fit(
+        model, optimiser, shuffled(np.arange(9), 3, 0), lambda _: None, lambda _: model.weight.sum(),
+        validate, course, validate_every=2,
+    )  # fmt: skip
+    assert fitted.converged
+    fall = next(number for number, record in enumerate(fitted.curve) if 0 < record["learning_rate"] < 1)
+    made = fitted.curve[fall - 1]["step"]
+    length = round(0.5 * made)
+    assert seen[fall] == pytest.approx(seen[2] - sum(1 - step / length for step in range(2)))
+    assert model.weight.item() == seen[2]

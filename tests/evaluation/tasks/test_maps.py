@@ -93,6 +93,26 @@ def test_an_encoder_for_crops_keeps_its_size_without_pretraining() -> None:
     assert TASK.runs("x", settings, cropped)[1].settings["entry"]["encoder"]["image_pixels"] == 8
 
 
+def test_what_freezes_encoders_is_for_networks_that_have_some() -> None:
+    """An encoder that was never trained is frozen too: it says what the decoder finds by itself."""
+    found = [run for run in runs(protocols=["fine-tune", "frozen"]) if run.stage != "floor"]
+    assert [(run.method, run.modality, run.protocol) for run in found if run.modality == "s1"] == [
+        ("plain", "s1", "supervised"),
+        ("new", "s1", "supervised"),
+        ("new", "s1", "frozen"),
+        ("one", "s1", "fine-tune"),
+        ("one", "s1", "frozen"),
+    ]
+
+
+def test_a_row_may_be_trained_otherwise() -> None:
+    """A rate for new weights destroys pretrained ones; what the row does not say is the experiment's."""
+    networks = {"plain": NETWORKS["plain"], "one": NETWORKS["one"] | {"train": {"learning_rate": 5e-4}}}
+    found = {run.method: run.settings["recipe"] for run in runs(networks=networks) if run.stage != "floor"}
+    assert found["plain"]["learning_rate"] == 1e-2
+    assert found["one"] == found["plain"] | {"learning_rate": 5e-4}
+
+
 def test_classes_keep_their_order_in_a_job_file() -> None:
     """Files have sorted keys; other numbers for the classes would be other weights and other scores."""
     classes = [{"name": "Water", "codes": [80]}, {"name": "Land", "codes": [10, 40, 50]}]
@@ -106,6 +126,7 @@ def test_classes_keep_their_order_in_a_job_file() -> None:
         ("plain", {}, ""),
         ("two", {}, ""),
         ("plain", {"widht": 8}, r"networks\.row: unknown key 'widht'; did you mean 'width'"),
+        ("one", {"train": {"rate": 1}}, r"networks\.row\.train: unknown key 'rate'"),
         ("plain", {"network": "u-net"}, r"networks\.row\.network: no network is called 'u-net'.*'unet'"),
         ("plain", {"pretrained": "series"}, r"row\.pretrained: unet takes no encoder; leave it out"),
         ("plain", {"modalities": ["s2+rgb"]}, r"row\.modalities: 's2\+rgb': .*not known"),

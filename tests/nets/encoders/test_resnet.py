@@ -61,3 +61,15 @@ def test_layers_by_depth() -> None:
     assert len(groups) == 1 + 8
     assert {named[id(p)] for p in encoder.layers()[0]} == {"conv1.weight", "bn1.weight", "bn1.bias"}
     assert any(name.startswith("layer2.0.downsample") for name in groups[3])
+
+
+def test_weights_decide_the_layout() -> None:
+    """With channels-last weights all maps are channels last, also of images cut from larger tensors."""
+    torch.manual_seed(0)
+    encoder = build_encoder({"name": "resnet", "depth": 18, "bands": RGB, "image_pixels": 32}).eval()
+    images = torch.randn(2, 4, 3, 32, 32)[:, 1]
+    expected = encoder.pyramid(images)
+    last = encoder.to(memory_format=torch.channels_last)
+    for level, wanted in zip(last.pyramid(images), expected, strict=True):
+        assert level.shape[2:] == (1, 1) or level.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(level, wanted, atol=1e-4, rtol=1e-4)

@@ -10,7 +10,7 @@ from revisit.errors import RevisitError
 from revisit.nets.encoders.swin import SwinEncoder
 from revisit.nets.load_save import build_encoder
 from revisit.nets.segmentation.dual_swin_unet import DualSwinUNet
-from revisit.nets.segmentation.swin_decoder import Expand
+from revisit.nets.segmentation.swin_decoder import Expand, SwinNetwork
 from revisit.nets.segmentation.swin_unet import SwinUNet
 
 
@@ -137,3 +137,17 @@ def test_drop_path_rises_with_depth() -> None:
     assert torch.tensor(rates).flatten().tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
     upward = [[block.drop_path2.drop_prob for block in stage] for stage in network.decoder.stages]
     assert torch.tensor(upward).flatten().tolist() == pytest.approx([0.2, 0.3, 0, 0.1])
+
+
+@pytest.mark.parametrize("network", [SwinUNet, DualSwinUNet])
+def test_the_decoder_starts_from_a_pretrained_encoder_alone(network: type[SwinNetwork]) -> None:
+    """Half of the blocks would forget what was learnt; a new encoder has nothing to hand on."""
+    torch.manual_seed(0)
+    for card in (None, {"steps": 9}):
+        encoders = [encoder(SAR), encoder(RGB)][: network.encoders]
+        encoders[0].card = card
+        built = network.build(network.Settings(), encoders, 5, 4)
+        for level, stage in zip((1, 0), built.decoder.stages, strict=True):
+            own, source = stage.state_dict(), encoders[0].stages[level].state_dict()
+            same = [torch.equal(own[name], source[name]) for name in own if name.endswith("qkv.weight")]
+            assert same == [card is not None] * len(same) and same

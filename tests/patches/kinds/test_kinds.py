@@ -61,3 +61,10 @@ def test_dates() -> None:
     """No place can have more dates than are taken."""
     with pytest.raises(RevisitError, match="min_dates is 6, more than dates, 5"):
         check("series", SEARCHED, min_dates=6)
+
+
+def test_a_label_covers_something() -> None:
+    """From a share of 0 on, every patch would be labelled with every class."""
+    with pytest.raises(RevisitError, match=r"collections\.mine\.min_class_fraction: .*greater than 0"):
+        check("pairs", SEARCHED, min_class_fraction=0)
+    assert check("pairs", SEARCHED, min_class_fraction=1).min_class_fraction == 1

@@ -1,9 +1,10 @@
 """Moves the dates of a raw cube onto each other: raw.zarr -> aligned.zarr, shifts.csv.
 
-A date is moved as a whole, once, by cubic interpolation, to the centre of its cube's dates; Sentinel-1
-also onto an aligned Sentinel-2 cube where one is given. A date whose evidence is thin, or that is not found
-farther off than its error, stays where it is, and the table says why. Backscatter is moved in linear
-power. How displacements are found: revisit.cube.coregistration.displacement.
+A date is moved as a whole, once, to the centre of its cube's dates; Sentinel-1 also onto an aligned
+Sentinel-2 cube where one is given. Valid pixels are interpolated by cubic splines, all others linearly. A
+date whose evidence is thin, or that is not found farther off than its error, stays where it is, and the
+table says why. Backscatter is moved in linear power. How displacements are found:
+revisit.cube.coregistration.displacement.
 """
 
 import csv
@@ -21,7 +22,7 @@ from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
-from revisit.cube.coregistration.move import MARGIN, move, move_classes, move_decibels, move_mask
+from revisit.cube.coregistration.move import MARGIN, move_classes, move_date
 from revisit.cube.grid import Block, Grid
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
@@ -158,9 +159,7 @@ def _moved(
     values, valid = values_of(around).values, around["valid"].values.astype(bool)
     classes = around["scl"].values if "scl" in around else None
     if not shift.cause:
-        moved = move_decibels if at.attrs["unit"] == "dB" else move
-        values = moved(values, shift.x, shift.y)
-        valid = move_mask(valid, shift.x, shift.y) & ~np.isnan(values).any(axis=0)
+        values, valid = move_date(values, valid, shift.x, shift.y, decibels=at.attrs["unit"] == "dB")
         classes = None if classes is None else move_classes(classes, shift.x, shift.y)
     return values[:, *inner], valid[inner], None if classes is None else classes[inner]
 

@@ -21,7 +21,7 @@ from revisit.cube.coregistration.match import (
     orientations,
     window_shifts,
 )
-from revisit.cube.coregistration.move import move, move_mask
+from revisit.cube.coregistration.move import move
 from revisit.cube.grid import Block
 
 # Bands whose edges are matched: of 10 m, and unlike each other.
@@ -34,6 +34,9 @@ TALL_VH_DB = -17.0  # mean gamma nought from which ground counts as tall: forest
 # nearer to Sentinel-1 (29 to 46 degrees), and its far edge in its shadow.
 TALL_SHIFT = 0.5
 ROUNDS = 2
+# Of fewer dates, once they lie near enough to each other, a composite leaves out the date that is matched
+# with it: its own noise would hold it where it is.
+FEW = 6
 ALONE = "alone"  # the cause of a date that no other shows the ground of, or whose others do not match
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -54,7 +57,7 @@ def optical(cube: xr.Dataset, max_shift: float) -> list[Match]:
     """
     samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube))
     refined = np.array([is_refined(baselines) for baselines in cube["processing_baseline"].values])
-    return _settle(samples, clearest(cube, CLEAREST_DATES), refined, median_of_valid, max_shift)[0]
+    return _settle(samples, clearest(cube, CLEAREST_DATES), refined, median_of_valid, max_shift)
 
 
 def radar(
@@ -70,14 +73,17 @@ def radar(
     matches = [Match()] * cube.sizes["time"]
     offsets: dict[int, Match] = {}
     orbits, blocks = cube["relative_orbit"].values, _blocks(cube)
+    low_ground = _low if "vh" in cube["band"].values else _known
     medians = [] if reference is None else _medians(reference, blocks)
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
         samples = _samples(cube, dates, blocks)
         alike = np.zeros(len(dates), bool)
-        found, means = _settle(samples, np.arange(len(dates)), alike, mean_of_valid, max_shift)
+        found = _settle(samples, np.arange(len(dates)), alike, mean_of_valid, max_shift)
         if medians:
-            offset = _across(medians, means, max_shift)
+            placed = [date for date, match in enumerate(found) if not match.cause] or range(len(dates))
+            means = [mean_of_valid(*_put_back(sample, found, np.array(placed))) for sample in samples]
+            offset = _across(medians, means, [low_ground(mean) for mean in means], max_shift)
             offsets[int(orbit)] = offset
             if len(dates) == 1 and not offset.cause:
                 found = [offset]
@@ -94,14 +100,19 @@ def _onto(match: Match, offset: Match) -> Match:
     return replace(match, x=match.x + offset.x, y=match.y + offset.y, error=error)
 
 
-def _across(optical: Sequence[np.ndarray], radar: Sequence[np.ndarray], max_shift: float) -> Match:
+def _across(
+    optical: Sequence[np.ndarray],
+    radar: Sequence[np.ndarray],
+    low_ground: Sequence[np.ndarray],
+    max_shift: float,
+) -> Match:
     """Displacement of mean backscatter from median reflectance, (band, y, x) each.
 
-    Matched on low ground. Where that is too little for an answer, all ground is asked: its windows must
-    agree better, lie farther off than tall ground alone would have them, and not contradict those of the
-    low ground there is.
+    Matched on ``low_ground`` (y, x). Where that is too little for an answer, all ground is asked: its
+    windows must agree better, lie farther off than tall ground alone would have them, and not contradict
+    those of the low ground there is.
     """
-    low = _across_on([_low(mean) for mean in radar], optical, radar, max_shift)
+    low = _across_on(low_ground, optical, radar, max_shift)
     on_low = agree(low)
     if not on_low.cause:
         return on_low
@@ -151,8 +162,8 @@ def _settle(
     refined: np.ndarray,
     compose: Compose,
     max_shift: float,
-) -> tuple[list[Match], list[np.ndarray]]:
-    """Displacement of all dates from the centre of those that match, and the composites there.
+) -> list[Match]:
+    """Displacement of all dates from the centre of those that match.
 
     ``composed`` are the dates that make the composites; ``refined``, one bool a date, the two kinds of
     products. A date is matched where another shows the ground as well: with itself it would always agree.
@@ -170,14 +181,18 @@ def _settle(
     )
     alone = in_common < LEAST_VALID * own
     matches = [Match() for _ in dates]
-    composites: list[np.ndarray] = []
-    for _ in range(ROUNDS):
-        composites = [_composite(sample, matches, composed, compose) for sample in samples]
-        references = [orientations(composite, _known(composite)) for composite in composites]
-        found = _agreed(references, fields, max_shift)
+    few = 1 < len(composed) < FEW
+    for without in [False] + [True] * ROUNDS if few else [False] * ROUNDS:
+        windows = [
+            _compare(_put_back(sample, matches, composed), part, composed, compose, max_shift, without)
+            for sample, part in zip(samples, fields, strict=True)
+        ]
+        found = [agree(np.concatenate(parts)) for parts in zip(*windows, strict=True)]
+        if without:
+            found = [_from_all(*both, len(composed)) for both in zip(found, matches, strict=True)]
         found = [Match(cause=ALONE) if alone[date] else found[date] for date in dates]
         matches = _centred(found, refined)
-    return matches, composites
+    return matches
 
 
 def _shared(valid: np.ndarray, composed: np.ndarray) -> np.ndarray:
@@ -189,14 +204,40 @@ def _shared(valid: np.ndarray, composed: np.ndarray) -> np.ndarray:
     return shared
 
 
-def _agreed(
-    references: Sequence[np.ndarray], fields: Sequence[Sequence[np.ndarray]], max_shift: float
-) -> list[Match]:
-    """A match for each date, from a reference for each sample and a field for each sample and date."""
-    found = [
-        window_shifts(reference, part, max_shift) for reference, part in zip(references, fields, strict=True)
+def _compare(
+    placed: tuple[np.ndarray, np.ndarray],
+    fields: Sequence[np.ndarray],
+    composed: np.ndarray,
+    compose: Compose,
+    max_shift: float,
+    without: bool,
+) -> list[np.ndarray]:
+    """The windows' shifts of each date's field (y, x) from a composite, ``without`` the date itself if so.
+
+    ``placed``: images and valid of the dates ``composed``.
+    """
+
+    def edges(taken: np.ndarray) -> np.ndarray:
+        composite = compose(*(part[taken] for part in placed))
+        return orientations(composite, _known(composite))
+
+    if not without:
+        return window_shifts(edges(composed >= 0), fields, max_shift)
+    return [
+        window_shifts(edges(composed != date), [field], max_shift)[0] for date, field in enumerate(fields)
     ]
-    return [agree(np.concatenate(windows)) for windows in zip(*found, strict=True)]
+
+
+def _from_all(match: Match, before: Match, count: int) -> Match:
+    """A match with the other ``count - 1`` dates as one with all of them.
+
+    Put back from where they were found ``before``, all together lie in the middle; so the others lie off it,
+    to the other side of this date, by what that is off over ``count - 1``.
+    """
+    if match.cause:
+        return match
+    x, y = (((count - 1) * now + then) / count for now, then in ((match.x, before.x), (match.y, before.y)))
+    return replace(match, x=x, y=y, error=match.error * (count - 1) / count)
 
 
 def _centred(matches: Sequence[Match], refined: np.ndarray) -> list[Match]:
@@ -219,18 +260,18 @@ def _centred(matches: Sequence[Match], refined: np.ndarray) -> list[Match]:
     ]
 
 
-def _composite(sample: Sample, matches: Sequence[Match], dates: np.ndarray, compose: Compose) -> np.ndarray:
-    """A composite (band, y, x) of dates put back from where they were found.
+def _put_back(sample: Sample, matches: Sequence[Match], dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images (time, band, y, x) and valid (time, y, x) of dates put back from where they were found.
 
-    It is matched by its edges and then forgotten, so backscatter may be moved in dB here.
+    They are matched by their edges and then forgotten, so backscatter may be moved in dB here.
     """
     images, valid = sample.images[dates], sample.valid[dates]
     for place, date in enumerate(dates):
         match = matches[date]
         if match.x or match.y:
-            images[place] = move(images[place], -match.x, -match.y)
-            valid[place] = move_mask(valid[place], -match.x, -match.y) & ~np.isnan(images[place]).any(axis=0)
-    return compose(images, valid)
+            images[place] = move(images[place], -match.x, -match.y, valid[place])
+            valid[place] = ~np.isnan(images[place]).any(axis=0)
+    return images, valid
 
 
 def _medians(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:

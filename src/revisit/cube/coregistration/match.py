@@ -32,7 +32,7 @@ class Gate:
     """Greatest standard error of the answer, pixels."""
 
 
-USUAL, STRICT = Gate(agreement=0.6, error=0.15), Gate(agreement=0.8, error=0.1)
+USUAL, STRICT = Gate(agreement=0.6, error=0.15), Gate(agreement=0.65, error=0.1)
 ANY = Gate(agreement=0, error=np.inf)
 
 

@@ -5,6 +5,7 @@ sensor sees between two pixels, by 0.2 dB half-way in speckle of 4.4 looks.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -17,33 +18,49 @@ MARGIN = 8
 UNDERSHOOT = 0.5
 
 
-def move(values: np.ndarray, x: float, y: float) -> np.ndarray:
+def move_date(
+    values: np.ndarray, valid: np.ndarray, x: float, y: float, decibels: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (band, y, x) and ``valid`` (y, x) of a date, moved as by ``move`` or ``move_decibels``.
+
+    What is not valid lends no value to what is: a spline weighs a cloud 1.5 pixels away by -0.13. It keeps
+    its own, interpolated linearly.
+    """
+    known = ~np.isnan(values).any(axis=0)
+    ground = valid & known
+    moved = (move_decibels if decibels else move)(values, x, y, ground)
+    seen = move_mask(ground, x, y)
+    hidden = move_mask(known, x, y) & ~seen
+    if hidden.any():
+        for band, image in zip(moved, values, strict=True):
+            np.copyto(band, _interpolate(image, x, y, _linear), where=hidden)
+    return moved, seen
+
+
+def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
     """Move the content of float32 (band, y, x) by ``x`` columns and ``y`` rows; NaN is what nobody saw.
 
     Cubic B-spline interpolation (equal to ``scipy.ndimage.shift`` of order 3, at half its price). Missing
     pixels are filled with the nearest known one before, and are missing again after, together with
-    every pixel that was interpolated from one.
+    every pixel that was interpolated from one. ``known`` (y, x) bool: the pixels to move, if not all.
     """
-    known = ~np.isnan(values).any(axis=0)
+    if known is None:
+        known = ~np.isnan(values).any(axis=0)
     if not known.any():
-        return values.copy()
+        return np.full_like(values, np.nan)
     if not known.all():
         nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
         values = values[:, nearest[0], nearest[1]]
     moved = np.empty_like(values, dtype=np.float32)
     for band, image in enumerate(values):
         spline = ndimage.spline_filter(image, 3, output=np.float32, mode="mirror")
-        for axis, distance in ((0, y), (1, x)):
-            whole, back = _split(distance)
-            spline = ndimage.correlate1d(spline, _basis(back), axis=axis, mode="mirror", origin=-1)
-            spline = np.roll(spline, whole, axis=axis)
-        moved[band] = spline
+        moved[band] = _interpolate(spline, x, y, _basis)
     moved[:, ~move_mask(known, x, y)] = np.nan
     return moved
 
 
-def move_decibels(values: np.ndarray, x: float, y: float) -> np.ndarray:
-    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN as there."""
+def move_decibels(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
+    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN and ``known`` as there."""
     power = np.power(10, values / 10, dtype=np.float32)
     darkest = power
     for axis, distance in ((0, y), (1, x)):
@@ -52,7 +69,7 @@ def move_decibels(values: np.ndarray, x: float, y: float) -> np.ndarray:
         before = np.stack([_place(band, whole - 1, axis) for band in darkest])
         darkest = np.minimum(after, before) if back > 0 else after
     with np.errstate(divide="ignore"):  # no power at all: -inf dB, as it came
-        moved: np.ndarray = 10 * np.log10(np.maximum(move(power, x, y), UNDERSHOOT * darkest))
+        moved: np.ndarray = 10 * np.log10(np.maximum(move(power, x, y, known), UNDERSHOOT * darkest))
     return moved
 
 
@@ -74,6 +91,20 @@ def _split(distance: float) -> tuple[int, float]:
     """Whole pixels forward, and the part of a pixel (0 to 1) back from there."""
     whole = math.ceil(distance)
     return whole, whole - distance
+
+
+def _interpolate(image: np.ndarray, x: float, y: float, weights: Callable[[float], np.ndarray]) -> np.ndarray:
+    """Weighted means of neighbours (y, x), moved; they run over from edge to edge."""
+    for axis, distance in ((0, y), (1, x)):
+        whole, back = _split(distance)
+        image = ndimage.correlate1d(image, weights(back), axis=axis, mode="mirror", origin=-1)
+        image = np.roll(image, whole, axis=axis)
+    return image
+
+
+def _linear(t: float) -> np.ndarray:
+    """Weights of two values at ``t`` (0 to 1) between them."""
+    return np.array([1 - t, t])
 
 
 def _basis(t: float) -> np.ndarray:

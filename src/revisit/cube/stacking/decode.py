@@ -19,7 +19,8 @@ def physical(numbers: np.ndarray, clip: Clip) -> np.ndarray:
     """Digital numbers of any shape to float32 reflectance or linear power; NaN where nothing was seen.
 
     Power, the unit in which backscatter may be averaged and resampled, comes from ``linear power``,
-    ``decibel`` (10^(dB/10)) or ``amplitude`` (number^2 * 10^(calibration_db/10)).
+    ``decibel`` (10^(dB/10)) or ``amplitude`` (number^2 * 10^(calibration_db/10)). Reflectance, linear power
+    and decibel are number * scale + offset.
     """
     numbers = numbers.astype(np.float32)
     missing = np.isnan(numbers)
@@ -27,14 +28,15 @@ def physical(numbers: np.ndarray, clip: Clip) -> np.ndarray:
     nodata = 0.0 if clip.nodata is None and clip.unit == "reflectance" else clip.nodata
     if nodata is not None:
         missing |= numbers == np.float32(nodata)
+    scaled = numbers * np.float32(clip.scale) + np.float32(clip.offset)
     match clip.unit:
         case "reflectance":
-            values = numbers * np.float32(clip.scale) + np.float32(clip.offset)
+            values = scaled
         case "linear power":
-            values = numbers * np.float32(clip.scale) + np.float32(clip.offset)
+            values = scaled
             missing |= values <= 0
         case "decibel":
-            values = np.power(np.float32(10), numbers / 10)
+            values = np.power(np.float32(10), scaled / 10)
         case "amplitude":
             missing |= numbers <= 0
             values = np.square(numbers) * np.float32(10 ** (clip.calibration_db / 10))

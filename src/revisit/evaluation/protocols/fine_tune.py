@@ -6,26 +6,31 @@ network without a pretrained encoder tables say ``supervised``.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from revisit.evaluation.features import Reader, predict
 from revisit.evaluation.protocol import Indices, Learned, Predict, Protocol
 from revisit.evaluation.protocols.augment import draw, turn
-from revisit.evaluation.protocols.fitting import Fitted, fit, shuffled
+from revisit.evaluation.protocols.fitting import Fitted, Look, fit, shuffled
 from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.task import Data, Task
 from revisit.training.compiler import compiler_left_out
 
 
 class WholeNetwork(Protocol):
-    """Trains by a ``Recipe`` until the validation score has stopped rising."""
+    """Trains by a ``Recipe`` until validation has come to rest."""
 
     Settings = Recipe
     labels = ("scene", "map")
 
+    def build(self) -> nn.Module:
+        """The network of the run, before any update."""
+        return self.networks.build()
+
     def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
         torch.manual_seed(seed)
-        network = self.networks.build().to(self.images.device)
+        network = self.build().to(self.images.device)
         fitted = train_network(
             network, self.task, self.data, self.images, labelled, validating, self.recipe, seed
         )
@@ -60,8 +65,18 @@ def train_network(
             labels = turn(labels, symmetries)
         return task.loss(network(turn(inputs, symmetries)), labels)
 
-    def validate() -> float:
-        return task.validation(data, validating, lambda indices: predict(network, images, indices))
+    def validate() -> Look:
+        losses: list[tuple[float, int]] = []
+
+        def outputs(indices: Indices) -> NDArray[np.float32]:
+            found = predict(network, images, indices)
+            value = task.loss(torch.from_numpy(found), torch.from_numpy(data.labels(indices)))
+            losses.append((float(value), len(indices)))
+            return found
+
+        score = task.validation(data, validating, outputs)
+        values, counts = zip(*losses, strict=True)
+        return Look(score, float(np.average(values, weights=counts)))
 
     with compiler_left_out():
         optimiser = recipe.make_optimiser(network)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from revisit import stage
 from revisit.errors import RevisitError
 from revisit.evaluation.protocols.course import Course
+from revisit.nets.encoder import Encoder
 from revisit.training.batches import ahead
 from revisit.training.compiler import compiler_left_out
 from revisit.training.device import mixed_precision
@@ -21,12 +22,19 @@ from revisit.training.device import mixed_precision
 Batch = TypeVar("Batch")
 
 
+class Look(NamedTuple):
+    """A look at the validation samples: their score, and the mean of their loss."""
+
+    score: float
+    loss: float
+
+
 class Fitted(NamedTuple):
     """How a training went.
 
-    ``converged``: whether the validation score had stopped rising before the budget ended. ``curve``: a
-    record a look at it, the first before any update: step, loss (mean since the last record; None at the
-    start), validation, learning_rate (of the last update).
+    ``converged``: whether validation had come to rest before the budget ended. ``curve``: a record a look,
+    the first before any update: step, loss (mean since the last record; None at the start), validation and
+    validation_loss, learning_rate (of the last update).
     """
 
     converged: bool
@@ -43,18 +51,29 @@ def shuffled(indices: NDArray[Any], batch_size: int, seed: int) -> Iterator[NDAr
             yield order[start : start + size]
 
 
+def to_training(model: nn.Module) -> None:
+    """Training mode for all of ``model`` but the encoders none of whose weights learn."""
+    model.train()
+    for encoder in (module for module in model.modules() if isinstance(module, Encoder)):
+        if not any(parameter.requires_grad for parameter in encoder.parameters()):
+            encoder.eval()
+
+
 def fit(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     batches: Iterator[NDArray[Any]],
     read: Callable[[NDArray[Any]], Batch],
     loss: Callable[[Batch], Tensor],
-    validate: Callable[[], float],
+    validate: Callable[[], Look],
     course: Course,
     validate_every: int,
     gradient_clip: float = 0,
 ) -> Fitted:
     """Train ``model`` and leave it in the state with the highest validation score.
+
+    Where the course has the rate fall because validation has come to rest, training goes on from that state:
+    the present one may be past it.
 
     ``batches`` yields sample indices without end; a thread has ``read`` fetch what ``loss`` needs of them
     ahead of time. ``validate_every``: updates between two looks at the validation score; the last state is
@@ -63,13 +82,13 @@ def fit(
     """
     device = next(model.parameters()).device
     base = [group["lr"] for group in optimiser.param_groups]
-    best, best_state = validate(), copy.deepcopy(model.state_dict())
-    course.look(0, best)
-    curve: list[dict[str, Any]] = [{"step": 0, "loss": None, "validation": best, "learning_rate": 0.0}]
+    seen, kept = validate(), copy.deepcopy((model.state_dict(), optimiser.state_dict()))
+    course.look(0, *seen)
+    best, curve = seen.score, [_record(0, None, seen, 0.0)]
     losses: list[Tensor] = []
     with closing(ahead(batches, read)) as drawn:
         for step, batch in enumerate(stage.progress(drawn, "updates", course.most)):
-            model.train()
+            to_training(model)
             factor = course.factor(step)
             for group, rate in zip(optimiser.param_groups, base, strict=True):
                 group["lr"] = rate * factor
@@ -91,14 +110,27 @@ def fit(
                         f"training: the loss is not finite by step {made}; "
                         "lower learning_rate or set gradient_clip"
                     )
-                score = validate()
-                course.look(made, score)
-                if score > best:
-                    best, best_state = score, copy.deepcopy(model.state_dict())
+                seen, held = validate(), not course.falling
+                course.look(made, *seen)
+                if seen.score > best:
+                    best, kept = seen.score, copy.deepcopy((model.state_dict(), optimiser.state_dict()))
                 used = max(group["lr"] for group in optimiser.param_groups)
-                curve.append({"step": made, "loss": mean_loss, "validation": score, "learning_rate": used})
+                curve.append(_record(made, mean_loss, seen, used))
                 losses.clear()
+                if held and course.falling:
+                    model.load_state_dict(kept[0])
+                    optimiser.load_state_dict(copy.deepcopy(kept[1]))
             if course.done(made):
                 break
-    model.load_state_dict(best_state)
+    model.load_state_dict(kept[0])
     return Fitted(course.converged, curve)
+
+
+def _record(step: int, loss: float | None, look: Look, rate: float) -> dict[str, Any]:
+    return {
+        "step": step,
+        "loss": loss,
+        "validation": look.score,
+        "validation_loss": look.loss,
+        "learning_rate": rate,
+    }

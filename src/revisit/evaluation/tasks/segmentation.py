@@ -33,7 +33,6 @@ from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore
 from revisit.record import Record, read
 
-FINE_TUNE = "fine-tune"  # the one protocol for these networks
 PLACES = 8  # test places to keep as maps
 BATCH = 32  # class maps predicted at once
 
@@ -62,6 +61,8 @@ class MapNetwork(Record):
     """Name of the row as printed; that of the entry when left out."""
     published_as: str | None = None
     """Key of the published numbers to set beside the row's."""
+    train: dict[str, Any] = {}
+    """Keys of the experiment's `train` that are others for this row."""
 
     @property
     def own(self) -> dict[str, Any]:
@@ -74,8 +75,15 @@ class MapExperiment(MapGiven, Experiment):
 
     networks: dict[str, MapNetwork]
     """The rows, by names of your choice."""
+    protocols: list[str] = ["fine-tune"]
+    """Ways of learning the labels: files of `revisit.evaluation.protocols`. What freezes encoders is for the
+    rows that have some."""
     train: Recipe
-    """How all networks are trained."""
+    """How networks are trained, where their rows do not say otherwise."""
+
+    def recipe(self, where: str, row: MapNetwork) -> Recipe:
+        """How a row's network is trained."""
+        return read(Recipe, {**self.train.content(), **row.train}, f"{where}.train")
 
 
 class MapEntry(Record):
@@ -137,7 +145,12 @@ class Segmentation(Task):
                     for part in _sensors(network, of_row.network, modality, where)
                     if of_row.pretrained is not None
                 ]
-                found.append(self.run(settings, row, modality, "protocol", FINE_TUNE, wanted.train, encoders))
+                recipe = wanted.recipe(where, of_row)
+                found += [
+                    self.run(settings, row, modality, "protocol", protocol, recipe, encoders)
+                    for protocol in wanted.protocols
+                    if network.encoders or not parts.find("protocol", protocol).freezes
+                ]
         modalities = dict.fromkeys(name for row in wanted.networks.values() for name in row.modalities)
         return found + self.floors(settings, list(modalities))
 
@@ -151,8 +164,14 @@ class Segmentation(Task):
             Legend(wanted.classes)
         if not wanted.networks:
             raise RevisitError(f"{where}.networks: is empty; give at least one")
+        for protocol in wanted.protocols:
+            with checks.at(f"{where}.protocols"):
+                if self.labels not in parts.find("protocol", protocol).labels:
+                    raise RevisitError(f"{protocol!r} cannot learn maps; leave it out")
         for row_name, of_row in wanted.networks.items():
-            self._check_row(f"{where}.networks.{row_name}", of_row, pretraining, collections, collection)
+            of = f"{where}.networks.{row_name}"
+            wanted.recipe(of, of_row)
+            self._check_row(of, of_row, pretraining, collections, collection)
 
     def _check_row(
         self,
@@ -212,8 +231,14 @@ class Segmentation(Task):
             maps = labels(indices).reshape(len(indices), -1)
             return np.stack([(maps == number).any(1) for number in range(len(legend.names))], 1).astype("u1")
 
-        time = years.index(year)
-        seen = store.present(bands, time)
+        # Of all sensors, whichever are asked for: rows on other bands are scored on the same places.
+        of_year = [
+            band
+            for sensor, names in store.bands.items()
+            if year in store.attrs["years"][sensor]
+            for band in names
+        ]
+        seen = store.present(of_year, store.years(of_year).index(year))
         splits = {}
         for split in PARTS:
             indices = store.indices(split, labelled=True)
@@ -223,7 +248,7 @@ class Segmentation(Task):
                     f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
                     "use more or larger regions, or another split"
                 )
-        return Data(store, bands, time, labels, shows, legend.names, store.positions, **splits)
+        return Data(store, bands, years.index(year), labels, shows, legend.names, store.positions, **splits)
 
     def networks(
         self,

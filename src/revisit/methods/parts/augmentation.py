@@ -6,6 +6,7 @@ multiplies power, is added noise; optical bands get a gain and an offset each.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -64,14 +65,19 @@ class Augmentation(Record):
 
     def _jittered(self, images: Tensor, bands: Sequence[str], generator: torch.Generator) -> Tensor:
         shape = (*images.shape[:2], 1, 1)
-        radar = torch.tensor([sensor_of(band) == "sentinel-1" for band in bands], device=images.device)
-        radar = radar[:, None, None]
+        radar = radar_bands(tuple(bands), images.device)[:, None, None]
         gain, offset = (2 * _uniform(shape, generator) - 1 for _ in range(2))
         optical = images * (1 + self.gain * gain) + self.offset * offset
         noise = torch.randn(images.shape, generator=generator, device=generator.device)
         sar = images + self.sar_gain * gain + self.speckle * noise
         acts = _uniform((len(images), 1, 1, 1), generator) < self.jitter
         return torch.where(acts, torch.where(radar, sar, optical), images)
+
+
+@lru_cache(maxsize=64)  # a new copy would make the processor wait for the GPU
+def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
+    """Which of the bands are SAR's, bool [C]."""
+    return torch.tensor([sensor_of(band) == "sentinel-1" for band in bands], device=device)
 
 
 def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ ordinary patch embedding, so nothing changes when a masked encoder is used on wh
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Self, cast
 
 import torch
@@ -74,7 +75,7 @@ class ChannelViT(Encoder):
             Block(dim, settings.heads, settings.mlp_ratio) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        initialise(self.blocks)
+        self.blocks.apply(initialise)
         nn.init.xavier_uniform_(self.embedding.view(-1, dim))
         nn.init.normal_(self.channel_bias, std=0.02)
 
@@ -156,6 +157,7 @@ def unpatchify(patches: Tensor, rows: int) -> Tensor:
     return cut.permute(0, 3, 1, 4, 2, 5).reshape(batch, count, rows * pixels, columns * pixels)
 
 
+@lru_cache(maxsize=64)
 def position_code(rows: int, columns: int, dim: int, device: torch.device) -> Tensor:
     """Fixed 2-D sine-cosine code [rows*columns, dim] as in MAE's code: first the column, then the row.
 
@@ -170,9 +172,8 @@ def position_code(rows: int, columns: int, dim: int, device: torch.device) -> Te
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear maps as in MAE: Xavier-uniform weights, zero biases."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.xavier_uniform_(part.weight)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
+    """Linear maps as in MAE: Xavier-uniform weights, zero biases. For ``nn.Module.apply``."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from revisit.nets.encoder import Encoder, EncoderSettings
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-BASE_WIDTHS = (64, 128, 256, 512)
+WIDTH = 64  # of the first stage of the networks known by these names
 
 
 class ResNet(Encoder):
@@ -31,35 +31,40 @@ class ResNet(Encoder):
         stem: Literal["imagenet", "small"] = Field("imagenet")
         """`imagenet`: a 7 x 7 convolution and a pooling, to a quarter of the image's side, as weights from
         ImageNet need; `small`: a 3 x 3 convolution that keeps the side, for images of 32 pixels or so."""
+        width: int = Field(WIDTH, ge=1)
+        """Channels of the first stage; twice as many in each that follows."""
 
         def strides(self) -> tuple[int, ...]:
             finest = 4 if self.stem == "imagenet" else 1
             return tuple(finest * 2**stage for stage in range(4))
 
         def widths(self) -> tuple[int, ...]:
-            return tuple(width * (4 if self.depth == 50 else 1) for width in BASE_WIDTHS)
+            return tuple(width * (4 if self.depth == 50 else 1) for width in self.inner_widths())
+
+        def inner_widths(self) -> tuple[int, ...]:
+            """Channels of the 3 x 3 convolutions of each stage."""
+            return tuple(self.width * 2**stage for stage in range(4))
 
         def size(self) -> str:
-            return f"depth {self.depth} stem {self.stem}"
+            width = "" if self.width == WIDTH else f" width {self.width}"
+            return f"depth {self.depth} stem {self.stem}{width}"
 
         def known_as(self) -> str | None:
+            if self.width != WIDTH:
+                return None
             return f"ResNet-{self.depth}" + ("" if self.stem == "imagenet" else f" {self.stem} stem")
 
     settings: Settings
 
     def __init__(self, settings: Settings, bands: Sequence[str], image_pixels: int) -> None:
         super().__init__(settings, bands, image_pixels)
-        small = settings.stem == "small"
-        self.conv1 = (
-            convolution(len(bands), BASE_WIDTHS[0], 3, 1)
-            if small
-            else convolution(len(bands), BASE_WIDTHS[0], 7, 2)
-        )
-        self.bn1 = nn.BatchNorm2d(BASE_WIDTHS[0])
+        small, entering = settings.stem == "small", settings.width
+        self.conv1 = convolution(len(bands), entering, *((3, 1) if small else (7, 2)))
+        self.bn1 = nn.BatchNorm2d(entering)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
         kind = Bottleneck if settings.depth == 50 else BasicBlock
-        entering = BASE_WIDTHS[0]
-        for stage, (width, count) in enumerate(zip(BASE_WIDTHS, BLOCKS[settings.depth], strict=True)):
+        widths = settings.inner_widths()
+        for stage, (width, count) in enumerate(zip(widths, BLOCKS[settings.depth], strict=True)):
             blocks = [
                 kind(entering if block == 0 else self.widths[stage], width, 2 if stage and not block else 1)
                 for block in range(count)

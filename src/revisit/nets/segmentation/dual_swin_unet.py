@@ -1,6 +1,7 @@
 """Swin-Unet on two encoders, one a sensor, fused level by level.
 
 On encoders that STMIM pretrained it is DualSTMIM-UNet; the fusion layer is ours: concatenate, halve, norm.
+The decoder starts from the blocks of the first encoder, where that is pretrained.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,10 @@ class DualSwinUNet(SwinNetwork):
         cls, settings: SwinNetwork.Settings, encoders: Sequence[Encoder], channels: int, classes: int
     ) -> Self:
         first, second = cls._taken(encoders)
-        return cls(first, second, classes, settings.drop_path)
+        network = cls(first, second, classes, settings.drop_path)
+        if first.card:
+            network.decoder.mirror(first)
+        return network
 
     def forward(self, images: Tensor) -> Tensor:
         wide = len(self.encoder_a.bands)

@@ -77,6 +77,11 @@ class SwinDecoder(nn.Module):
         self.head = nn.Conv2d(dim, classes, 1, bias=False)
         self.apply(initialise)
 
+    def mirror(self, encoder: SwinEncoder) -> None:
+        """Start each stage from the encoder's of its level, as Swin-Unet does with pretrained weights."""
+        for stage, source in zip(self.stages, list(encoder.stages)[-2::-1], strict=True):
+            stage.load_state_dict(source.state_dict())
+
     def forward(self, maps: list[Tensor]) -> Tensor:
         *skips, tokens = maps
         for expand, join, stage, skip in zip(

@@ -1,6 +1,7 @@
 """Swin-Unet: a U-shaped segmentation network on one Swin encoder.
 
 Source: Cao et al. 2021 (Swin-Unet). On an encoder that STMIM pretrained it is STMIM-UNet.
+The decoder starts from the blocks of a pretrained encoder too.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,10 @@ class SwinUNet(SwinNetwork):
         cls, settings: SwinNetwork.Settings, encoders: Sequence[Encoder], channels: int, classes: int
     ) -> Self:
         (encoder,) = cls._taken(encoders)
-        return cls(encoder, classes, settings.drop_path)
+        network = cls(encoder, classes, settings.drop_path)
+        if encoder.card:
+            network.decoder.mirror(encoder)
+        return network
 
     def forward(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.decoder(self.encoder.maps(images)))
