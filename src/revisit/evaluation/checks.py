@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import torch
-
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.probes.probe import Probe
-from revisit.nets.load_save import build_encoder
 from revisit.patches.modality import bands_of
 from revisit.record import Record
 
@@ -125,5 +122,9 @@ def takes(
 
 @cache
 def _try(shape: str, bands: tuple[str, ...], side: int) -> None:
+    import torch
+
+    from revisit.nets.load_save import build_encoder
+
     with torch.device("meta"), torch.inference_mode():
         build_encoder(json.loads(shape)).eval().pooled(torch.zeros(1, len(bands), side, side), bands)

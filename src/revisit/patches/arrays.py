@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import zarr
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
@@ -89,6 +88,8 @@ class RegionArray:
         return _map(self.folder.joinpath("c", str(number), *zeros), self._layout)
 
     def _by_zarr(self, rows: int | slice) -> NDArray[Any]:
+        import zarr  # a quarter of a second to load; few stores need it
+
         return np.asarray(zarr.open_array(self.folder, mode="r")[rows])
 
 

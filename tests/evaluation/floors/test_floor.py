@@ -31,3 +31,12 @@ def test_none_imports_torch_nor_scikit_learn_at_its_start() -> None:
     code = f"import sys, {', '.join(modules)}; print(*sorted({heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("stage", ["score_probe", "score_floor"])
+def test_jobs_on_scenes_start_without_torch(stage: str) -> None:
+    """It takes two seconds to load, and half of a study's jobs are these."""
+    modules = f"revisit.evaluation.{stage}, revisit.evaluation.tasks.multi_label"
+    code = f"import sys, {modules}; print(*sorted({{'torch', 'sklearn', 'scipy'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

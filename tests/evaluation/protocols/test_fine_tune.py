@@ -13,8 +13,9 @@ from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.protocols.fine_tune import train_network
 from revisit.evaluation.protocols.frozen import FrozenEncoder
 from revisit.evaluation.protocols.recipes import Recipe
+from revisit.evaluation.scene_network import SceneNetworks
 from revisit.evaluation.task import Data
-from revisit.evaluation.tasks.multi_label import TASK, SceneNetworks
+from revisit.evaluation.tasks.multi_label import TASK
 from revisit.evaluation.tasks.segmentation import Segmentation
 from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore

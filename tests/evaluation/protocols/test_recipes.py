@@ -7,7 +7,7 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.evaluation.protocols.recipes import Recipe, parameter_groups
-from revisit.evaluation.tasks.multi_label import SceneClassifier
+from revisit.evaluation.scene_network import SceneClassifier
 from revisit.nets.load_save import build_encoder, load_encoder
 from revisit.nets.segmentation.swin_unet import SwinUNet
 from revisit.record import read

@@ -1,6 +1,7 @@
 """Land-cover segmentation, from an experiment of the config to score files and maps."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks.segmentation import PLACES, TASK
 from revisit.files import json_text, read_json
+from revisit.patches.batch import NO_DATE
+from revisit.patches.store import PatchStore
 from revisit.record import read
 
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [2, 2], "window": 4, "patch_pixels": 2}
@@ -111,6 +115,20 @@ def test_a_row_may_be_trained_otherwise() -> None:
     found = {run.method: run.settings["recipe"] for run in runs(networks=networks) if run.stage != "floor"}
     assert found["plain"]["learning_rate"] == 1e-2
     assert found["one"] == found["plain"] | {"learning_rate": 5e-4}
+
+
+def test_rows_on_other_bands_are_scored_on_the_same_places(yearly: Path, tmp_path: Path) -> None:
+    """A place without an image of one sensor counts for none: else rows would have other tests and labels."""
+    copy = tmp_path / "yearly"
+    shutil.copytree(yearly.parent, copy)
+    store = PatchStore(copy / "index.json")
+    lost = int(store.indices("test", labelled=True)[0])
+    dates = zarr.open_array(copy / "here.zarr" / "sentinel-2_date", mode="r+")
+    dates[lost] = NO_DATE
+    given = read(TASK.Slice, {}, "slice")
+    found = [TASK.data(PatchStore(copy / "index.json"), name, given).test for name in ("s1", "s1+rgb")]
+    assert np.array_equal(*found)
+    assert lost not in found[0]
 
 
 def test_classes_keep_their_order_in_a_job_file() -> None:

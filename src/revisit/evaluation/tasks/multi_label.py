@@ -4,29 +4,32 @@ Works on collections of pairs. Labels are given by place; models are selected on
 the whole of ``test``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, create_model
-from torch import Tensor, nn
 
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.features import Pooled
-from revisit.evaluation.networks import Networks
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
-from revisit.nets.load_save import Encoder, architecture_modules, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore
 from revisit.record import Record, read
+
+if TYPE_CHECKING:  # probes and floors need no network, and start without torch
+    import torch
+    from torch import Tensor
+
+    from revisit.evaluation.networks import Networks
 
 LEARNERS = ("protocol", "probe")
 
@@ -64,7 +67,6 @@ def _key(protocol: str) -> str:
 class MultiLabel(Task):
     """The task; see ``revisit.evaluation.task``."""
 
-    Settings = _with_recipes(SceneExperiment)
     labels = "scene"
     kinds = ("pairs",)
     metrics = {
@@ -74,7 +76,14 @@ class MultiLabel(Task):
     }
     headline = "micro_map"
 
+    @cached_property
+    def Settings(self) -> type[Experiment]:  # type: ignore[override]  # noqa: N802
+        """The record of an experiment; made when asked for, as it needs protocols, and they need torch."""
+        return _with_recipes(SceneExperiment)
+
     def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
+        from revisit.nets.load_save import architecture_modules
+
         wanted = cast(SceneExperiment, settings)
         found = []
         for method in wanted.methods:
@@ -164,6 +173,9 @@ class MultiLabel(Task):
         entry: Mapping[str, Any],
         device: torch.device,
     ) -> Networks:
+        from revisit.evaluation.scene_network import SceneNetworks
+        from revisit.nets.load_save import load_encoder
+
         bands = bands_of(modality, store.bands)
         if len(encoders) != 1:
             raise RevisitError(f"evaluate: scenes take one encoder, the job has {len(encoders)}")
@@ -171,7 +183,9 @@ class MultiLabel(Task):
         return SceneNetworks(encoder, bands, classes)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(outputs, labels.float())
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        return binary_cross_entropy_with_logits(outputs, labels.float())
 
     def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
         return mean_average_precision(labels, outputs).micro
@@ -203,29 +217,3 @@ class MultiLabel(Task):
 
 
 TASK = MultiLabel()
-
-
-class SceneNetworks(Networks):
-    """A classifier on an encoder."""
-
-    def __init__(self, encoder: Encoder, bands: Sequence[str], classes: int) -> None:
-        super().__init__([encoder])
-        self.bands, self.classes = bands, classes
-
-    def build(self) -> nn.Module:
-        return SceneClassifier(self.encoders[0], self.bands, self.classes)
-
-
-class SceneClassifier(nn.Module):
-    """Pooled features of an encoder, LayerNorm, one logit a class (0 at the start)."""
-
-    def __init__(self, encoder: Encoder, bands: Sequence[str], classes: int) -> None:
-        super().__init__()
-        self.features = Pooled(encoder, bands)
-        self.norm = nn.LayerNorm(encoder.feature_dim)
-        self.head = nn.Linear(encoder.feature_dim, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.head(self.norm(self.features(images))))
