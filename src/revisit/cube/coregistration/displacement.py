@@ -37,6 +37,7 @@ ROUNDS = 2
 # Of fewer dates, once they lie near enough to each other, a composite leaves out the date that is matched
 # with it: its own noise would hold it where it is.
 FEW = 6
+HELD = 2.0  # times the stated error of a match with a composite of few that the date is part of: simulated
 ALONE = "alone"  # the cause of a date that no other shows the ground of, or whose others do not match
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -181,7 +182,7 @@ def _settle(
     )
     alone = in_common < LEAST_VALID * own
     matches = [Match() for _ in dates]
-    few = 1 < len(composed) < FEW
+    few, held = 1 < len(composed) < FEW, matches
     for without in [False] + [True] * ROUNDS if few else [False] * ROUNDS:
         windows = [
             _compare(_put_back(sample, matches, composed), part, composed, compose, max_shift, without)
@@ -189,7 +190,9 @@ def _settle(
         ]
         found = [agree(np.concatenate(parts)) for parts in zip(*windows, strict=True)]
         if without:
-            found = [_from_all(*both, len(composed)) for both in zip(found, matches, strict=True)]
+            found = [_from_all(*three, len(composed)) for three in zip(found, matches, held, strict=True)]
+        else:
+            held = found
         found = [Match(cause=ALONE) if alone[date] else found[date] for date in dates]
         matches = _centred(found, refined)
     return matches
@@ -228,14 +231,17 @@ def _compare(
     ]
 
 
-def _from_all(match: Match, before: Match, count: int) -> Match:
+def _from_all(match: Match, before: Match, held: Match, count: int) -> Match:
     """A match with the other ``count - 1`` dates as one with all of them.
+
+    Where the others alone do not match it stays ``held``, the match with all, which its own noise keeps
+    nearer to where it is than it says.
 
     Put back from where they were found ``before``, all together lie in the middle; so the others lie off it,
     to the other side of this date, by what that is off over ``count - 1``.
     """
     if match.cause:
-        return match
+        return replace(held, error=HELD * held.error)
     x, y = (((count - 1) * now + then) / count for now, then in ((match.x, before.x), (match.y, before.y)))
     return replace(match, x=x, y=y, error=match.error * (count - 1) / count)
 

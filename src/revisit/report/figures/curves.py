@@ -74,10 +74,11 @@ def _panel(loss: "Axes", rank: "Axes", seeds: Sequence[Log]) -> None:
             width = 1.6 if part == "loss" else 1.0
             step, value = _known(log, part)
             loss.plot(step, value, color=style.colour_of(index), lw=width, alpha=strength, label=label)
-        rank.plot(*_known(log, "effective_rank"), color=style.REFERENCE, alpha=strength)
+        rank.plot(*_known(log, "effective_rank"), "o-", ms=3, color=style.REFERENCE, alpha=strength)
     if len(parts) > 1:
         loss.legend()
-    rank.set(xlim=loss.get_xlim(), ylim=(0, None))
+    highest = max((max(_known(log, "effective_rank")[1], default=0) for log in seeds), default=0)
+    rank.set(xlim=loss.get_xlim(), ylim=(0, 1.15 * highest or None))
     rank.set_xlabel("step")
 
 
