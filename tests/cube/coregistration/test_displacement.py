@@ -69,14 +69,14 @@ def test_gate_of_all_ground(
         assert (match.x, match.y) == pytest.approx((1, 0), abs=0.05)
 
 
-def speckled(look: Look, places: np.ndarray, seed: int) -> np.ndarray:
+def speckled(look: Look, places: np.ndarray, seed: int, contrast: float = 3.5) -> np.ndarray:
     """Backscatter (time, 2, y, x) in dB of parcels under speckle of 4.4 looks that neighbours share."""
     random = np.random.default_rng(seed)
     images = []
     for x, y in places:
         smooth = ndimage.gaussian_filter(random.standard_normal((2, SIZE, SIZE)), (0, 0.85, 0.85))
         cube_root = 1 - 1 / (9 * 4.4) + np.sqrt(1 / (9 * 4.4)) * smooth / smooth.std()
-        level = np.array([-12, -21])[:, None, None] + 3.5 * look(x, y, 7)
+        level = np.array([-12, -21])[:, None, None] + contrast * look(x, y, 7)
         images.append(level + 30 * np.log10(np.maximum(cube_root, 0.05)))
     return np.stack(images).astype(np.float32)
 
@@ -119,6 +119,17 @@ def test_short_series(look: Look, name: str) -> None:
         ratios += list(np.hypot(*(found - places).T) / [match.error for match in matches])
     assert np.mean(shares) == pytest.approx(1, abs=0.12 if len(places) == 2 else 0.03)
     assert np.median(ratios) < 1.4
+
+
+def test_a_date_that_the_others_alone_do_not_match_is_not_lost(look: Look) -> None:
+    """Two faint images: it keeps the match with both together, which is held back, and says so."""
+    places = SERIES["two"]
+    sample = displacement.Sample(speckled(look, places, 0, 1.6), np.ones((2, SIZE, SIZE), bool))
+    matches = displacement._settle([sample], np.arange(2), np.zeros(2, bool), mean_of_valid, 3)
+    assert not any(match.cause for match in matches)
+    found = np.array([(match.x, match.y) for match in matches])
+    assert 0.2 < (found * places).sum() / (places**2).sum() < 1
+    assert (np.hypot(*(found - places).T) < 2 * 1.18 * np.array([match.error for match in matches])).all()
 
 
 def test_dates_and_orbit_are_measured_in_one_frame(look: Look, tmp_path: Path) -> None:

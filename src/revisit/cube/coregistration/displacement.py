@@ -37,7 +37,7 @@ ROUNDS = 2
 # Of fewer dates, once they lie near enough to each other, a composite leaves out the date that is matched
 # with it: its own noise would hold it where it is.
 FEW = 6
-HELD = 2.0  # times the stated error of a match with a composite of few that the date is part of: simulated
+HELD = 4.0  # times the stated error of a match with a composite of few that the date is in, by simulation
 ALONE = "alone"  # the cause of a date that no other shows the ground of, or whose others do not match
 
 Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
