@@ -17,24 +17,29 @@ from revisit.evaluation.scene_network import SceneNetworks
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.evaluation.tasks.segmentation import Segmentation
-from revisit.nets.load_save import load_encoder
+from revisit.nets.load_save import Encoder, load_encoder
 from revisit.patches.store import PatchStore
 
 RECIPE = Recipe(batch_size=16, learning_rate=3e-3, max_steps=60, validate_every=20)
 S1 = ("vv", "vh")
 
 
-def test_it_fits_a_few_samples_and_leaves_the_given_encoder_alone(pairs: Path, vits: list[Path]) -> None:
-    """A loop that does not learn, or that trains the shared encoder of the next seed, fails here."""
-    store, encoder = PatchStore(pairs), load_encoder(vits[0], bands=S1)
-    before = copy.deepcopy(encoder.state_dict())
-    images, few = Reader(store, S1, torch.device("cpu")), np.arange(24)
+def learnable(pairs: Path, vit: Path) -> tuple[Encoder, Reader, Data]:
+    """An encoder and 24 samples with two classes, to train, select and test on."""
+    store, few = PatchStore(pairs), np.arange(24)
     targets = store.multi_label(np.arange(store.samples))[:, :2]
 
     def labels(indices: np.ndarray) -> np.ndarray:
         return targets[indices]
 
     data = Data(store, S1, None, labels, labels, ("a", "b"), store.positions, few, few, few)
+    return load_encoder(vit, bands=S1), Reader(store, S1, torch.device("cpu")), data
+
+
+def test_it_fits_a_few_samples_and_leaves_the_given_encoder_alone(pairs: Path, vits: list[Path]) -> None:
+    """A loop that does not learn, or that trains the shared encoder of the next seed, fails here."""
+    encoder, images, data = learnable(pairs, vits[0])
+    before, few = copy.deepcopy(encoder.state_dict()), data.train
     torch.manual_seed(0)
     model = SceneNetworks(copy.deepcopy(encoder), S1, 2).build()
     _, history = train_network(model, TASK, data, images, few, few, RECIPE, seed=0)
@@ -108,15 +113,8 @@ def test_frozen_features_leave_the_encoder_as_it_is(pairs: Path, vits: list[Path
 
 def test_a_frozen_encoder_stays_as_it_is(pairs: Path, vits: list[Path]) -> None:
     """Its weights and its mode; the head learns."""
-    store, encoder = PatchStore(pairs), load_encoder(vits[0], bands=S1)
-    before = copy.deepcopy(encoder.state_dict())
-    images, few = Reader(store, S1, torch.device("cpu")), np.arange(24)
-    targets = store.multi_label(np.arange(store.samples))[:, :2]
-
-    def labels(indices: np.ndarray) -> np.ndarray:
-        return targets[indices]
-
-    data = Data(store, S1, None, labels, labels, ("a", "b"), store.positions, few, few, few)
+    encoder, images, data = learnable(pairs, vits[0])
+    before, few = copy.deepcopy(encoder.state_dict()), data.train
     modes = []
     encoder.blocks[0].register_forward_hook(lambda block, *_: modes.append(block.training))
     protocol = FrozenEncoder(TASK, data, images, SceneNetworks(encoder, S1, 2), RECIPE)
@@ -125,4 +123,4 @@ def test_a_frozen_encoder_stays_as_it_is(pairs: Path, vits: list[Path]) -> None:
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
     scores = [record["validation"] for record in learned.record["curve"]]
     assert max(scores) > scores[0] + 0.1
-    assert TASK.agreement(labels(few), outputs(few)) == pytest.approx(max(scores))
+    assert TASK.agreement(data.labels(few), outputs(few)) == pytest.approx(max(scores))
