@@ -5,9 +5,7 @@ import shapely
 from pyproj import Transformer
 
 EDGE_M = 5000  # an edge is projected by points this near to each other: it is straight in its own zone only
-METRES_PER_DEGREE = (
-    100_000  # less than there are, in latitude as at the equator: what is near is never missed
-)
+METRES_PER_DEGREE = 100_000  # less than there are, so that what is near is never missed
 
 
 def bounds_in_degrees(boxes: np.ndarray, zones: np.ndarray) -> np.ndarray:

@@ -279,9 +279,8 @@ class Trainer:
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._agreed(True)  # none reads before the lead has the folder to itself
         state = checkpoint.load()
-        self._check_alike(
-            state["progress"]["step"] if state else 0, checkpoint
-        )  # nor writes before all have read
+        step = state["progress"]["step"] if state else 0
+        self._check_alike(step, checkpoint)  # nor does any write before all have read
         if state is None:
             return
         self.method.load_state_dict(state["method"], strict=True)

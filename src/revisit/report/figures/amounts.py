@@ -49,7 +49,8 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                 panel.set_title(f"{words.PERCENT * fraction:.4g} % of the labels")
             line[0].set_ylabel(f"{title}\n{words.metric(experiment.headline)} gained, points")
         if shown:
-            _steps(axes[-1], sorted({row["pretrain_steps"] for _, rows in shown for row in rows}))
+            steps = sorted({row["pretrain_steps"] for _, rows in shown for row in rows})
+            style.scale(axes[-1], steps, [f"{count:,.0f}" for count in steps], "steps of pretraining")
             figure.legend(handles=list(handles.values()), loc="outside right upper")
         else:
             style.bare(axes[0, 0], "No pretrained network has a counterpart without pretraining.")
@@ -79,18 +80,6 @@ def _look(index: int, amount: int) -> dict[str, str]:
         "marker": style.MARKERS[index % len(style.MARKERS)],
         "label": f"{amount:,.0f} images",
     }
-
-
-def _steps(panels: Sequence[Any], steps: Sequence[int]) -> None:
-    """The axis of the steps of pretraining, below these panels."""
-    from matplotlib.ticker import NullLocator
-
-    for panel in panels:
-        panel.set_xscale("log")
-        panel.set_xticks(steps, [f"{count:,.0f}" for count in steps])
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.set_xlim(min(steps) / 1.5, max(steps) * 1.5)
-        panel.set_xlabel("steps of pretraining")
 
 
 FIGURE = Drawing(

@@ -107,14 +107,19 @@ def curve(
 
 def labels_used(panels: Sequence["Axes"], shares: Sequence[float]) -> None:
     """The axis of the share of labels used, below these panels."""
+    scale(panels, shares, [f"{words.PERCENT * share:.4g}" for share in shares], "labels used in %")
+
+
+def scale(panels: Sequence["Axes"], values: Sequence[float], names: Sequence[str], label: str) -> None:
+    """A logarithmic axis with these values alone, below these panels."""
     from matplotlib.ticker import NullLocator
 
     for panel in panels:
         panel.set_xscale("log")
-        panel.set_xticks(shares, [f"{words.PERCENT * share:.4g}" for share in shares])
+        panel.set_xticks(values, names)
         panel.xaxis.set_minor_locator(NullLocator())
-        panel.set_xlim(min(shares) / 1.5, max(shares) * 1.5)
-        panel.set_xlabel("labels used in %")
+        panel.set_xlim(min(values) / 1.5, max(values) * 1.5)
+        panel.set_xlabel(label)
 
 
 def class_colours(classes: tuple[str, ...]) -> list[str]:
