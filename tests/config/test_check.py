@@ -109,9 +109,9 @@ def test_every_shipped_study_is_right(path):
         ((*EXPERIMENTS, "masking", "floors"), ["pixel-statistics"], "masking.floors: .*cannot learn scenes"),
         (("skip",), ["plane"], "skip: 'plane'"),
         (("skip",), ["hills"], "skip: hills is among cube.limits_from"),
-        ((*EXPERIMENTS, "land-cover", "networks", "stmim-unet", "modalities"), ["s2"], "stmim-unet.*s2"),
+        ((*EXPERIMENTS, "land-cover", "networks", "stmim", "modalities"), ["s2"], "stmim.*s2"),
         ((*EXPERIMENTS, "land-cover", "networks", "unet", "network"), "unett", "did you mean 'unet'"),
-        ((*EXPERIMENTS, "land-cover", "networks", "swin-unet", "network"), "dual-swin-unet", "2 encoders"),
+        ((*EXPERIMENTS, "land-cover", "networks", "untrained", "network"), "dual-swin-unet", "2 encoders"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(study, path, value, told):

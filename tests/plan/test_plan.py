@@ -85,7 +85,7 @@ def test_one_more_seed_or_share_of_the_labels_plans_only_itself(config, checked)
 def test_each_protocol_has_one_rule(plan):
     """Their outputs are alike: two rules for one file would be an error, none too."""
     patterns = {stage: plan.protocols(stage) for stage in ("evaluate", "probe", "floor")}
-    assert patterns == {"evaluate": "fine\\-tune|supervised", "probe": "knn|linear", "floor": "floor"}
+    assert patterns == {"evaluate": "fine\\-tune|frozen|supervised", "probe": "knn|linear", "floor": "floor"}
 
 
 def test_a_region_held_out_concerns_no_other(plan):

@@ -5,12 +5,24 @@ import sys
 
 TRAINS = """
 import sys, torch
+from itertools import repeat
 from torch import nn
+from revisit.evaluation.protocols.course import Held
+from revisit.evaluation.protocols.fitting import Look, fit
 from revisit.training.compiler import compiler_left_out
 from revisit.training.device import prepare
 
 prepare(torch.device("cpu"))
 assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
+
+layer = nn.Linear(3, 2)  # supervised training, with a return to the best state
+with compiler_left_out():
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=0.1, foreach=True)
+course = Held(most=9, warmup=0, patience=1, min_rise=0, min_fall=0, cooldown=0.5)
+fitted = fit(layer, optimiser, repeat(torch.ones(4, 3)), lambda batch: batch,
+             lambda batch: layer(batch).square().sum(), lambda: Look(0.5, 0.5), course, validate_every=1)
+assert fitted.converged and "torch._dynamo" not in sys.modules
+
 ends = []
 for wanted in (False, True):
     torch.manual_seed(0)

@@ -46,6 +46,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "new": {"network": "swin-unet", "modalities": ["s1"], "encoder_of": "series", "drop_path": 0.0},
     "one": {"network": "swin-unet", "modalities": ["s1", "rgb"], "pretrained": "series", "drop_path": 0.0},
     "two": {"network": "dual-swin-unet", "modalities": ["s1+rgb"], "pretrained": "series", "drop_path": 0.0},
+    "linear": {"network": "linear", "modalities": ["s1"], "pretrained": "series", "protocols": ["frozen"]},
 }
 EXPERIMENT: dict[str, Any] = {
     "task": "segmentation",
@@ -79,8 +80,9 @@ def test_runs_know_their_encoders_and_how_tables_call_them() -> None:
         ("one", "s1", "fine-tune", [("series", "s1")]),
         ("one", "rgb", "fine-tune", [("series", "rgb")]),
         ("two", "s1+rgb", "fine-tune", [("series", "s1"), ("series", "rgb")]),
+        ("linear", "s1", "frozen", [("series", "s1")]),
     ]
-    assert [run.pretrained for run in found] == [False, False, True, True, True]
+    assert [run.pretrained for run in found] == [False, False, True, True, True, True]
     assert found[1].settings["entry"]["encoder"] == SWIN
     assert found[2].settings["entry"] == {
         "network": "swin-unet", "settings": {"drop_path": 0.0}, "encoder": None,
@@ -106,6 +108,7 @@ def test_what_freezes_encoders_is_for_networks_that_have_some() -> None:
         ("new", "s1", "frozen"),
         ("one", "s1", "fine-tune"),
         ("one", "s1", "frozen"),
+        ("linear", "s1", "frozen"),
     ]
 
 
@@ -154,6 +157,9 @@ def test_classes_keep_their_order_in_a_job_file() -> None:
         ("new", {"encoder_of": "vit"}, r"row\.modalities: 's1': takes 1 swin encoders, got channel-vit"),
         ("one", {"pretrained": "seires"}, r"row\.pretrained: 'seires' is not defined.*did you mean 'series'"),
         ("one", {"modalities": ["s1+rgb"]}, r"row\.modalities: 'series' is not pretrained on 's1\+rgb'"),
+        ("plain", {"protocols": ["frozen"]}, r"row\.protocols: 'frozen' freezes encoders, and unet has none"),
+        ("linear", {"protocols": []}, r"row\.protocols: is empty"),
+        ("linear", {"protocols": ["frzen"]}, r"row\.protocols: no protocol is called 'frzen'.*'frozen'"),
         ("two", {"modalities": ["s1"]}, r"dual-swin-unet has 2 encoders, one a sensor, and 's1' is of 1"),
     ],
 )  # fmt: skip

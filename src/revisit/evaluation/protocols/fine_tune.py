@@ -30,7 +30,8 @@ class WholeNetwork(Protocol):
 
     def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
         torch.manual_seed(seed)
-        network = self.build().to(self.images.device)
+        # Convolutions are a third faster with channels last, other layers as they are.
+        network = self.build().to(self.images.device).to(memory_format=torch.channels_last)
         fitted = train_network(
             network, self.task, self.data, self.images, labelled, validating, self.recipe, seed
         )

@@ -82,7 +82,7 @@ def fit(
     """
     device = next(model.parameters()).device
     base = [group["lr"] for group in optimiser.param_groups]
-    seen, kept = validate(), copy.deepcopy((model.state_dict(), optimiser.state_dict()))
+    seen, kept = validate(), _state(model, optimiser)
     course.look(0, *seen)
     best, curve = seen.score, [_record(0, None, seen, 0.0)]
     losses: list[Tensor] = []
@@ -113,17 +113,24 @@ def fit(
                 seen, held = validate(), not course.falling
                 course.look(made, *seen)
                 if seen.score > best:
-                    best, kept = seen.score, copy.deepcopy((model.state_dict(), optimiser.state_dict()))
+                    best, kept = seen.score, _state(model, optimiser)
                 used = max(group["lr"] for group in optimiser.param_groups)
                 curve.append(_record(made, mean_loss, seen, used))
                 losses.clear()
                 if held and course.falling:
                     model.load_state_dict(kept[0])
-                    optimiser.load_state_dict(copy.deepcopy(kept[1]))
+                    with compiler_left_out():
+                        optimiser.load_state_dict(copy.deepcopy(kept[1]))
             if course.done(made):
                 break
     model.load_state_dict(kept[0])
     return Fitted(course.converged, curve)
+
+
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A copy of the weights, and of what the optimiser knows."""
+    with compiler_left_out():
+        return copy.deepcopy((model.state_dict(), optimiser.state_dict()))
 
 
 def _record(step: int, loss: float | None, look: Look, rate: float) -> dict[str, Any]:

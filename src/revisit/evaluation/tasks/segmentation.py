@@ -61,6 +61,8 @@ class MapNetwork(Record):
     """Name of the row as printed; that of the entry when left out."""
     published_as: str | None = None
     """Key of the published numbers to set beside the row's."""
+    protocols: list[str] | None = None
+    """Ways of learning the labels, where they are not the experiment's."""
     train: dict[str, Any] = {}
     """Keys of the experiment's `train` that are others for this row."""
 
@@ -84,6 +86,12 @@ class MapExperiment(MapGiven, Experiment):
     def recipe(self, where: str, row: MapNetwork) -> Recipe:
         """How a row's network is trained."""
         return read(Recipe, {**self.train.content(), **row.train}, f"{where}.train")
+
+    def learnt_by(self, row: MapNetwork, network: type[Network]) -> list[str]:
+        """The protocols of a row: of the experiment's, those that its network can be trained by."""
+        if row.protocols is not None:
+            return row.protocols
+        return [name for name in self.protocols if network.encoders or not _freezes(name)]
 
 
 class MapEntry(Record):
@@ -148,8 +156,7 @@ class Segmentation(Task):
                 recipe = wanted.recipe(where, of_row)
                 found += [
                     self.run(settings, row, modality, "protocol", protocol, recipe, encoders)
-                    for protocol in wanted.protocols
-                    if network.encoders or not parts.find("protocol", protocol).freezes
+                    for protocol in wanted.learnt_by(of_row, network)
                 ]
         modalities = dict.fromkeys(name for row in wanted.networks.values() for name in row.modalities)
         return found + self.floors(settings, list(modalities))
@@ -164,14 +171,17 @@ class Segmentation(Task):
             Legend(wanted.classes)
         if not wanted.networks:
             raise RevisitError(f"{where}.networks: is empty; give at least one")
-        for protocol in wanted.protocols:
-            with checks.at(f"{where}.protocols"):
-                if self.labels not in parts.find("protocol", protocol).labels:
-                    raise RevisitError(f"{protocol!r} cannot learn maps; leave it out")
+        self._check_protocols(wanted.protocols, f"{where}.protocols")
         for row_name, of_row in wanted.networks.items():
             of = f"{where}.networks.{row_name}"
             wanted.recipe(of, of_row)
             self._check_row(of, of_row, pretraining, collections, collection)
+
+    def _check_protocols(self, names: Sequence[str], where: str) -> None:
+        for name in names:
+            with checks.at(where):
+                if self.labels not in parts.find("protocol", name).labels:
+                    raise RevisitError(f"{name!r} cannot learn maps; leave it out")
 
     def _check_row(
         self,
@@ -183,6 +193,14 @@ class Segmentation(Task):
     ) -> None:
         network = checks.part("network", row.network, f"{where}.network")
         read(network.Settings, row.own, where)
+        if row.protocols is not None:
+            key_of = f"{where}.protocols"
+            checks.each_once(row.protocols, key_of)
+            self._check_protocols(row.protocols, key_of)
+            if not network.encoders and (freezing := [name for name in row.protocols if _freezes(name)]):
+                raise RevisitError(
+                    f"{key_of}: {freezing[0]!r} freezes encoders, and {row.network} has none; leave it out"
+                )
         given = [key for key in ("pretrained", "encoder_of") if getattr(row, key) is not None]
         if network.encoders and len(given) != 1:
             raise RevisitError(
@@ -304,6 +322,12 @@ class Segmentation(Task):
 
 
 TASK = Segmentation()
+
+
+def _freezes(protocol: str) -> bool:
+    """Whether a protocol leaves encoders as they are."""
+    freezes: bool = parts.find("protocol", protocol).freezes
+    return freezes
 
 
 def _sensors(network: type[Network], name: str, modality: str, key: str) -> list[str]:
