@@ -122,6 +122,18 @@ def test_model_that_only_the_works_have(rows: list[Row], facts: Facts) -> None:
     assert (cell.value, cell.published) == (None, 96)
 
 
+def test_no_row_is_all_dashes(rows: list[Row], facts: Facts) -> None:
+    """A network that learns in one way alone is not in the tables of the others."""
+    probed = ("3dmae-rm", "linear")
+    fewer = facts.model_copy(
+        update={"runs": [run for run in facts.runs if (run.method, run.protocol) != probed]}
+    )
+    left = [row for row in rows if (row["method"], row["protocol"]) != probed]
+    whole, _, probe, _ = lay_out(left, fewer, "masking", "masking").blocks
+    assert ("3DMAE-RM",) in dict(whole.rows)
+    assert ("3DMAE-RM",) not in dict(probe.rows)
+
+
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against its twin, every network against the best floor, signed, in points."""
     blocks = {block.heading: block for block in gains.lay_out(rows, facts).blocks}

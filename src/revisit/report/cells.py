@@ -79,8 +79,7 @@ class Scores:
     ) -> Block:
         """A block whose cell is found by the setting, the line and the column together.
 
-        A line of a model that was not run here is left out where nothing is published of it either, and so
-        is a column without a number.
+        A line of which nothing was run here nor published is left out, and so is a column without a number.
         """
         cells = [
             (
@@ -89,16 +88,8 @@ class Scores:
             )
             for line in lines
         ]
-        kept = [
-            (label, row)
-            for line, (label, row) in zip(lines, cells, strict=True)
-            if line.model.method is not None or any(cell.published is not None for cell in row)
-        ]
-        filled = [
-            number
-            for number in range(len(columns))
-            if any(row[number].value is not None or row[number].published is not None for _, row in kept)
-        ]
+        kept = [(label, row) for label, row in cells if any(cell.filled for cell in row)]
+        filled = [number for number in range(len(columns)) if any(row[number].filled for _, row in kept)]
         shown = tuple(name for number, name in enumerate(columns) if number in filled)
         rows = [(label, [row[number] for number in filled]) for label, row in kept]
         return Block(f"{_heading(setting)}; {heading}", setting, labels, shown, rows, form)

@@ -35,6 +35,11 @@ class Cell:
     collapsed: bool = False
     cut: bool = False
 
+    @property
+    def filled(self) -> bool:
+        """Whether it holds a number."""
+        return self.value is not None or self.published is not None
+
     def ours(self, form: str) -> str:
         """Our number as printed: value and interval, daggers where it is not to be trusted, or a dash."""
         if self.value is None:

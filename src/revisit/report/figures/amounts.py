@@ -30,9 +30,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     shown = [(title, rows) for title, runs in _groups(facts) if (rows := _rows(gained, runs))]
     fractions = sorted({row["label_fraction"] for _, rows in shown for row in rows}) or [1.0]
     amounts = sorted({row["pretrain_samples"] for _, rows in shown for row in rows})
-    height = 2.6 * max(len(shown), 1) + 0.4
-    with style.figure(out, 2.9 * len(fractions) + 1.8, height) as figure:
-        axes = figure.subplots(max(len(shown), 1), len(fractions), squeeze=False, sharex=True, sharey=True)
+    with style.panels(out, max(len(shown), 1), len(fractions)) as (figure, axes):
         handles = {}
         for line, (title, rows) in zip(axes, shown, strict=False):
             for panel, fraction in zip(line, fractions, strict=True):
@@ -50,7 +48,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
             line[0].set_ylabel(f"{title}\n{words.metric(experiment.headline)} gained, points")
         if shown:
             steps = sorted({row["pretrain_steps"] for _, rows in shown for row in rows})
-            style.scale(axes[-1], steps, [f"{count:,.0f}" for count in steps], "steps of pretraining")
+            style.scale(axes.ravel(), steps, [f"{count:,.0f}" for count in steps], "steps of pretraining")
             figure.legend(handles=list(handles.values()), loc="outside right upper")
         else:
             style.bare(axes[0, 0], "No pretrained network has a counterpart without pretraining.")

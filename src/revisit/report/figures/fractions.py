@@ -36,8 +36,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     trainings = sorted({row["training"] for row in networks}, reverse=True)
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank)
     looks = _looks(facts)
-    with style.figure(out, 2.9 * len(modalities) + 1.8, 2.6 * len(trainings) + 0.4) as figure:
-        axes = figure.subplots(len(trainings), len(modalities), squeeze=False, sharex=True, sharey=True)
+    with style.panels(out, len(trainings), len(modalities)) as (figure, axes):
         handles = {}
         for line, training in zip(axes, trainings, strict=True):
             here = [row for row in rows if row["training"] == training or row["protocol"] == words.FLOOR]
@@ -48,7 +47,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                         handles[method] = style.curve(panel, curve, look, index - (len(looks) - 1) / 2)
                 panel.set_title(words.modality(modality))
             line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} in %")
-        style.labels_used(axes[-1], sorted({row["label_fraction"] for row in rows}))
+        style.labels_used(axes.ravel(), sorted({row["label_fraction"] for row in rows}))
         ends = [row[end] for row in rows for end in ("value", "ci_low", "ci_high") if row[end] is not None]
         axes[0, 0].set_ylim(max(100 * min(ends) - 3, 0), min(100 * max(ends) + 3, 100))
         figure.legend(handles=[handles[name] for name in looks if name in handles], loc="outside right upper")

@@ -29,8 +29,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     trainings = sorted({row["training"] for row in rows}, reverse=True) or [""]
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank) or [""]
     looks = style.looks(run for run in facts.runs if run.pretrained)
-    with style.figure(out, 2.9 * len(modalities) + 1.8, 2.6 * len(trainings) + 0.4) as figure:
-        axes = figure.subplots(len(trainings), len(modalities), squeeze=False, sharex=True, sharey=True)
+    with style.panels(out, len(trainings), len(modalities)) as (figure, axes):
         handles = {}
         for line, training in zip(axes, trainings, strict=True):
             for panel, modality in zip(line, modalities, strict=True):
@@ -43,7 +42,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                 panel.set_title(words.modality(modality))
             line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} gained, points")
         if rows:
-            style.labels_used(axes[-1], sorted({row["label_fraction"] for row in rows}))
+            style.labels_used(axes.ravel(), sorted({row["label_fraction"] for row in rows}))
             figure.legend(
                 handles=[handles[name] for name in looks if name in handles], loc="outside right upper"
             )

@@ -1,5 +1,6 @@
 """Land-cover maps of test places: image, label and the prediction of each method, with a legend."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 5
 LEGEND_COLUMNS = 6
+TITLE_LETTERS = 18  # what stands above a map without reaching over the next
 ARRAYS = ("image", "bands", "label", "prediction", "classes")
 
 
@@ -66,7 +68,10 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
             for panel, run in zip(row[len(images) + 1 :], runs, strict=True):
                 _map(panel, run["prediction"][sample], classes)
         titles = [*images, "label"]
-        titles += [f"{run.title}\n{words.sar_modality(run.modality)}" for run, _ in pairs]
+        titles += [
+            "\n".join([*textwrap.wrap(run.title, TITLE_LETTERS), words.sar_modality(run.modality)])
+            for run, _ in pairs
+        ]
         for panel, title in zip(axes[0], titles, strict=True):
             panel.set_title(title, fontsize=8)
         _legend(figure, classes, bool((label >= len(classes)).any()))

@@ -24,7 +24,7 @@ PARTS = ("input", "masked", "reconstruction")
 SHOWN = ("input", "shown", "restored", "error")
 SAMPLES = 4  # places shown of single dates
 SERIES = 2  # places shown of year series, four rows each
-LINE_INCHES, KEYS_INCHES = 0.17, 0.7  # of the small print below
+LINE_INCHES, KEYS_INCHES = 0.17, 0.85  # of the small print below
 LETTERS_AN_INCH = 15
 WORST = 2.0  # standard deviations, the end of the scale of errors
 COLOUR = ("red", "green", "blue")
@@ -178,7 +178,7 @@ def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str]) -> Non
     bar = keys.colorbar(
         errors, cax=scale.inset_axes((0, 0.7, 0.6, 0.2)), orientation="horizontal", extend="max"
     )
-    bar.set_label("error, standard deviations", fontsize=8)
+    bar.set_label("error, standard\ndeviations", fontsize=8)
 
 
 def _wrapped(lines: Sequence[str], inches: float) -> list[str]:

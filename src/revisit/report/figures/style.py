@@ -64,6 +64,16 @@ def figure(path: str | Path, width: float, height: float) -> Iterator["Figure"]:
             result.savefig(aside, format="png", metadata={"Software": None})
 
 
+@contextmanager
+def panels(path: str | Path, rows: int, columns: int) -> Iterator[tuple["Figure", NDArray[Any]]]:
+    """A figure of panels (rows, columns) that share their axes; a single column of them lies side by side."""
+    across = columns == 1
+    high, wide = (columns, rows) if across else (rows, columns)
+    with figure(path, 2.9 * wide + 1.8, 2.6 * high + 0.4) as drawn:
+        axes = drawn.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
+        yield drawn, axes.T if across else axes
+
+
 def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
@@ -105,13 +115,13 @@ def curve(
     )
 
 
-def labels_used(panels: Sequence["Axes"], shares: Sequence[float]) -> None:
-    """The axis of the share of labels used, below these panels."""
+def labels_used(panels: Iterable["Axes"], shares: Sequence[float]) -> None:
+    """The axis of the share of labels used, of these panels."""
     scale(panels, shares, [f"{words.PERCENT * share:.4g}" for share in shares], "labels used in %")
 
 
-def scale(panels: Sequence["Axes"], values: Sequence[float], names: Sequence[str], label: str) -> None:
-    """A logarithmic axis with these values alone, below these panels."""
+def scale(panels: Iterable["Axes"], values: Sequence[float], names: Sequence[str], label: str) -> None:
+    """A logarithmic axis with these values alone, named below the lowest of these panels."""
     from matplotlib.ticker import NullLocator
 
     for panel in panels:
@@ -119,7 +129,8 @@ def scale(panels: Sequence["Axes"], values: Sequence[float], names: Sequence[str
         panel.set_xticks(values, names)
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xlim(min(values) / 1.5, max(values) * 1.5)
-        panel.set_xlabel(label)
+        if (place := panel.get_subplotspec()) is None or place.is_last_row():
+            panel.set_xlabel(label)
 
 
 def class_colours(classes: tuple[str, ...]) -> list[str]:
