@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from revisit.archive.make import Settings, build
+from revisit.archive.make import build
+from revisit.archive.settings import Settings
 from revisit.record import read
 
 SETTINGS = {

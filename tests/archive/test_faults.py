@@ -10,7 +10,8 @@ from rasterio.errors import RasterioError, RasterioIOError
 
 from revisit.archive.faults import Fault
 from revisit.archive.faults import spoil as spoil_with
-from revisit.archive.make import Settings, build
+from revisit.archive.make import build
+from revisit.archive.settings import Settings
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.record import read

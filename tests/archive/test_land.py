@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from revisit.archive.biomes import BIOMES, BUILT_YEARS
+from revisit.archive.biomes import BIOMES, BUILT_YEARS, FIRST_YEAR, LAST_YEAR
 from revisit.archive.kinds import BUILT, CLASSES, CROP, GRASS
-from revisit.archive.land import FIRST_YEAR, LAST_YEAR, Land
+from revisit.archive.land import Land
 
 SHAPE = (252, 252)
 

@@ -16,8 +16,8 @@ from skimage.registration import phase_cross_correlation
 from revisit.archive.faults import Fault
 from revisit.archive.geometry import Grid
 from revisit.archive.land_cover import write_worldcover
-from revisit.archive.make import Archive, Settings, check_years
 from revisit.archive.make import build as build_with
+from revisit.archive.settings import Archive, Settings, check_years
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job

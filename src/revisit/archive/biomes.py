@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+FIRST_YEAR, LAST_YEAR = 2015, 2025  # of the simulated Earth
 BUILT_YEARS = 2015, 2022  # of the two shares of `Biome.built`; towns grow evenly between them and beyond
 
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
-from revisit.archive.biomes import BUILT_YEARS, Biome
+from revisit.archive.biomes import BUILT_YEARS, FIRST_YEAR, LAST_YEAR, Biome
 from revisit.archive.kinds import CODES, KINDS, number
 from revisit.archive.noise import Field, Shape, cells, fractal, spread, stream
 from revisit.archive.patterns import PATTERNS, draw
 
-FIRST_YEAR, LAST_YEAR = 2015, 2025  # of the simulated Earth
 Mask = NDArray[np.bool_]
 Kinds = NDArray[np.uint8]
 NEVER = 9999.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from revisit import parts
-from revisit.archive.make import check_years
+from revisit.archive.settings import check_years
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS
 from revisit.cube.cube_settings import check_cubes

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from revisit.archive.make import Archive
+from revisit.archive.settings import Archive
 from revisit.cube.cube_settings import Cube
 from revisit.cube.grid import Region
 from revisit.cube.split import Split

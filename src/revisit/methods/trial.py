@@ -9,6 +9,7 @@ from revisit import parts
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
 from revisit.nets.load_save import architecture_modules
+from revisit.training.compiler import compiler_left_out
 from revisit.training.settings import Training
 
 
@@ -25,7 +26,7 @@ def check_method(
     ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` (names of those it leaves), ``modules``
     (dotted, of the method and of its encoder), ``encoder_modules``, ``architecture``.
     """
-    with torch.device("meta"):
+    with compiler_left_out(), torch.device("meta"):
         method = build_method(entry, data)
     if training is not None and not method.baseline:
         training.check_length()

@@ -8,7 +8,8 @@ from affine import Affine
 
 from revisit.cube.contract import open_cube
 from revisit.cube.grid import Grid
-from revisit.cube.scaling.scale import from_uint8, run, scale, to_uint8
+from revisit.cube.scaling.eight_bit import from_uint8, to_uint8
+from revisit.cube.scaling.scale import run, scale
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json

@@ -11,6 +11,7 @@ import numpy as np
 from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
+from revisit.cube.scaling.eight_bit import to_uint8
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -24,24 +25,6 @@ def run(job: Job) -> None:
     aligned, path = job.source("cube"), job.target("cube")
     scale(aligned, job.source("limits"), path)
     write_beside(path, job.target("quicklook"), [cube_link(aligned)])
-
-
-def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Scale (..., band, y, x) to uint8: 0 at ``lower`` and below, 255 at ``upper`` and above; NaN becomes 0.
-
-    ``lower`` and ``upper`` (band,) are in the unit of ``values``.
-    """
-    low, high = (np.asarray(limit, np.float32)[:, None, None] for limit in (lower, upper))
-    shares = np.nan_to_num((values - low) / (high - low))
-    scaled: np.ndarray = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
-    return scaled
-
-
-def from_uint8(scaled: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Undo ``to_uint8``: float32 in the unit of the limits, right to half a step for values between them."""
-    low, high = (np.asarray(limit, np.float32)[:, None, None] for limit in (lower, upper))
-    values: np.ndarray = low + scaled.astype(np.float32) / 255 * (high - low)
-    return values
 
 
 def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path) -> None:

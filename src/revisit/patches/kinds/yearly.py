@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from revisit.cube.averages import mean_of_power, median_of_valid
-from revisit.cube.scaling.scale import from_uint8, to_uint8
+from revisit.cube.scaling.eight_bit import from_uint8, to_uint8
 from revisit.errors import RevisitError
 from revisit.patches.kind import (
     LAND_COVER,
