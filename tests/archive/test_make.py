@@ -193,7 +193,7 @@ def test_labels_cover_the_region_to_its_edges(tmp_path: Path) -> None:
     grid = Grid(32631, 470_020, 6_650_040, 6000, 12)
     land = SimpleNamespace(cover=lambda year: np.full(grid.shape, 10, dtype=np.uint8))
     place = SimpleNamespace(grid=grid, folder=tmp_path, land=land, key=(1, "x"))
-    item = write_worldcover(place, 2020)  # type: ignore[arg-type]
+    (item,) = write_worldcover(place, 2020)  # type: ignore[arg-type]
     x, y = np.meshgrid(grid.west + np.arange(5, 60_000, 1000), grid.north - np.array([25, 60, 95]))
     where = Transformer.from_crs(32631, 4326, always_xy=True).transform(x.ravel(), y.ravel())
     with rasterio.open(tmp_path / item["assets"]["map"]["href"]) as file:

@@ -93,7 +93,8 @@ def test_a_zone_far_away_is_refused(epsg: int) -> None:
         ([5, 50, 4.9, 50.1], "must rise"),
         ([5, 50.1, 5.1, 50], "must rise"),
         ([5, 50, 5, 50.1], "must rise"),
-        ([179.9, 10, -179.9, 10.1], "180th meridian as two regions"),
+        ([179.9, 10, -179.9, 10.0], "180th meridian, and nowhere else"),
+        ([9.6, 48, 9.5, 48.1], "180th meridian, and nowhere else"),
         ([5, 50, 6], "has 3 numbers"),
         ([180, 10, 180.1, 10.1], "longitudes between -180 and 180"),
         ([0, 83.9, 0.1, 89], "latitudes between -80 and 84"),
@@ -109,6 +110,18 @@ def test_what_is_no_box_is_refused(bbox: list[float], says: str) -> None:
     """Before a byte is fetched, with the key, the values and what to do."""
     with pytest.raises(RevisitError, match=rf"^regions\.here\.bbox.*{says}"):
         region(bbox)
+
+
+def test_a_box_over_the_180th_meridian_is_one_region() -> None:
+    """East being the smaller number; the grid is as wide as the same box one degree further west."""
+    here, there = region([179.9, -17, -179.9, -16.9], 32760), region([178.9, -17, 179.1, -16.9])
+    assert here.bbox == [179.9, -17, 180.1, -16.9]
+    assert Region(**here.content()) == here  # as jobs read it again
+    assert region_grid(here).epsg == 32760
+    widths = [region_grid(one).width for one in (here, there)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.01)
+    with pytest.raises(RevisitError, match="EPSG:32760 and EPSG:32701"):
+        region([179.9, -17, -179.9, -16.9])
 
 
 def test_blocks_cover_every_pixel_once_and_know_where_they_lie() -> None:

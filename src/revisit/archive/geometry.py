@@ -13,6 +13,7 @@ from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform as reproject
 
+from revisit.cube.degrees import unwrapped
 from revisit.cube.grid import utm_zones
 
 PIXEL = 10.0
@@ -97,8 +98,8 @@ def tile_name(grid: Grid, number: int = 0) -> str:
 
 
 def lonlat(epsg: int, geometry: BaseGeometry) -> BaseGeometry:
-    """A geometry in UTM in longitude and latitude."""
-    return reproject(Transformer.from_crs(epsg, 4326, always_xy=True).transform, geometry)
+    """A geometry in UTM in longitude and latitude; what crosses the 180th meridian goes on beyond it."""
+    return unwrapped(reproject(Transformer.from_crs(epsg, 4326, always_xy=True).transform, geometry))
 
 
 def half_plane(grid: Grid, angle: float, share: float) -> Polygon:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from revisit.archive.geometry import Grid, lonlat
@@ -11,6 +10,7 @@ from revisit.archive.kinds import BANDS, CLASSES
 from revisit.archive.optics import Light
 from revisit.archive.radar import LOOKS
 from revisit.archive.schedule import OFFSET_SINCE, Pass
+from revisit.cube.degrees import WORLD, bbox_and_geometry
 
 SENTINEL_2, SENTINEL_1 = "sentinel-2-l2a", "sentinel-1-rtc"
 WORLDCOVER, TRUTH = "esa-worldcover", "land-cover-truth"
@@ -184,7 +184,8 @@ def collections(items: list[Item]) -> list[dict[str, Any]]:
     result = []
     for name in sorted({item["collection"] for item in items}):
         own = [item for item in items if item["collection"] == name]
-        boxes = list(zip(*(item["bbox"] for item in own), strict=True))
+        boxes = [item["bbox"] if item["bbox"][0] <= item["bbox"][2] else WORLD for item in own]
+        wests, souths, easts, norths = zip(*boxes, strict=True)
         starts = [p["datetime"] or p["start_datetime"] for p in (item["properties"] for item in own)]
         ends = [p["datetime"] or p["end_datetime"] for p in (item["properties"] for item in own)]
         result.append(
@@ -197,7 +198,7 @@ def collections(items: list[Item]) -> list[dict[str, Any]]:
                 "license": "CC0-1.0",
                 "keywords": ["simulated"],
                 "extent": {
-                    "spatial": {"bbox": [[min(boxes[0]), min(boxes[1]), max(boxes[2]), max(boxes[3])]]},
+                    "spatial": {"bbox": [[min(wests), min(souths), max(easts), max(norths)]]},
                     "temporal": {"interval": [[min(starts), max(ends)]]},
                 },
                 "links": [],
@@ -220,8 +221,7 @@ def _item(
         "stac_extensions": [EXTENSIONS[extension] for extension in extensions],
         "id": name,
         "collection": collection,
-        "geometry": mapping(footprint),
-        "bbox": list(footprint.bounds),
+        **bbox_and_geometry(footprint),
         "properties": properties,
         "assets": assets,
         "links": [{"rel": "collection", "href": "collections.json", "type": "application/json"}],

@@ -1,5 +1,7 @@
 """Land cover maps of a region: the yearly truth, and a WorldCover-like map with its errors at borders."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from affine import Affine
 from pyproj import Transformer
@@ -9,6 +11,7 @@ from revisit.archive import items as catalogue
 from revisit.archive.geometry import lonlat
 from revisit.archive.noise import fractal, stream
 from revisit.archive.scenes import Place, write_cog
+from revisit.cube.degrees import boxes_in_degrees
 
 STEPS_PER_DEGREE = 12_000  # of the grid of WorldCover
 JITTER_PIXELS = 0.5  # how far the borders of the map wander
@@ -26,19 +29,27 @@ def write_truth(place: Place, year: int) -> catalogue.Item:
     return item
 
 
-def write_worldcover(place: Place, year: int) -> catalogue.Item:
-    """The land cover of a year in longitude and latitude, a few per cent wrong near borders; 0 outside."""
-    grid = place.grid
+def write_worldcover(place: Place, year: int) -> list[catalogue.Item]:
+    """The land cover of a year in longitude and latitude, a few per cent wrong near borders; 0 outside.
+
+    One map, or one on either side of the 180th meridian.
+    """
     # In degrees the edges of the grid are bent: a box of its corners alone would leave out part of it.
-    degrees = Transformer.from_crs(grid.epsg, 4326, always_xy=True)
-    west, south, east, north = degrees.transform_bounds(*grid.bounds, densify_pts=21)
+    degrees = Transformer.from_crs(place.grid.epsg, 4326, always_xy=True)
+    west, south, east, north = degrees.transform_bounds(*place.grid.bounds, densify_pts=21)
+    boxes = boxes_in_degrees((west, south, east + 360 if east < west else east, north))
+    return [_write_map(place, year, box, side) for side, box in enumerate(boxes)]
+
+
+def _write_map(place: Place, year: int, bbox: Sequence[float], side: int) -> catalogue.Item:
+    grid, (west, south, east, north) = place.grid, bbox
     left, top = np.floor(west * STEPS_PER_DEGREE), np.ceil(north * STEPS_PER_DEGREE)
     columns = int(np.ceil(east * STEPS_PER_DEGREE) - left)
     rows = int(top - np.floor(south * STEPS_PER_DEGREE))
     longitude = (left + np.arange(columns) + 0.5) / STEPS_PER_DEGREE
     latitude = (top - np.arange(rows) - 0.5) / STEPS_PER_DEGREE
     x, y = Transformer.from_crs(4326, grid.epsg, always_xy=True).transform(*np.meshgrid(longitude, latitude))
-    rng = stream(*place.key, "worldcover", year)
+    rng = stream(*place.key, "worldcover", year, *([side] if side else []))
     column = (x - grid.west) / 10 + JITTER_PIXELS * fractal((rows, columns), rng, 8, 2)
     row = (grid.north - y) / 10 + JITTER_PIXELS * fractal((rows, columns), rng, 8, 2)
     column, row = np.floor(column).astype(int), np.floor(row).astype(int)

@@ -79,7 +79,7 @@ def build(region: str, settings: Settings, out: str | Path) -> None:
             note(one, *write_sentinel1(place, one))
         seen = sorted({*years.sentinel_1, *years.sentinel_2, *years.worldcover})
         items += [write_truth(place, year) for year in seen]
-        items += [write_worldcover(place, year) for year in years.worldcover]
+        items += [item for year in years.worldcover for item in write_worldcover(place, year)]
         items.sort(key=lambda item: (item["collection"], _when(item), item["id"]))
         write_json(folder / "items.json", {"type": "FeatureCollection", "features": items})
         write_json(folder / "collections.json", catalogue.collections(items))

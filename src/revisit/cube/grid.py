@@ -25,7 +25,8 @@ class Region(Record):
     """One place to build cubes of."""
 
     bbox: list[FiniteFloat]
-    """West, south, east, north in degrees; at most 100 km a side."""
+    """West, south, east, north in degrees; at most 100 km a side. Across the 180th meridian east is the
+    smaller one."""
 
     epsg: int | None = Field(default=None, validate_default=True)
     """UTM zone of the cubes as EPSG code (326xx north, 327xx south); null takes the zone the box lies in.
@@ -36,7 +37,8 @@ class Region(Record):
     def _box(cls, bbox: list[float]) -> list[float]:
         if fault := _fault(bbox):
             raise ValueError(fault)
-        return bbox
+        west, south, east, north = bbox
+        return [west, south, east + 360 if east < west else east, north]
 
     @field_validator("epsg")
     @classmethod
@@ -141,13 +143,13 @@ def region_grid(region: Region, resolution_m: int = 10) -> Grid:
 def utm_zones(bbox: Sequence[float]) -> list[int]:
     """EPSG codes of the WGS 84 / UTM zones a box lies in, without the wider zones of Norway and Svalbard.
 
-    ``bbox`` is west, south, east, north in degrees. A box that ends on the edge of a zone, or on the
-    equator, does not lie in the next one.
+    ``bbox`` is west, south, east, north in degrees, east above 180 beyond the 180th meridian. A box that ends
+    on the edge of a zone, or on the equator, does not lie in the next one.
     """
     west, south, east, north = bbox
-    numbers = range(math.floor((west + 180) / 6) + 1, math.ceil((east + 180) / 6) + 1)
+    numbers = range(math.floor((west + 180) / 6), math.ceil((east + 180) / 6))
     hemispheres = [code for code, inside in ((32600, north > 0), (32700, south < 0)) if inside]
-    return [code + number for code in hemispheres for number in numbers]
+    return [code + number % 60 + 1 for code in hemispheres for number in numbers]
 
 
 def _fault(bbox: Sequence[float]) -> str | None:
@@ -167,14 +169,15 @@ def _fault(bbox: Sequence[float]) -> str | None:
 def _fault_of(west: float, south: float, east: float, north: float) -> str | None:
     if not all(SOUTHMOST <= latitude <= NORTHMOST for latitude in (south, north)):
         return f"south {south:g} and north {north:g} must be latitudes between {SOUTHMOST} and {NORTHMOST}"
-    if not all(-180 <= longitude <= 180 for longitude in (west, east)):
+    beyond = -180 <= west < 180 < east < west + 180  # as a box over the 180th meridian is kept
+    if not beyond and not all(-180 <= longitude <= 180 for longitude in (west, east)):
         return f"west {west:g} and east {east:g} must be longitudes between -180 and 180"
-    if not (west < east and south < north):
+    if not (0 < (east - west) % 360 < 180 and south < north):
         return (
             "must rise from west to east and from south to north; give west, south, east, north "
-            "(what crosses the 180th meridian as two regions)"
+            "(across the 180th meridian, and nowhere else, east is the smaller one)"
         )
-    wide = (east - west) * KM_PER_DEGREE * math.cos(math.radians(min(abs(south), abs(north))))
+    wide = (east - west) % 360 * KM_PER_DEGREE * math.cos(math.radians(min(abs(south), abs(north))))
     high = (north - south) * KM_PER_DEGREE
     if max(wide, high) > MOST_KM:
         return (

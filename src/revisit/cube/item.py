@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 from rasterio.warp import transform_bounds, transform_geom
+from shapely.geometry import shape
 
 from revisit import __version__
 from revisit.cube.contract import VARIABLES, grid_of
+from revisit.cube.degrees import bbox_and_geometry, unwrapped
 from revisit.files import read_json, write_json
 
 EXTENSIONS = [
@@ -67,7 +69,7 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
         "stac_version": "1.1.0",
         "stac_extensions": EXTENSIONS,
         "id": item_id(cube.attrs),
-        "geometry": geometry,
+        "geometry": bbox_and_geometry(unwrapped(shape(geometry)))["geometry"],
         "bbox": [round(degree, 7) for degree in transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)],
         "properties": {
             "datetime": None,

@@ -9,6 +9,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject, transform_bounds
 
+from revisit.cube.degrees import sides_met
 from revisit.cube.grid import Grid
 
 # Source pixels read around a block: what bilinear and average need at its edge.
@@ -110,6 +111,8 @@ def _copy(
 def _window_around(source: DatasetReader, grid: Grid, crs: CRS) -> windows.Window:
     """The source pixels that a block needs, whole and inside the source; of size 0 where it has none."""
     bounds = transform_bounds(crs, source.crs, *grid.bounds) if source.crs != crs else grid.bounds
+    if source.crs.is_geographic:  # a clip lies on one side of the 180th meridian
+        bounds = sides_met(bounds, source.bounds.left, source.bounds.right)[0]
     around = windows.from_bounds(*bounds, transform=source.transform)
     margin = MARGIN * max(1, grid.resolution / source.res[0] if source.crs.is_projected else 1)
     top, left = np.floor([around.row_off - margin, around.col_off - margin]).astype(int)

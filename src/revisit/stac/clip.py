@@ -20,6 +20,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 
 from revisit import files
+from revisit.cube.degrees import sides_met
 from revisit.cube.grid import utm_zones
 from revisit.stac.failures import GONE, UnreadableError
 
@@ -199,6 +200,10 @@ def _window(view: Any, area: Area) -> Window | None:
         bounds = transform_bounds(f"EPSG:{area.epsg}", view.crs, *area.bounds, densify_pts=21)
     except RasterioError as error:  # a projection that leads nowhere
         raise _unreadable(error) from error
+    if view.crs.is_geographic:
+        bounds, *others = sides_met(bounds, view.bounds.left, view.bounds.right)
+        if others:
+            raise UnreadableError("it lies on both sides of the 180th meridian; give two files", lasting=True)
     exact = from_bounds(*bounds, transform=view.transform)
     # A millionth of a pixel of rounding must not add a row.
     left, top = math.floor(exact.col_off + 1e-6), math.floor(exact.row_off + 1e-6)

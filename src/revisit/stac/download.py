@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import shapely
 from pydantic import Field
 
 from revisit import files, stage
+from revisit.cube.degrees import bbox_and_geometry
 from revisit.cube.grid import Region
 from revisit.errors import RevisitError
 from revisit.job import Job
@@ -282,10 +284,7 @@ def _item(
             "proj:transform": clip["transform"],
             "raster:bands": [{"data_type": record["dtype"], "nodata": record["nodata"], **meaning}],
         }
-    west, south, east, north = bbox
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    geometry = {"type": "Polygon", "coordinates": [ring]}
-    return {**item, "bbox": list(bbox), "geometry": geometry, "assets": assets}
+    return {**item, **bbox_and_geometry(shapely.box(*bbox)), "assets": assets}
 
 
 def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ Job: ``names`` region, sensor; input ``folder`` (what our own API serves; none f
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from pystac_client import Client, ConformanceClasses
 from pystac_client.exceptions import APIError
 
 from revisit import files, stage
+from revisit.cube.degrees import boxes_in_degrees
 from revisit.cube.grid import Region, utm_zones
 from revisit.errors import RevisitError
 from revisit.job import Job
@@ -167,15 +169,21 @@ def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
     patience = Patience(settings.patience_s)
     try:
         client = Client.open(url, stac_io=PatientApi(origin, settings, patience))
-        found = client.search(
-            collections=[origin.collection],
-            bbox=settings.bbox,
-            datetime=f"{min(settings.years)}-01-01T00:00:00Z/{max(settings.years)}-12-31T23:59:59Z",
-            limit=PAGE,
-            **_conditions(client, _limits(settings)),
-        )
-        pages = stage.progress(found.pages_as_dicts(), f"search {origin.sensor}")
-        return [item for page in pages for item in page["features"]]
+        # Not every API knows a box over the 180th meridian: each side is asked for. Some items are on both.
+        searches = [
+            client.search(
+                collections=[origin.collection],
+                bbox=box,
+                datetime=f"{min(settings.years)}-01-01T00:00:00Z/{max(settings.years)}-12-31T23:59:59Z",
+                limit=PAGE,
+                **_conditions(client, _limits(settings)),
+            )
+            for box in boxes_in_degrees(settings.bbox)
+        ]
+        pages = chain.from_iterable(found.pages_as_dicts() for found in searches)
+        shown = stage.progress(pages, f"search {origin.sensor}")
+        found = {item["id"]: item for page in shown for item in page["features"]}
+        return list(found.values())
     except OutageError as error:
         what, mend = f" for {error.lasted}: {error}", "check the address and the network, or run again later"
     except (APIError, pystac.STACError, ValueError, KeyError, NotImplementedError) as error:
