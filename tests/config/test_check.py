@@ -143,3 +143,29 @@ def test_a_folder_that_does_not_exist_is_refused(study):
     wrong = changed(study, "providers", mine) | {"provider": "mine"}
     line = refusal(wrong)
     assert "providers.mine.folder" in line and "nowhere/at/all" in line
+
+
+def test_places_are_regions_of_a_study(study, tmp_path):
+    """Named at planning, each by its own name wherever the entry's is listed."""
+    sites = tmp_path / "sites.csv"
+    sites.write_text("name,longitude,latitude\nGent,3.72,51.05\nLeuven,4.70,50.88\n")
+    wanted = changed(study, "places", {"towns": {"points": str(sites), "size_km": 5}})
+    wanted["collections"]["scenes"]["regions"] = ["plain", "towns"]
+    wanted["split"]["regions"] = {"towns": "train"}
+    wanted["archive"]["biomes"]["towns"] = "coast"
+    wanted["skip"] = ["towns-gent"]
+    config = check(wanted)["config"]
+    assert list(config["regions"]) == [*study["regions"], "towns-leuven"]
+    assert config["regions"]["towns-leuven"]["epsg"] == 32631
+    assert config["collections"]["scenes"]["regions"] == ["plain", "towns-leuven"]
+    assert config["split"]["regions"] == {"towns-gent": "train", "towns-leuven": "train"}
+    assert config["archive"]["biomes"]["towns-leuven"] == "coast"
+    assert "towns-leuven" not in str(check(study)["config"])
+
+
+def test_a_place_and_a_region_of_one_name_are_refused(study, tmp_path):
+    sites = tmp_path / "sites.csv"
+    sites.write_text("longitude,latitude\n3.72,51.05\n")
+    line = refusal(changed(study, "places", {"plain": {"points": str(sites), "size_km": 5}}))
+    assert "places.plain: a region is called 'plain' too; rename one" in line
+    assert "regions: is empty, and so is places" in refusal(changed(study, "regions", {}))

@@ -24,6 +24,7 @@ from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
 from revisit.patches.modality import bands_of
+from revisit.places.regions import regions_of
 from revisit.provenance import config_hash
 from revisit.record import read
 from revisit.report.drawing import figures
@@ -35,7 +36,7 @@ from revisit.training.settings import Training
 
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
-    study = _without_skipped(read(Study, config, ""))
+    study = _without_skipped(_with_places(read(Study, config, "")))
     searched = study.search.content()
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
@@ -84,6 +85,48 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         "facts": facts.content(),
         "figures": figures(facts),
     }
+
+
+def _with_places(study: Study) -> Study:
+    """The study with the regions of its places beside those it names, each by its own name everywhere."""
+    if not study.places:
+        if not study.regions:
+            raise RevisitError("regions: is empty, and so is places; name a region")
+        return study
+    found = {
+        name: regions_of(name, entry, study.cube.resolution_m, study.split.gap_pixels, study.seed)
+        for name, entry in study.places.items()
+    }
+    regions = dict(study.regions)
+    for name, own in found.items():
+        if taken := [one for one in (name, *own) if one in regions]:
+            raise RevisitError(f"places.{name}: a region is called {taken[0]!r} too; rename one")
+        regions |= own
+
+    def spelt(names: Any) -> Any:
+        """A list of regions, or a mapping by them, with an entry's name spelt out."""
+        if isinstance(names, Mapping):
+            return {one: value for name, value in names.items() for one in found.get(name, [name])}
+        return [one for name in names for one in found.get(name, [name])]
+
+    cube, split, archive = study.cube, study.split, study.archive
+    listed = {name for name, entry in study.collections.items() if isinstance(entry.get("regions"), list)}
+    collections = {
+        name: entry | ({"regions": spelt(entry["regions"])} if name in listed else {})
+        for name, entry in study.collections.items()
+    }
+    by_region = {key: spelt(getattr(archive, key)) for key in ("biomes", "tiles", "faults")}
+    limiting = None if cube.limits_from is None else spelt(cube.limits_from)
+    return study.model_copy(
+        update={
+            "regions": regions,
+            "skip": spelt(study.skip),
+            "archive": archive.model_copy(update=by_region),
+            "cube": cube.model_copy(update={"limits_from": limiting}),
+            "split": split.model_copy(update={"regions": spelt(split.regions)}),
+            "collections": collections,
+        }
+    )
 
 
 def _without_skipped(study: Study) -> Study:

@@ -8,6 +8,7 @@ from revisit.archive.settings import Archive
 from revisit.cube.cube_settings import Cube
 from revisit.cube.grid import Region
 from revisit.cube.split import Split
+from revisit.places.settings import Places
 from revisit.record import Record, part
 from revisit.stac.download import Download
 from revisit.stac.providers import Provider
@@ -57,8 +58,12 @@ class Study(Record):
     """Catalogues of your own, by name: a folder of STAC items, or the address of a STAC API."""
     requests: int = Field(default=16, ge=1)
     """At most so many requests to the provider at a time, over all jobs of the study."""
-    regions: dict[Name, Region] = Field(min_length=1)
+    regions: dict[Name, Region] = {}
     """The places to build cubes of, by name."""
+    places: dict[Name, Places] = {}
+    """More of them from files: areas cut into blocks, points, squares scattered around towns. Each region is
+    called by the entry's name and its own (`belgium-31n-35-280`); the entry's name alone stands for all of
+    them wherever regions are listed."""
     skip: list[Name] = []
     """Regions to leave out of everything for now, such as one whose scenes cannot be had."""
     archive: Archive = Archive()

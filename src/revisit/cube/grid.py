@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from affine import Affine
-from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from revisit.record import Record
 
@@ -28,9 +29,27 @@ class Region(Record):
     """West, south, east, north in degrees; at most 100 km a side. Across the 180th meridian east is the
     smaller one."""
 
+    bounds_m: list[int] | None = None
+    """Left, bottom, right, top in metres of the zone `epsg`, in place of `bbox`; multiples of 60."""
+
     epsg: int | None = Field(default=None, validate_default=True)
     """UTM zone of the cubes as EPSG code (326xx north, 327xx south); null takes the zone the box lies in.
     A box over two zones needs it, and a neighbouring zone may be chosen."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _around(cls, content: Any) -> Any:
+        """The box in degrees around bounds in metres, which searches and clips go by."""
+        if not isinstance(content, dict) or content.get("bounds_m") is None or content.get("bbox"):
+            return content
+        bounds, epsg = content["bounds_m"], content.get("epsg")
+        if not isinstance(epsg, int) or not 1 <= epsg % 100 <= 60 or epsg // 100 not in (326, 327):
+            raise ValueError("bounds_m needs epsg, the UTM zone it is in; add it")
+        if len(bounds) != 4 or not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
+            raise ValueError(f"bounds_m {bounds} must be left, bottom, right, top in metres")
+        if any(edge % SNAP_M for edge in bounds):
+            raise ValueError(f"bounds_m {bounds} must be multiples of {SNAP_M}")
+        return content | {"bbox": degrees_around(bounds, epsg)}
 
     @field_validator("bbox")
     @classmethod
@@ -128,7 +147,9 @@ def region_grid(region: Region, resolution_m: int = 10) -> Grid:
     from rasterio.warp import transform_bounds  # whoever only reads cubes does not project
 
     epsg = region.epsg or utm_zones(region.bbox)[0]
-    left, bottom, right, top = transform_bounds("EPSG:4326", f"EPSG:{epsg}", *region.bbox, 21)
+    left, bottom, right, top = region.bounds_m or transform_bounds(
+        "EPSG:4326", f"EPSG:{epsg}", *region.bbox, 21
+    )
     step = math.lcm(SNAP_M, resolution_m)
     left, bottom = _floor(left, step), _floor(bottom, step)
     right, top = -_floor(-right, step), -_floor(-top, step)
@@ -138,6 +159,14 @@ def region_grid(region: Region, resolution_m: int = 10) -> Grid:
         int(right - left) // resolution_m,
         int(top - bottom) // resolution_m,
     )
+
+
+def degrees_around(bounds: Sequence[float], epsg: int) -> list[float]:
+    """The box in degrees around bounds in metres of a UTM zone; east beyond 180 over the 180th meridian."""
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = transform_bounds(f"EPSG:{epsg}", "EPSG:4326", *bounds, 21)
+    return [west, south, east + 360 if east < west else east, north]
 
 
 def utm_zones(bbox: Sequence[float]) -> list[int]:

@@ -36,7 +36,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(config)
     # What lies outside the config and decides too: the code, and files that the config names.
-    outside = f"{_files(config)}{_parts(config)}"
+    outside = f"{files_named(config)}{_parts(config)}"
     key = hashlib.sha256(f"{code_version()}{text}{outside}".encode()).hexdigest()[:16]
     path = KEPT / f"{key}.json"
     try:
@@ -65,10 +65,17 @@ def _parts(config: Mapping[str, Any]) -> dict[str, str]:
         return {}  # the check says which cannot be loaded
 
 
-def _files(config: Mapping[str, Any]) -> list[str]:
-    """Folders of providers and files of weights that are there, of all that the config names."""
-    strings = _strings(config)
-    return sorted(text for text in strings if "/" in text and Path(text).exists())
+def files_named(config: Mapping[str, Any]) -> list[str]:
+    """Folders and files that are there, of all that the config names; files with their size and time."""
+    found = []
+    for text in _strings(config):
+        path = Path(text)
+        if path.is_file():
+            about = path.stat()
+            found.append(f"{text} {about.st_size} {about.st_mtime_ns}")
+        elif "/" in text and path.exists():
+            found.append(text)
+    return sorted(found)
 
 
 def _strings(content: Any) -> set[str]:

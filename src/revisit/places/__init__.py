@@ -1,0 +1,1 @@
+"""Regions from files: areas cut into blocks, points with a size, places sampled around towns."""
