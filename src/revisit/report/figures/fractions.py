@@ -64,7 +64,7 @@ def _looks(facts: Facts) -> dict[str, dict[str, str]]:
                 "color": style.REFERENCE,
                 "ls": "--" if floor else ":",
                 "marker": style.MARKERS[(1 + len(looks)) % len(style.MARKERS)],
-                "label": f"{run.title} (floor)" if floor else run.title,
+                "label": style.legend_text(f"{run.title} (floor)" if floor else run.title),
             }
     return looks
 

@@ -3,6 +3,7 @@
 Planning imports the figures to ask which of them apply, so matplotlib is imported only while one is drawn.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ PUBLISHED = "#000000"
 HIDDEN = "#c9bdec"  # what a model was not shown; neither imagery nor a class of the legend looks like it
 OUTLINE = "#5b3fb0"  # around what it was shown
 NO_LABEL = "#ffffff"
+LEGEND_LETTERS, LEGEND_INCHES = 26, 2.2  # a line of a legend beside panels, and the room it takes
 
 SHEET: dict[Any, Any] = {
     "font.size": 9,
@@ -69,13 +71,18 @@ def panels(path: str | Path, rows: int, columns: int) -> Iterator[tuple["Figure"
     """A figure of panels (rows, columns) that share their axes; a single column of them lies side by side."""
     across = columns == 1
     high, wide = (columns, rows) if across else (rows, columns)
-    with figure(path, 2.9 * wide + 1.8, 2.6 * high + 0.4) as drawn:
+    with figure(path, 2.9 * wide + LEGEND_INCHES, 2.6 * high + 0.4) as drawn:
         axes = drawn.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
         yield drawn, axes.T if across else axes
 
 
 def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
+
+
+def legend_text(title: str) -> str:
+    """A name in lines short enough to stand beside the panels."""
+    return "\n".join(textwrap.wrap(title, LEGEND_LETTERS))
 
 
 def looks(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
@@ -86,7 +93,7 @@ def looks(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
             "color": colour_of(number),
             "ls": "-",
             "marker": MARKERS[number // len(COLOURS) % len(MARKERS)],
-            "label": titles[method],
+            "label": legend_text(titles[method]),
         }
         for number, method in enumerate(reversed(titles))
     }
