@@ -124,6 +124,31 @@ def test_a_box_over_the_180th_meridian_is_one_region() -> None:
         region([179.9, -17, -179.9, -16.9])
 
 
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"bounds_m": [600000, 5640000, 605040, 5645040]}, "bounds_m needs epsg"),
+        ({"bounds_m": [600000, 5640000, 605050, 5645040], "epsg": 32631}, "must be multiples of 60"),
+        ({"bounds_m": 5, "epsg": 32631}, "must be left, bottom, right, top in whole metres"),
+        (
+            {"bounds_m": [600000, 5640000, 605040, 5645040], "epsg": 32631, "bbox": [5, 50, 5.1, 50.1]},
+            "leave bbox",
+        ),
+    ],
+)
+def test_bounds_that_say_no_place_are_refused(entry: dict[str, object], says: str) -> None:
+    """Above all a box elsewhere: scenes of one place would be laid on the grid of another."""
+    with pytest.raises(RevisitError, match=says):
+        read(Region, entry, "regions.here")
+
+
+def test_bounds_are_the_grid_and_the_box_is_around_them() -> None:
+    bounds = [600000, 5640000, 605040, 5645040]
+    here = read(Region, {"bounds_m": bounds, "epsg": 32631}, "regions.here")
+    assert region_grid(here).bounds == tuple(bounds)
+    assert read(Region, here.content(), "regions.here") == here  # as jobs read it again
+
+
 def test_blocks_cover_every_pixel_once_and_know_where_they_lie() -> None:
     grid = region_grid(Region(bbox=[5.0, 50.0, 5.05, 50.03]))
     seen = np.zeros(grid.shape, int)

@@ -40,16 +40,22 @@ class Region(Record):
     @classmethod
     def _around(cls, content: Any) -> Any:
         """The box in degrees around bounds in metres, which searches and clips go by."""
-        if not isinstance(content, dict) or content.get("bounds_m") is None or content.get("bbox"):
+        if not isinstance(content, dict) or content.get("bounds_m") is None:
             return content
         bounds, epsg = content["bounds_m"], content.get("epsg")
         if not isinstance(epsg, int) or not 1 <= epsg % 100 <= 60 or epsg // 100 not in (326, 327):
             raise ValueError("bounds_m needs epsg, the UTM zone it is in; add it")
-        if len(bounds) != 4 or not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
-            raise ValueError(f"bounds_m {bounds} must be left, bottom, right, top in metres")
+        whole = (
+            isinstance(bounds, list) and len(bounds) == 4 and all(isinstance(edge, int) for edge in bounds)
+        )
+        if not whole or not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
+            raise ValueError(f"bounds_m {bounds} must be left, bottom, right, top in whole metres")
         if any(edge % SNAP_M for edge in bounds):
             raise ValueError(f"bounds_m {bounds} must be multiples of {SNAP_M}")
-        return content | {"bbox": degrees_around(bounds, epsg)}
+        around = degrees_around(bounds, epsg)
+        if content.get("bbox") and not np.allclose(content["bbox"], around, rtol=0, atol=1e-6):
+            raise ValueError(f"bbox {content['bbox']} is not around bounds_m {bounds}; leave bbox out")
+        return content | {"bbox": around}
 
     @field_validator("bbox")
     @classmethod

@@ -9,6 +9,7 @@ from pyproj import Transformer
 from revisit.cube.grid import NORTHMOST, SOUTHMOST, Region
 from revisit.cube.zones import bounds_in_degrees, degrees_apart
 from revisit.errors import RevisitError
+from revisit.record import read
 
 FINE = 0.05  # degrees: edges are projected by points this near to each other
 
@@ -50,7 +51,7 @@ def cut(area: shapely.Geometry, block_m: float, gap_m: float, step: int, where: 
             if free:
                 key = f"{number:02d}{'n' if north else 's'}-{column}-{row}"
                 bounds = [int(edge) for edge in box]
-                found[key] = Region.model_validate({"epsg": epsg, "bounds_m": bounds})
+                found[key] = read(Region, {"epsg": epsg, "bounds_m": bounds}, where)
         kept = np.concatenate([kept, degrees[np.array(apart, bool)]])
     if not found:
         raise RevisitError(f"{where}: no block lies between {SOUTHMOST} and {NORTHMOST} degrees north")

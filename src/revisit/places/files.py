@@ -30,12 +30,15 @@ def read_points(path: Path, where: str) -> dict[str, tuple[float, float]]:
         frame = _frame(path, where)
         points = frame[frame.geometry.geom_type == "Point"]
         names = points["name"] if "name" in points else [""] * len(points)
-        rows = [(str(name), point.x, point.y) for name, point in zip(names, points.geometry, strict=True)]
+        rows = [
+            (name if isinstance(name, str) else "", point.x, point.y)
+            for name, point in zip(names, points.geometry, strict=True)
+        ]
     if not rows:
         raise RevisitError(f"{where}: {path} holds no point; give a file of points")
     found: dict[str, tuple[float, float]] = {}
     for number, (name, longitude, latitude) in enumerate(rows, 1):
-        key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"{number:0{len(str(len(rows)))}d}"
+        key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or str(number)
         if key in found:
             raise RevisitError(f"{where}: {path}: two points are called {key!r}; rename one")
         if not (-180 <= longitude <= 180 and -80 <= latitude <= 84):

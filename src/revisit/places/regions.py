@@ -28,7 +28,9 @@ def regions_of(name: str, entry: Places, resolution_m: int, gap_pixels: int, see
         made = cut(read_areas(path, where), 1000 * (entry.block_km or BLOCK_KM), gap_m, step, where)
     elif entry.points is not None:
         points = read_points(path, where)
-        made = {key: square(*place, 1000 * (entry.size_km or 0), step) for key, place in points.items()}
+        made = {
+            key: square(*place, 1000 * (entry.size_km or 0), step, where) for key, place in points.items()
+        }
     else:
         land = read_areas(entry.within, f"places.{name}.within") if entry.within else None
         towns = np.array(list(read_points(path, where).values()))

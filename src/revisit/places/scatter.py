@@ -1,6 +1,6 @@
 """Squares scattered around points, as SeCo and CACo scatter theirs around the most populous towns.
 
-Sources: Manas et al. 2021 (SeCo), Mall et al. 2023 (CACo, section 4.1): a normal distribution around a town
+Sources: Manas et al. 2021 (SeCo), Mall et al. 2023 (CACo): a normal distribution around a town
 drawn at random; what falls into the open sea is drawn again.
 """
 
@@ -46,7 +46,7 @@ def scatter(
         if not SOUTHMOST < latitude < NORTHMOST:
             continue
         longitude += east / (KM_PER_DEGREE * np.cos(np.radians(latitude)))
-        region = square((longitude + 180) % 360 - 180, latitude, side, step)
+        region = square((longitude + 180) % 360 - 180, latitude, side, step, where)
         box = np.array(region.bbox)
         sides = [shapely.box(*part) for part in boxes_in_degrees(region.bbox)]
         if within is not None and not any(within.intersects(part) for part in sides):

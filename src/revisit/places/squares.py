@@ -5,9 +5,10 @@ import math
 from pyproj import Transformer
 
 from revisit.cube.grid import Region, utm_zones
+from revisit.record import read
 
 
-def square(longitude: float, latitude: float, side_m: float, step: int) -> Region:
+def square(longitude: float, latitude: float, side_m: float, step: int, where: str) -> Region:
     """At least ``side_m`` a side, its edges on multiples of ``step`` metres."""
     inside = min(longitude, 179.999999)  # the meridian itself belongs to the last zone
     epsg = utm_zones([inside, latitude, inside + 1e-9, latitude + 1e-9])[0]
@@ -15,4 +16,4 @@ def square(longitude: float, latitude: float, side_m: float, step: int) -> Regio
     steps = math.ceil(side_m / step)
     left, bottom = (round(middle / step - steps / 2) * step for middle in (x, y))
     bounds = [left, bottom, left + steps * step, bottom + steps * step]
-    return Region.model_validate({"epsg": epsg, "bounds_m": bounds})
+    return read(Region, {"epsg": epsg, "bounds_m": bounds}, where)

@@ -1,7 +1,7 @@
 """A linear map of an encoder's features to the classes of every pixel: what the features say by themselves.
 
-Source: Oquab et al. 2024 (DINOv2), section 7.4: batch norm and one linear layer on the cells, logits
-upsampled to the image. Here the cells of all levels of the pyramid are brought to the finest one first.
+Source: Oquab et al. 2024 (DINOv2), the linear evaluation of segmentation: batch norm and one linear layer on
+the cells, logits upsampled to the image. Here the cells of all levels are brought to the finest one first.
 """
 
 from collections.abc import Mapping, Sequence
