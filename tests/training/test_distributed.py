@@ -146,7 +146,7 @@ def test_fault_of_a_process_is_one_line(pairs: Path, tmp_path: Path) -> None:
 
 
 RESUMES = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 import torch
 import torch.distributed as dist
@@ -173,9 +173,10 @@ if lead:  # a run that was killed ends later than the next one begins
 try:
     with Checkpoint(Path(sys.argv[1]), identity, 5, lead=lead) as checkpoint:
         trainer.run(lambda first: (batch for batch in ()), checkpoint)
-    print("step", trainer.progress.step)
+    said = f"step {trainer.progress.step}"
 except RevisitError as error:
-    print(error)
+    said = str(error)
+os.write(1, f"{said}\\n".encode())  # at once, or the processes' words would mix
 dist.barrier()
 """
 
