@@ -108,6 +108,27 @@ def test_without_chunks_nothing_is_dask(tmp_path: Path) -> None:
     assert values_of(open_cube(make(tmp_path / "c.zarr"))).chunks is None
 
 
+def test_a_large_cube_is_few_files(tmp_path: Path) -> None:
+    """A date of 20 km is one file an array, and says the same; its chunks stay 256 pixels wide."""
+    grid = Grid(32631, GRID.transform, 2016, 2010)
+    values = np.random.default_rng(0).integers(-500, 10_000, (2, *grid.shape), dtype=np.int16)
+    with create_cube(
+        tmp_path / "c.zarr", grid, dates=2, bands=["red", "nir"], sensor="sentinel-2", region="here",
+        stage="raw", unit="reflectance", settings={}, scene_classification=True,
+    ) as cube:  # fmt: skip
+        for day in (1, 2):
+            for block in grid.blocks(2048):
+                cube.write(block, day * values // 2, values[0] > 0, (values[0] % 12).astype(np.uint8))
+            cube.keep(np.datetime64(f"2020-01-0{day}"))
+    for name in ("reflectance", "valid", "scl"):
+        assert len([file for file in (tmp_path / "c.zarr" / name / "c").rglob("*") if file.is_file()]) == 2
+    read = open_cube(tmp_path / "c.zarr")
+    np.testing.assert_allclose(values_of(read).values[1], values * 1e-4, atol=1e-6)
+    np.testing.assert_array_equal(read["valid"].values[0], values[0] > 0)
+    chunks = zarr.open_array(tmp_path / "c.zarr" / "reflectance", mode="r").chunks
+    assert chunks == (1, 2, 256, 256)
+
+
 def test_reflectance_beyond_its_type_is_held_not_wrapped(tmp_path: Path) -> None:
     """Sun glint can exceed 3.27; as int16 it must not turn negative or missing."""
     with create_cube(

@@ -21,10 +21,15 @@ from revisit.cube.grid import Grid
     st.integers(-60, 90),
     st.integers(-60, 90),
     st.sampled_from([10, 20, 60]),
+    st.sampled_from([0, 0.3]),
 )
-def test_quick_bilinear_is_gdals(height: int, width: int, east: int, south: int, resolution: int) -> None:
-    """The quick way for gap-free rasters gives GDAL's numbers, edges and missing pixels included."""
-    values = np.random.default_rng(0).random((height, width), dtype=np.float32)
+def test_quick_bilinear_is_gdals(
+    height: int, width: int, east: int, south: int, resolution: int, holes: float
+) -> None:
+    """The quick way gives GDAL's numbers, edges and missing pixels included; of integers, rounded."""
+    random = np.random.default_rng(0)
+    values = random.random((height, width), dtype=np.float32)
+    values[random.random(values.shape) < holes] = np.nan
     source = Affine(resolution, 0, 1000, 0, -resolution, 9000)
     # half a metre aside: whether a centre on the very edge lies inside differs between GDAL's releases
     grid = Grid(32631, Affine(10, 0, 1000.5 + east, 0, -10, 8999.5 - south), 11, 13)
@@ -44,7 +49,25 @@ def test_quick_bilinear_is_gdals(height: int, width: int, east: int, south: int,
         tolerance=0,
         **places,
     )
-    np.testing.assert_allclose(warp._bilinear(values, source, grid), expected, atol=1e-5)
+    np.testing.assert_allclose(warp._bilinear(values, source, grid, np.nan), expected, atol=1e-5)
+    steps = np.nan_to_num(np.rint(values * 1000), nan=-32768).astype(np.int16)
+    found = warp._bilinear(steps, source, grid, -32768)
+    np.testing.assert_array_equal(found == -32768, np.isnan(expected))
+    np.testing.assert_allclose(found[found != -32768], 1000 * expected[found != -32768], atol=1.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(-60, 90), st.integers(-60, 90), st.sampled_from([10, 20, 60]))
+def test_quick_nearest_is_gdals(east: int, south: int, resolution: int) -> None:
+    """Classes are those of the pixel that a centre lies in; outside the source there is none."""
+    values = np.random.default_rng(0).integers(1, 12, (7, 5), dtype=np.uint8)
+    source = Affine(resolution, 0, 1000, 0, -resolution, 9000)
+    grid = Grid(32631, Affine(10, 0, 1000.5 + east, 0, -10, 8999.5 - south), 11, 13)
+    expected = np.zeros(grid.shape, np.uint8)
+    places = {"src_transform": source, "dst_transform": grid.transform}
+    places |= {"src_crs": grid.crs, "dst_crs": grid.crs}
+    reproject(values, expected, resampling=Resampling.nearest, tolerance=0, **places)
+    np.testing.assert_array_equal(warp._nearest(values, source, grid, 0), expected)
 
 
 @pytest.mark.parametrize("aside", [0, 10], ids=["on its corners", "aside"])

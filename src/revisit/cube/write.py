@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from zarr.codecs import BloscCodec
 from revisit.cube.bands import about_bands
 from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
 from revisit.cube.grid import Block, Grid
+from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP, pack_reflectance
 from revisit.files import atomic
 from revisit.provenance import code_version, config_hash
 
 CHUNK = 256
-# Reflectance is kept as the integers its products come in: reflectance = integer * step.
-REFLECTANCE_STEP = 1e-4
-REFLECTANCE_MISSING = -32768
+# A date of a small cube is a few chunks, which every GDAL from 3.12 reads. Of a larger one it is a shard of
+# chunks, which takes GDAL 3.13: 20 x 20 km on 200 dates would be 38,400 files otherwise.
+FEW_CHUNKS = 2  # along each side
+# Pixels a side that stages write at a time: whole shards, which are written at once or slowly.
+BLOCK = 2048
 
 # Of each unit: data type, fill value, attributes.
 _KINDS: dict[str, tuple[str, float, dict[str, Any]]] = {
@@ -69,14 +73,25 @@ _CONVENTIONS = [
 
 
 class CubeWriter:
-    """Writes the dates of a cube one after another; made by ``create_cube``."""
+    """Writes the dates of a cube one after another; made by ``create_cube``.
+
+    A block is compressed and stored while the next one is made.
+    """
 
     def __init__(
-        self, path: Path, grid: Grid, dates: int, bands: Sequence[str], unit: str, scene_classification: bool
+        self,
+        path: Path,
+        grid: Grid,
+        dates: int,
+        bands: Sequence[str],
+        unit: str,
+        scene_classification: bool,
+        behind: ThreadPoolExecutor,
     ) -> None:
         self._grid, self._bands, self._unit, self._path = grid, list(bands), unit, path
         self._dates: list[dict[str, Any]] = []
         self._valid_pixels = 0
+        self._behind, self._stored = behind, behind.submit(lambda: None)
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
@@ -93,17 +108,25 @@ class CubeWriter:
     ) -> None:
         """Write a block (rows, columns) of the present date.
 
-        ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, or uint8 of unit
-        ``scaled``; ``valid`` (y, x) is true where the pixel is to be used; ``classes`` (y, x) is the scene
-        classification. Blocks that begin at multiples of 256 pixels share no chunk.
+        ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, int16 steps of
+        reflectance (revisit.cube.packing), or uint8 of unit ``scaled``; ``valid`` (y, x) is true where the
+        pixel is to be used; ``classes`` (y, x) is the scene classification. The arrays must not be changed
+        afterwards.
+        Blocks that begin at multiples of 2048 pixels share no chunk and no shard.
         """
-        date = slice(len(self._dates), len(self._dates) + 1)  # the rust codecs take no bare index
-        packed = pack_reflectance(values) if self._unit == "reflectance" else values
-        self._arrays[0][(date, slice(None), *block)] = packed[None]
-        self._arrays[1][(date, *block)] = valid[None].astype(np.uint8)
-        if classes is not None:
-            self._arrays[2][(date, *block)] = classes[None]
         self._valid_pixels += int(np.count_nonzero(valid))
+        self._stored.result()  # one block behind at most, or memory would grow
+        self._stored = self._behind.submit(self._store, len(self._dates), block, values, valid, classes)
+
+    def _store(
+        self, date: int, block: Block, values: np.ndarray, valid: np.ndarray, classes: np.ndarray | None
+    ) -> None:
+        at = slice(date, date + 1)  # the rust codecs take no bare index
+        floats = self._unit == "reflectance" and values.dtype.kind == "f"
+        self._arrays[0][(at, slice(None), *block)] = (pack_reflectance(values) if floats else values)[None]
+        self._arrays[1][(at, *block)] = valid[None].astype(np.uint8)
+        if classes is not None:
+            self._arrays[2][(at, *block)] = classes[None]
 
     @property
     def valid_fraction(self) -> float:
@@ -126,6 +149,7 @@ class CubeWriter:
 
     def finish(self, attributes: Mapping[str, Any], band_coordinates: Mapping[str, Sequence[Any]]) -> None:
         """Write the coordinates and attributes, which make the group a cube."""
+        self._stored.result()
         for array in self._arrays:
             if array.shape[0] > len(self._dates):
                 array.resize((len(self._dates), *array.shape[1:]))
@@ -167,8 +191,8 @@ def create_cube(
     ``attributes`` and ``band_coordinates`` (name: one value a band) are written at the end, so they
     may be filled in the block.
     """
-    with atomic(path) as aside, codecs():
-        writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification)
+    with atomic(path) as aside, codecs(), ThreadPoolExecutor(1) as behind:
+        writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification, behind)
         yield writer
         writer.finish(
             {
@@ -183,14 +207,6 @@ def create_cube(
         )
 
 
-def pack_reflectance(values: np.ndarray) -> np.ndarray:
-    """Float reflectance to int16 steps of 1e-4; NaN to the missing value, the rest held within the type."""
-    steps = np.rint(values * np.float32(1 / REFLECTANCE_STEP))
-    np.clip(steps, REFLECTANCE_MISSING + 1, 32767, out=steps)
-    np.nan_to_num(steps, copy=False, nan=REFLECTANCE_MISSING)
-    return steps.astype(np.int16)
-
-
 def create_array(
     path: Path,
     name: str,
@@ -200,13 +216,20 @@ def create_array(
     fill: float,
     attributes: Mapping[str, Any],
 ) -> zarr.Array[Any]:
-    """A compressed array of a cube; a chunk is 256 x 256 pixels of all bands of one date."""
-    sizes = {"time": 1, "y": CHUNK, "x": CHUNK}
+    """A compressed array of a cube; a chunk is 256 x 256 pixels of all bands of one date.
+
+    Where a date is more than 2 x 2 chunks they lie in shards of up to 2048 x 2048 pixels.
+    """
+    sizes = dict(zip(dimensions, shape, strict=True))
+    inner = {**sizes, "time": 1, "y": CHUNK, "x": CHUNK}
+    outer = {**inner, **{axis: min(BLOCK, -(-sizes[axis] // CHUNK) * CHUNK) for axis in ("y", "x")}}
+    sharded = max(sizes["y"], sizes["x"]) > FEW_CHUNKS * CHUNK
     return zarr.create_array(
         path,
         name=name,
         shape=shape,
-        chunks=tuple(sizes.get(axis, size) for axis, size in zip(dimensions, shape, strict=True)),
+        chunks=tuple(inner[axis] for axis in dimensions),
+        shards=tuple(outer[axis] for axis in dimensions) if sharded else None,
         dtype=dtype,
         fill_value=fill,
         compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")],

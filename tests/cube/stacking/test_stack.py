@@ -382,18 +382,18 @@ print(kilobytes("VmHWM") - begin)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's count of peak memory")
 def test_memory_does_not_grow_with_the_region(tmp_path, download, settings) -> None:
-    """Four times the region in less than 1.5 times the memory (kilobytes beyond what imports take)."""
+    """Four times the region in at most 1.2 times the memory (kilobytes beyond what imports take)."""
     peaks = []
-    for pixels in (1020, 2040):
+    for pixels, months in ((2040, 4), (4080, 2)):
         scenes = download("sentinel-2")
         scenes.folder = scenes.folder.with_name(str(pixels))
-        bands = {name: random(number, pixels) for number, name in enumerate(["red", "green", "blue", "nir"])}
-        for month in (1, 2):
+        bands = {name: random(number, pixels) for number, name in enumerate(["red", "nir"])}
+        for month in range(1, months + 1):
             scenes.add(f"m{month}", f"2020-0{month}-01T10:00:00Z", bands | {"scl": classes(size=pixels)})
         arguments = [str(scenes.manifest()), str(tmp_path / f"{pixels}.zarr")]
-        arguments.append(settings(["red", "green", "blue", "nir"], pixels * 10).model_dump_json())
+        arguments.append(settings(["red", "nir"], pixels * 10).model_dump_json())
         done = subprocess.run(
             [sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True, check=True
         )
         peaks.append(int(done.stdout))
-    assert peaks[1] < 1.5 * peaks[0], peaks
+    assert peaks[1] < 1.2 * peaks[0], peaks

@@ -24,13 +24,12 @@ from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
 from revisit.cube.coregistration.move import MARGIN, move_classes, move_date
 from revisit.cube.grid import Block, Grid
-from revisit.cube.write import create_cube
+from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import write_text
 from revisit.job import Job
 from revisit.record import Record, read
 
-BLOCK = 1024  # pixels moved at a time, a multiple of the cube's chunks
 COLUMNS = ("time", "source_items", "shift_x", "shift_y", "error", "confidence", "windows", "applied", "cause")
 IN_PLACE = 0.05  # pixels; a smaller move is not worth the blur of an interpolation
 

@@ -12,12 +12,10 @@ from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.scaling.eight_bit import to_uint8
-from revisit.cube.write import create_cube
+from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job
-
-BLOCK = 1024  # pixels, a multiple of the cube's chunks
 
 
 def run(job: Job) -> None:

@@ -1,9 +1,15 @@
-"""From digital numbers to physical values: reflectance, or backscatter as linear power."""
+"""From digital numbers to physical values: reflectance in steps, or backscatter as linear power."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from revisit.cube.packing import (
+    MOST_STEPS,
+    REFLECTANCE_MISSING,
+    REFLECTANCE_STEP,
+    pack_reflectance,
+)
 from revisit.cube.stacking.acquisitions import Clip, Scene
 from revisit.errors import RevisitError
 
@@ -46,9 +52,25 @@ def physical(numbers: np.ndarray, clip: Clip) -> np.ndarray:
     return values
 
 
+def reflectance_steps(numbers: np.ndarray, clip: Clip) -> np.ndarray:
+    """Digital numbers of any shape to int16 steps of reflectance (revisit.cube.packing)."""
+    offset = clip.offset / REFLECTANCE_STEP
+    if numbers.dtype != np.uint16 or clip.scale != REFLECTANCE_STEP or abs(offset - round(offset)) > 1e-6:
+        return pack_reflectance(physical(numbers, clip))
+    # The numbers are steps already, but for their offset. Held within the type they may run over in the
+    # subtraction and are right again as int16.
+    less = -round(offset)
+    held = np.clip(numbers, max(0, less - MOST_STEPS), min(65535, MOST_STEPS + less))
+    steps: np.ndarray = np.subtract(held, np.uint16(less % 65536), out=held).view(np.int16)
+    np.copyto(steps, REFLECTANCE_MISSING, where=numbers == (0 if clip.nodata is None else clip.nodata))
+    return steps
+
+
 def decibel(power: np.ndarray) -> np.ndarray:
-    """10 log10 of linear power; NaN stays NaN."""
-    return 10 * np.log10(power)
+    """10 log10 of linear power, in place; NaN stays NaN."""
+    np.log10(power, out=power)
+    power *= 10
+    return power
 
 
 @dataclass

@@ -21,18 +21,17 @@ from rasterio.io import DatasetReader
 from revisit.cube.beside import write_beside
 from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.item import scene_links
+from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
 from revisit.cube.stacking.acquisitions import Scene, acquisitions, read_manifests, with_bands
-from revisit.cube.stacking.decode import OffsetCheck, decibel, physical
-from revisit.cube.warp import read_onto
-from revisit.cube.write import CubeWriter, create_cube
+from revisit.cube.stacking.decode import OffsetCheck, decibel, physical, reflectance_steps
+from revisit.cube.warp import gaps, read_onto
+from revisit.cube.write import BLOCK, CubeWriter, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job
 from revisit.record import read
 from revisit.stage import log, progress
 
-# Pixels a side read at once: ten bands of a block are 10 MB.
-BLOCK = 512
 UNITS = {"sentinel-1": "dB", "sentinel-2": "reflectance"}
 CLASSIFICATION = "scl"
 VISIBLE = ("blue", "green", "red")
@@ -103,7 +102,7 @@ def stack(
             scene_classification=clear is not None,
             attributes=about,
         ) as cube,
-        rasterio.Env(GDAL_CACHEMAX=64),  # MB: every pixel is read once
+        rasterio.Env(GDAL_CACHEMAX=16),  # MB: every pixel is read once
         ThreadPoolExecutor(threads) as pool,
     ):
         for scenes in progress(passes, f"stack {region} {sensor}"):
@@ -118,6 +117,28 @@ def stack(
                 f"(the first: {dropped[0]['cause']}); search other months or allow more cloud"
             )
     log.info("%s, %s: %d dates, %d left out", region, sensor, len(passes) - len(dropped), len(dropped))
+
+
+@dataclass
+class _Look:
+    """Values (band, y, x) as the cube keeps them; usable and seen pixels (y, x), and classes (y, x)."""
+
+    values: np.ndarray
+    usable: np.ndarray
+    seen: np.ndarray
+    classes: np.ndarray | None
+
+    def fill(self, other: "_Look") -> bool:
+        """Take what is not usable here and is there, or is not seen here at all; whether there was any."""
+        take = (other.usable & ~self.usable) | (other.seen & ~self.seen)
+        if not take.any():
+            return False
+        np.copyto(self.values, other.values, where=take)
+        if self.classes is not None and other.classes is not None:
+            np.copyto(self.classes, other.classes, where=take)
+        self.usable |= other.usable
+        self.seen |= other.seen
+        return True
 
 
 @dataclass
@@ -136,7 +157,8 @@ class _Pass:
         with ExitStack() as files:
             sources = [self._open(scene, files) for scene in self.scenes]
             for block in grid.blocks(BLOCK):
-                cube.write(block, *self._mosaic(grid.part(block), sources, checks))
+                look = self._mosaic(grid.part(block), sources, checks)
+                cube.write(block, look.values, look.usable, look.classes)
         if not self.used:
             return "no pixel inside the region"
         if not cube.valid_fraction:
@@ -160,58 +182,76 @@ class _Pass:
 
     def _open(self, scene: Scene, files: ExitStack) -> dict[str, DatasetReader]:
         """Open the clips of a scene, after checking that they are those downloaded."""
-        names = self.bands if self.clear is None else [*self.bands, CLASSIFICATION]
-        for name in names:
+
+        def opened(name: str) -> DatasetReader:
             scene.clips[name].verify()
-        return {name: files.enter_context(rasterio.open(scene.clips[name].path)) for name in names}
+            return rasterio.open(scene.clips[name].path)
+
+        names = self.bands if self.clear is None else [*self.bands, CLASSIFICATION]
+        return {
+            name: files.enter_context(file)
+            for name, file in zip(names, self.pool.map(opened, names), strict=True)
+        }
 
     def _mosaic(
         self, grid: Grid, sources: Sequence[dict[str, DatasetReader]], checks: dict[str, OffsetCheck]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Values (band, y, x), validity and classes (y, x) of one block.
-
-        A pixel comes whole from the first scene in which it is usable, else from the first that saw it.
-        """
-        values = np.full((len(self.bands), *grid.shape), np.nan, dtype=np.float32)
-        classes = None if self.clear is None else np.zeros(grid.shape, dtype=np.uint8)
-        valid, filled = np.zeros(grid.shape, dtype=bool), np.zeros(grid.shape, dtype=bool)
-        for scene, files in zip(self.scenes, sources, strict=True):
-            seen_values = self._read(scene, files, grid)
-            missing = np.isnan(seen_values)
-            usable, seen = ~missing.any(axis=0), ~missing.all(axis=0)
+    ) -> _Look:
+        """The pass on a grid, each pixel from the first scene that shows it clear, else from the first."""
+        looks = (self._look(scene, files, grid) for scene, files in zip(self.scenes, sources, strict=True))
+        mosaic: _Look | None = None
+        for scene, look in zip(self.scenes, looks, strict=True):
             if self.clear is not None:
-                seen_classes = read_onto(files[CLASSIFICATION], grid, _identity, missing=0, categorical=True)
-                usable &= np.isin(seen_classes, list(self.clear))
-                checks[scene.id].add(self._darkest(seen_values, usable))
-            take = (usable & ~valid) | (seen & ~filled)
-            if not take.any():
-                continue
-            np.copyto(values, seen_values, where=take)
-            if classes is not None:
-                np.copyto(classes, seen_classes, where=take)
-            valid |= usable
-            filled |= seen
-            if scene not in self.used:
+                checks[scene.id].add(self._darkest(look))
+            if mosaic is None:
+                mosaic, taken = look, bool(look.seen.any())
+                if look.classes is not None:
+                    look.classes[~look.seen] = 0
+            else:
+                taken = mosaic.fill(look)
+            if taken and scene not in self.used:
                 self.used.append(scene)
-            if valid.all():
+            if mosaic.usable.all():
                 break
-        return (decibel(values) if self.clear is None else values), valid, classes
+        assert mosaic is not None  # a pass has scenes
+        return mosaic
 
-    def _read(self, scene: Scene, files: dict[str, DatasetReader], grid: Grid) -> np.ndarray:
-        values = np.empty((len(self.bands), *grid.shape), dtype=np.float32)
+    def _look(self, scene: Scene, files: dict[str, DatasetReader], grid: Grid) -> _Look:
+        """A scene on a grid; bands are read side by side."""
+        optical = self.clear is not None
+        values = np.empty((len(self.bands), *grid.shape), dtype=np.int16 if optical else np.float32)
+        missing = REFLECTANCE_MISSING if optical else np.nan
 
-        def read(index: int) -> None:
+        def read(index: int) -> np.ndarray | None:
+            """Read a band into its place; returns its gaps, if any."""
             name = self.bands[index]
-            values[index] = read_onto(files[name], grid, partial(physical, clip=scene.clips[name]))
+            decode = partial(reflectance_steps if optical else physical, clip=scene.clips[name])
+            band = read_onto(files[name], grid, decode, missing=missing)
+            values[index] = band if optical else decibel(band)
+            return gaps(values[index], missing)
 
-        list(self.pool.map(read, range(len(self.bands))))
-        return values
+        classes = None
+        if self.clear is not None:
+            classes = self.pool.submit(
+                read_onto, files[CLASSIFICATION], grid, _identity, missing=0, categorical=True
+            )
+        holes = [hole for hole in self.pool.map(read, range(len(self.bands))) if hole is not None]
+        usable, seen = np.ones(grid.shape, bool), np.ones(grid.shape, bool)
+        if holes:
+            usable = ~np.any(holes, axis=0)
+        if len(holes) == len(self.bands):
+            seen = ~np.all(holes, axis=0)
+        if classes is None or self.clear is None:
+            return _Look(values, usable, seen, None)
+        clear = np.zeros(grid.shape, bool)
+        for one in self.clear:
+            clear |= classes.result() == one
+        return _Look(values, usable & clear, seen, classes.result())
 
-    def _darkest(self, values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    def _darkest(self, look: _Look) -> np.ndarray:
         """Reflectance of the darkest visible band in every fourth usable pixel."""
         visible = [index for index, band in enumerate(self.bands) if band in VISIBLE] or [0]
-        darkest: np.ndarray = values[visible, ::4, ::4].min(axis=0)[usable[::4, ::4]]
-        return darkest
+        darkest: np.ndarray = look.values[visible, ::4, ::4].min(axis=0)[look.usable[::4, ::4]]
+        return darkest * np.float32(REFLECTANCE_STEP)
 
     def _offset(self, scene: Scene) -> float:
         return scene.clips[self.bands[0]].offset
