@@ -31,7 +31,8 @@ def inspect(path: str | Path) -> str:
 
 def draw(path: str | Path, picture: str | Path) -> None:
     """Draw the cube or label cube at ``path`` as a PNG."""
-    from revisit.cube.quicklook import contact_sheet, label_map
+    from revisit.cube.contact_sheet import contact_sheet
+    from revisit.cube.quicklook import label_map
 
     kind, place = _kind(Path(path))
     if kind not in ("cube", "labels"):

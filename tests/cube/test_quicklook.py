@@ -1,41 +1,14 @@
-"""Protects the pictures of cubes: right bands, masked pixels grey, one stretch, the same bytes each time."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Protects the picture of labels: official colours, and a legend of what is there."""
 
 import numpy as np
 import pytest
-import rasterio
 import xarray as xr
 from matplotlib.figure import Figure
 
 from revisit.cube import quicklook
-from revisit.cube.contract import open_cube
 from revisit.cube.grid import Region, region_grid
-from revisit.cube.write import create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.02, 50.02]))
-
-
-def cube_of(
-    path: Path, bands: list[str], images: list[np.ndarray], valid: np.ndarray | None = None
-) -> xr.Dataset:
-    """A cube with these images (band, y, x), one date each."""
-    optical = bands[0] not in ("vv", "vh")
-    sensor, unit = ("sentinel-2", "reflectance") if optical else ("sentinel-1", "dB")
-    whole = (slice(0, GRID.height), slice(0, GRID.width))
-    about = {"sensor": sensor, "region": "here", "stage": "raw", "unit": unit, "settings": {}}
-    with create_cube(path, GRID, dates=len(images), bands=bands, **about) as cube:
-        for number, image in enumerate(images):
-            mask = np.ones(GRID.shape, bool) if valid is None or number else valid
-            cube.write(whole, image.astype(np.float32), mask)
-            cube.keep(np.datetime64("2020-01-05") + np.timedelta64(30 * number, "D"), orbit_state="ascending")
-    return open_cube(path)
-
-
-def random(bands: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0.02, 0.4, (bands, *GRID.shape))
 
 
 @pytest.fixture
@@ -48,125 +21,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 def panels(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
-
-
-@pytest.mark.parametrize(
-    ("bands", "shown"),
-    [
-        (["blue", "green", "red", "nir"], [2, 1, 0]),
-        (["green", "red", "nir"], [2, 1, 0]),
-        (["swir16", "red", "nir"], [0, 2, 1]),
-        (["nir", "swir22"], [0, 0, 0]),
-    ],
-)
-def test_colours_are_the_bands_they_should_be(tmp_path, drawn, bands, shown) -> None:
-    """True colour, else false colour, else one band as grey."""
-    image = random(len(bands))
-    quicklook.contact_sheet(cube_of(tmp_path / "c.zarr", bands, [image]), tmp_path / "c.png")
-    (panel,) = panels(drawn[0])
-    for channel, band in enumerate(shown):
-        assert np.corrcoef(panel[..., channel].ravel(), image[band].ravel())[0, 1] > 0.97
-
-
-def test_radar_shows_both_polarisations_and_their_ratio(tmp_path, drawn) -> None:
-    image = np.random.default_rng(0).normal(-12, 3, (2, *GRID.shape))
-    quicklook.contact_sheet(cube_of(tmp_path / "c.zarr", ["vv", "vh"], [image]), tmp_path / "c.png")
-    (panel,) = panels(drawn[0])
-    for channel, expected in enumerate([image[0], image[1], image[0] - image[1]]):
-        assert np.corrcoef(panel[..., channel].ravel(), expected.ravel())[0, 1] > 0.97
-    assert "asc" in drawn[0].axes[0].get_title()
-
-
-def test_masked_pixels_are_grey_and_do_not_set_the_stretch(tmp_path, drawn) -> None:
-    """A bright cloud must neither be shown as ground nor make the ground black."""
-    image = random(3)
-    valid = np.ones(GRID.shape, bool)
-    valid[:100] = False
-    image[:, :100] = 3.0
-    quicklook.contact_sheet(
-        cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [image, random(3, 1)], valid),
-        tmp_path / "c.png",
-    )
-    second, first = panels(drawn[0])  # the clearest comes first
-    assert (first[:100] == quicklook.MASKED_GREY).all()
-    assert first[100:].std() > 50
-    assert abs(first[100:].mean() - second.mean()) < 5
-    share = valid.mean()
-    assert f"{share:.0%} valid" in drawn[0].axes[1].get_title()
-
-
-def test_a_long_series_is_shown_by_eight_dates_over_all_its_time(tmp_path, drawn) -> None:
-    """Among equally clear dates the first of each span, in the order of time."""
-    image = random(1)
-    quicklook.contact_sheet(cube_of(tmp_path / "c.zarr", ["red"], [image] * 20), tmp_path / "c.png")
-    titles = [axes.get_title() for axes in drawn[0].axes]
-    assert len(titles) == 8
-    assert titles[0].startswith("2020-01-05")
-    assert titles[-1].startswith("2021-06-28")
-    assert titles == sorted(titles)
-
-
-def test_the_clearest_date_of_each_span_is_shown_and_the_clearest_of_all_comes_first(tmp_path, drawn) -> None:
-    """A cloudy date must not stand for its season while a clear one lies beside it."""
-    cube = cube_of(tmp_path / "c.zarr", ["red"], [random(1)] * 16)
-    shares = np.full(16, 0.1)
-    shares[1::2] = np.linspace(0.3, 0.9, 8)  # in each span of two dates the later one is the clearer
-    cube = cube.assign_coords(valid_fraction=("time", shares))
-    quicklook.contact_sheet(cube, tmp_path / "c.png")
-    titles = [axes.get_title() for axes in drawn[0].axes]
-    shown = [title.split()[0] for title in titles]
-    assert shown == [str(date)[:10] for date in cube["time"].values[1::2][::-1]]
-    assert [title.split()[-2] for title in titles][::7] == ["90%", "30%"]
-
-
-def test_the_same_cube_gives_the_same_picture(tmp_path) -> None:
-    cube = cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [random(3)])
-    for name in ("1", "2"):
-        quicklook.contact_sheet(cube, tmp_path / f"{name}.png")
-        quicklook.median_image(cube, tmp_path / f"{name}.tif")
-    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
-    assert (tmp_path / "1.tif").read_bytes() == (tmp_path / "2.tif").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "1.tif", "2.png", "2.tif", "c.zarr"]
-
-
-def test_a_killed_median_image_leaves_nothing_once_it_is_made_again(tmp_path) -> None:
-    """A kill between the plain picture and its copy: the next run removes what is left."""
-    cube = cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [random(3)])
-    kill = "import os, sys; from revisit.cube import contract, quicklook as q; "
-    kill += "q.rasterio.shutil.copy = lambda *_, **__: os._exit(9); "
-    kill += "q.median_image(contract.open_cube(sys.argv[1]), sys.argv[2])"
-    paths = [str(tmp_path / name) for name in ("c.zarr", "c.tif")]
-    assert subprocess.run([sys.executable, "-c", kill, *paths], check=False).returncode == 9
-    assert len(list(tmp_path.iterdir())) > 1
-    quicklook.median_image(cube, tmp_path / "c.tif")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c.zarr"]
-
-
-def test_median_image_leaves_out_what_is_masked(tmp_path) -> None:
-    """The median is over valid dates only; what no date shows is masked; it lies where the cube lies."""
-    low, middle, high = (np.full((3, *GRID.shape), value) for value in (0.1, 0.2, 0.3))
-    low[:, :, 50:] = 0.5  # two halves, so that the stretch has two ends
-    middle[:, :, 50:] = 0.5
-    high[:, :, 50:] = 0.5
-    valid = np.ones(GRID.shape, bool)
-    valid[:60] = False
-    cube = cube_of(tmp_path / "c.zarr", ["red", "green", "blue"], [low, middle, high], valid)
-    quicklook.median_image(cube, tmp_path / "c.tif")
-    with rasterio.open(tmp_path / "c.tif") as source:
-        assert (source.crs.to_epsg(), source.transform) == (GRID.epsg, GRID.transform)
-        assert source.overviews(1) or max(source.shape) <= 512
-        image, mask = source.read(), source.dataset_mask()
-    assert (mask == 255).all()
-    # left half: between two dates above row 60, the middle of three below
-    above, below = np.unique(image[0, :60, :50]), np.unique(image[0, 60:, :50])
-    assert len(above) == len(below) == 1
-    assert above > below
-    assert (image[:, :, 50:] == 255).all()
-
-    nothing = cube.assign(valid=cube["valid"].copy(data=np.zeros_like(cube["valid"].values)))
-    quicklook.median_image(nothing, tmp_path / "n.tif")
-    with rasterio.open(tmp_path / "n.tif") as source:
-        assert (source.dataset_mask() == 0).all()
 
 
 def test_label_map_has_the_official_colours_and_a_legend_of_what_is_there(tmp_path, drawn) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from revisit.cube.contact_sheet import contact_sheet
 from revisit.cube.contract import open_cube
 from revisit.cube.item import Link, item_id, item_path, write_item
-from revisit.cube.quicklook import contact_sheet, median_image
+from revisit.cube.median_image import median_image
 from revisit.files import read_json
 
 

@@ -21,9 +21,9 @@ from revisit.files import atomic
 from revisit.provenance import code_version, config_hash
 
 CHUNK = 256
-# A date of a small cube is a few chunks, which every GDAL from 3.12 reads. Of a larger one it is a shard of
-# chunks, which takes GDAL 3.13: 20 x 20 km on 200 dates would be 38,400 files otherwise.
-FEW_CHUNKS = 2  # along each side
+# A date of a cube up to so many pixels a side is four chunks, which every GDAL from 3.12 reads. Of a larger
+# one it is a shard of many, which takes GDAL 3.13: 20 x 20 km on 200 dates would be 38,400 files otherwise.
+SMALL = 1024
 # Pixels a side that stages write at a time: whole shards, which are written at once or slowly.
 BLOCK = 2048
 
@@ -216,20 +216,23 @@ def create_array(
     fill: float,
     attributes: Mapping[str, Any],
 ) -> zarr.Array[Any]:
-    """A compressed array of a cube; a chunk is 256 x 256 pixels of all bands of one date.
+    """A compressed array of a cube; a chunk holds all bands of one date.
 
-    Where a date is more than 2 x 2 chunks they lie in shards of up to 2048 x 2048 pixels.
+    Cubes up to 1024 pixels a side have chunks of half of that; larger ones chunks of 256 x 256 pixels, in
+    shards of up to 2048 x 2048.
     """
     sizes = dict(zip(dimensions, shape, strict=True))
-    inner = {**sizes, "time": 1, "y": CHUNK, "x": CHUNK}
-    outer = {**inner, **{axis: min(BLOCK, -(-sizes[axis] // CHUNK) * CHUNK) for axis in ("y", "x")}}
-    sharded = max(sizes["y"], sizes["x"]) > FEW_CHUNKS * CHUNK
+    space = {axis: sizes[axis] for axis in ("y", "x")}
+    sharded = max(space.values()) > SMALL
+    half = {axis: size if size <= CHUNK else -(-size // 2) for axis, size in space.items()}
+    chunks = {**sizes, "time": 1, **({"y": CHUNK, "x": CHUNK} if sharded else half)}
+    shards = chunks | {axis: min(BLOCK, -(-size // CHUNK) * CHUNK) for axis, size in space.items()}
     return zarr.create_array(
         path,
         name=name,
         shape=shape,
-        chunks=tuple(inner[axis] for axis in dimensions),
-        shards=tuple(outer[axis] for axis in dimensions) if sharded else None,
+        chunks=tuple(chunks[axis] for axis in dimensions),
+        shards=tuple(shards[axis] for axis in dimensions) if sharded else None,
         dtype=dtype,
         fill_value=fill,
         compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")],
