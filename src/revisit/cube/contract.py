@@ -53,6 +53,7 @@ def open_cube(
     bands: Sequence[str] | None = None,
     sensor: str | None = None,
     chunks: Chunks | None = None,
+    packed: bool = False,
 ) -> xr.Dataset:
     """Open a cube lazily: slices of its variables are read when ``.values`` is asked for.
 
@@ -63,7 +64,8 @@ def open_cube(
     is installed xarray imports it with the first slice, half a second of every job.
 
     Reflectance and backscatter come as float32 with NaN where nothing was seen, ``scaled`` as
-    uint8. ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
+    uint8; ``packed`` leaves reflectance as it is stored, in int16 steps (revisit.cube.packing).
+    ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
     Raises RevisitError where ``path`` is no finished cube, or where its stage, unit, sensor or bands
     (names and order) are not those asked for.
     """
@@ -94,7 +96,7 @@ def open_cube(
     for variable in raw.data_vars.values():
         if "scale_factor" in variable.attrs:  # a float32 factor makes xarray decode to float32, not float64
             variable.attrs["scale_factor"] = np.float32(variable.attrs["scale_factor"])
-    cube = xr.decode_cf(raw, decode_coords=False)
+    cube = xr.decode_cf(raw, decode_coords=False, mask_and_scale=not packed)
     for coordinate in cube.coords.values():
         coordinate.load()
     return cube

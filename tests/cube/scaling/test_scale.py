@@ -8,7 +8,7 @@ from affine import Affine
 
 from revisit.cube.contract import open_cube
 from revisit.cube.grid import Grid
-from revisit.cube.scaling.eight_bit import from_uint8, to_uint8
+from revisit.cube.scaling.eight_bit import from_uint8, steps_to_uint8, to_uint8
 from revisit.cube.scaling.scale import run, scale
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
@@ -33,6 +33,14 @@ def test_known_values() -> None:
     values = np.array([-9, -0.1, 0.2, 0.5, 9, np.nan], np.float32).reshape(1, 1, 6)
     scaled = to_uint8(values, LOWER[:1], UPPER[:1])
     assert scaled.ravel().tolist() == [0, 0, 128, 255, 255, 0]
+
+
+def test_steps_of_reflectance_are_scaled_as_reflectance_is() -> None:
+    """The table gives the very same numbers, for every step there is and the missing one."""
+    steps = np.arange(-32768, 32768).astype(np.int16).reshape(1, 256, 256).repeat(2, 0)
+    values = steps.astype(np.float32) * np.float32(1e-4)
+    values[steps == -32768] = np.nan
+    np.testing.assert_array_equal(steps_to_uint8(steps, LOWER, UPPER), to_uint8(values, LOWER, UPPER))
 
 
 @pytest.fixture

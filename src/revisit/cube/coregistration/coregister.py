@@ -24,6 +24,7 @@ from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
 from revisit.cube.coregistration.move import MARGIN, move_classes, move_date
 from revisit.cube.grid import Block, Grid
+from revisit.cube.in_order import in_order
 from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import write_text
@@ -60,7 +61,8 @@ def run(job: Job) -> None:
     """Make the aligned ``cube`` and its ``shifts`` from the raw ``cube``, onto ``reference`` where given."""
     raw, path, references = job.source("cube"), job.target("cube"), job.sources("reference")
     settings = read(Settings, job.settings, "coregister")
-    coregister(raw, path, job.target("shifts"), settings, *references)
+    reference = references[0] if references else None
+    coregister(raw, path, job.target("shifts"), settings, reference, job.threads)
     write_beside(path, job.target("quicklook"), [cube_link(source) for source in (raw, *references)])
 
 
@@ -70,10 +72,11 @@ def coregister(
     shifts_path: str | Path,
     settings: Settings,
     reference_path: str | Path | None = None,
+    threads: int = 1,
 ) -> list[Shift]:
     """Write the aligned cube and the table of its shifts, one a date, which are returned too.
 
-    ``reference_path`` is an aligned Sentinel-2 cube of the region.
+    ``reference_path`` is an aligned Sentinel-2 cube of the region. Dates are moved in ``threads``.
     Raises RevisitError where a cube is of another stage, sensor or grid than that.
     """
     max_shift = settings.max_shift_pixels
@@ -91,7 +94,7 @@ def coregister(
             )
             stage.log.info("relative orbit %d and the reference: %s", orbit, found)
     shifts = [_shift(match, max_shift) for match in matches]
-    _write(cube, aligned_path, shifts, settings)
+    _write(cube, aligned_path, shifts, settings, threads)
     write_text(shifts_path, _table(cube, shifts))
     lengths = [np.hypot(shift.x, shift.y) for shift in shifts if not shift.cause]
     middle = f", by {np.median(lengths):.2f} pixels (median)" if lengths else ""
@@ -114,7 +117,9 @@ def _shift(match: Match, max_shift: float) -> Shift:
     return Shift(x, y, match.confidence, match.windows, cause, match.error)
 
 
-def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: Settings) -> None:
+def _write(
+    cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings: Settings, threads: int
+) -> None:
     grid = grid_of(cube)
     with create_cube(
         path,
@@ -128,17 +133,25 @@ def _write(cube: xr.Dataset, path: str | Path, shifts: Sequence[Shift], settings
         settings=settings.content(),
         scene_classification="scl" in cube,
     ) as writer:
-        for date, shift in stage.progress(list(enumerate(shifts)), "moving dates"):
-            at = cube.isel(time=date)
-            for block in grid.blocks(BLOCK):
-                writer.write(block, *_moved(at, grid, block, shift))
-            found = {
+        blocks = list(grid.blocks(BLOCK))
+
+        def moved(at: tuple[int, Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+            date, block = at
+            return _moved(cube.isel(time=date), grid, block, shifts[date])
+
+        every = [(date, block) for date in range(len(shifts)) for block in blocks]
+        for (date, block), found in stage.progress(in_order(moved, every, threads), "moving", len(every)):
+            writer.write(block, *found)
+            if block != blocks[-1]:
+                continue
+            shift = shifts[date]
+            about = {
                 "shift_x": shift.x,
                 "shift_y": shift.y,
                 "shift_error": shift.error,
                 "shift_confidence": shift.confidence,
             }
-            writer.keep(cube["time"].values[date], **about_date(cube, date) | found)
+            writer.keep(cube["time"].values[date], **about_date(cube, date) | about)
 
 
 def _moved(

@@ -10,8 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-# Pixels around a block that its interpolation looks at: the spline's memory fades by 0.27 a pixel.
-MARGIN = 8
+# Pixels that a spline remembers on either side: it fades by 0.27 a pixel, here to 2e-6.
+MEMORY = 10
+# Pixels around a block that its interpolation looks at.
+MARGIN = MEMORY + 2
+ROWS = 64  # of 2048 columns: half a megabyte
 # An interpolated power is held above this share of the darkest pixel it lies between. Cubic interpolation
 # swings below zero beside a bright target, where a decibel has no meaning, and near zero in speckle, which
 # would be dark specks that no sensor saw.
@@ -40,7 +43,7 @@ def move_date(
 def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
     """Move the content of float32 (band, y, x) by ``x`` columns and ``y`` rows; NaN is what nobody saw.
 
-    Cubic B-spline interpolation (equal to ``scipy.ndimage.shift`` of order 3, at half its price). Missing
+    Cubic B-spline interpolation (equal to ``scipy.ndimage.shift`` of order 3, many times faster). Missing
     pixels are filled with the nearest known one before, and are missing again after, together with
     every pixel that was interpolated from one. ``known`` (y, x) bool: the pixels to move, if not all.
     """
@@ -53,8 +56,7 @@ def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None
         values = values[:, nearest[0], nearest[1]]
     moved = np.empty_like(values, dtype=np.float32)
     for band, image in enumerate(values):
-        spline = ndimage.spline_filter(image, 3, output=np.float32, mode="mirror")
-        moved[band] = _interpolate(spline, x, y, _basis)
+        moved[band] = _interpolate(image, x, y, _cubic)
     moved[:, ~move_mask(known, x, y)] = np.nan
     return moved
 
@@ -93,25 +95,53 @@ def _split(distance: float) -> tuple[int, float]:
     return whole, whole - distance
 
 
-def _interpolate(image: np.ndarray, x: float, y: float, weights: Callable[[float], np.ndarray]) -> np.ndarray:
-    """Weighted means of neighbours (y, x), moved; they run over from edge to edge."""
+def _interpolate(
+    image: np.ndarray, x: float, y: float, kernel: Callable[[float], tuple[np.ndarray, int]]
+) -> np.ndarray:
+    """Weighted sums of neighbours (y, x), moved; they run over from edge to edge."""
     for axis, distance in ((0, y), (1, x)):
         whole, back = _split(distance)
-        image = ndimage.correlate1d(image, weights(back), axis=axis, mode="mirror", origin=-1)
-        image = np.roll(image, whole, axis=axis)
+        image = np.roll(_correlate(image, *kernel(back), axis), whole, axis=axis)
     return image
 
 
-def _linear(t: float) -> np.ndarray:
-    """Weights of two values at ``t`` (0 to 1) between them."""
-    return np.array([1 - t, t])
+def _correlate(image: np.ndarray, weights: np.ndarray, before: int, axis: int) -> np.ndarray:
+    """Sums of neighbours of float32 (y, x) along an axis, the first ``before`` of them before the pixel.
+
+    As ``scipy.ndimage.correlate1d``, mirrored at the edges; many times faster, as rows that fit the cache are
+    added up in float32.
+    """
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = before, len(weights) - 1 - before
+    padded = np.pad(image, padding, mode="reflect")
+    result = np.zeros(image.shape, np.float32)
+    for top in range(0, len(image), ROWS):
+        part = result[top : top + ROWS]
+        height, width = part.shape
+        product = np.empty_like(part)
+        for step, weight in enumerate(weights.astype(np.float32)):
+            down, right = (step, 0) if axis == 0 else (0, step)
+            source = padded[top + down : top + down + height, right : right + width]
+            part += np.multiply(source, weight, out=product)
+    return result
 
 
-def _basis(t: float) -> np.ndarray:
-    """Weights of four cubic B-spline coefficients at ``t`` (0 to 1) between the second and the third."""
-    return (
+def _linear(t: float) -> tuple[np.ndarray, int]:
+    """Weights of two values at ``t`` (0 to 1) between them, and how many lie before the first."""
+    return np.array([1 - t, t]), 0
+
+
+def _cubic(t: float) -> tuple[np.ndarray, int]:
+    """Weights of values around ``t`` (0 to 1) between two of them, and how many lie before the first.
+
+    Those of four cubic B-splines, and of the values that make their coefficients: a recursive filter with the
+    pole sqrt(3) - 2 in either direction (Unser 1999), cut off where it has faded.
+    """
+    basis = (
         np.array([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4, t**3]) / 6
     )
+    fading = math.sqrt(3) * (math.sqrt(3) - 2) ** np.abs(np.arange(-MEMORY, MEMORY + 1))
+    return np.convolve(basis, fading), MEMORY + 1
 
 
 def _place(image: np.ndarray, whole: int, axis: int) -> np.ndarray:

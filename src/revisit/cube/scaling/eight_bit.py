@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
+
 
 def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Scale (..., band, y, x) to uint8: 0 at ``lower`` and below, 255 at ``upper`` and above; NaN becomes 0.
@@ -11,6 +13,19 @@ def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.nda
     low, high = (np.asarray(limit, np.float32)[:, None, None] for limit in (lower, upper))
     shares = np.nan_to_num((values - low) / (high - low))
     scaled: np.ndarray = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+    return scaled
+
+
+def steps_to_uint8(steps: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """``to_uint8`` of int16 steps of reflectance (band, y, x), quicker: by a table of all there are."""
+    every = np.arange(2**16, dtype=np.uint16)
+    values = every.view(np.int16).astype(np.float32) * np.float32(REFLECTANCE_STEP)
+    values[every.view(np.int16) == REFLECTANCE_MISSING] = np.nan
+    bands = np.broadcast_to(values[None, None], (len(lower), 1, 2**16))
+    scaled = np.empty(steps.shape, np.uint8)
+    for table, band, into in zip(to_uint8(bands, lower, upper), steps.view(np.uint16), scaled, strict=True):
+        for row, line in zip(band, into, strict=True):  # a line's places fit the cache
+            np.take(table[0], row, out=line)
     return scaled
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.grid import Block
+from revisit.cube.in_order import in_order
+from revisit.cube.scaling.eight_bit import steps_to_uint8, to_uint8
 from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -21,13 +23,13 @@ from revisit.job import Job
 def run(job: Job) -> None:
     """Make ``cube`` (scaled) from ``cube`` (aligned) and ``limits``."""
     aligned, path = job.source("cube"), job.target("cube")
-    scale(aligned, job.source("limits"), path)
+    scale(aligned, job.source("limits"), path, job.threads)
     write_beside(path, job.target("quicklook"), [cube_link(aligned)])
 
 
-def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path) -> None:
+def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path, threads: int = 1) -> None:
     """Write the scaled cube; raises RevisitError where limits and cube differ in sensor, unit or bands."""
-    cube, limits = open_cube(cube_path, stage="aligned"), read_json(limits_path)
+    cube, limits = open_cube(cube_path, stage="aligned", packed=True), read_json(limits_path)
     bands = cube["band"].values.tolist()
     for key, found in (("sensor", cube.attrs["sensor"]), ("unit", cube.attrs["unit"]), ("band_order", bands)):
         if limits[key] != found:
@@ -54,10 +56,16 @@ def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Pat
             "limits_regions": limits["regions"],
         },
     ) as writer:
-        for date in stage.progress(range(cube.sizes["time"]), "scaling"):
-            at = cube.isel(time=date)
-            for rows, across in grid.blocks(BLOCK):
-                values = values_of(at)[:, rows, across].values
-                valid = at["valid"][rows, across].values
-                writer.write((rows, across), to_uint8(values, lower, upper), valid)
-            writer.keep(cube["time"].values[date], **about_date(cube, date))
+        blocks = list(grid.blocks(BLOCK))
+        to_8_bit = steps_to_uint8 if cube.attrs["unit"] == "reflectance" else to_uint8
+
+        def scaled(at: tuple[int, Block]) -> tuple[np.ndarray, np.ndarray]:
+            date, (rows, columns) = at
+            values = values_of(cube)[date, :, rows, columns].values
+            return to_8_bit(values, lower, upper), cube["valid"][date, rows, columns].values
+
+        every = [(date, block) for date in range(cube.sizes["time"]) for block in blocks]
+        for (date, block), found in stage.progress(in_order(scaled, every, threads), "scaling", len(every)):
+            writer.write(block, *found)
+            if block == blocks[-1]:
+                writer.keep(cube["time"].values[date], **about_date(cube, date))
