@@ -12,7 +12,6 @@ keeps no clips, checks nothing and neither masks nor turns numbers into reflecta
 """
 
 import argparse
-import math
 import os
 import statistics
 import tempfile
@@ -26,21 +25,12 @@ import pystac
 import rasterio
 from odc.geo.geobox import GeoBox
 from odc.stac import load
+from regions import Region
 
-from revisit.archive import make
-from revisit.archive.settings import Settings as Archive
 from revisit.cube.contract import codecs
-from revisit.cube.grid import KM_PER_DEGREE, Grid, region_grid
-from revisit.cube.stacking import stack
-from revisit.stac import adapter, download, search
 from revisit.stac.clip import GDAL, Area, _open, _window
 from revisit.stac.local import endpoint, resolve
-from revisit.stac.providers import source
 
-SENSOR, PROVIDER = "sentinel-2", "embedded"
-BANDS = ["blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir16", "swir22"]
-WEST, SOUTH = 2.60, 48.40
-YEARS = {5: [2019, 2020, 2021], 20: [2020]}  # of 12 dates each: enough to time
 THREADS = os.cpu_count() or 1
 
 
@@ -81,29 +71,11 @@ def compare(bench: "Bench", repeats: int) -> None:
         print(f"revisit is {middle[name] / middle['revisit']:.2f} times as fast as {name}")
 
 
-class Bench:
-    """A region, its archive and items, and the grid they go to."""
+class Bench(Region):
+    """A region, and the ways from its archive to its cube."""
 
     def __init__(self, folder: Path, kilometres: int) -> None:
-        self.kilometres, self.folder = kilometres, folder / f"{kilometres}km"
-        wide = kilometres / KM_PER_DEGREE / math.cos(math.radians(SOUTH))
-        bbox = [WEST, SOUTH, WEST + wide, SOUTH + kilometres / KM_PER_DEGREE]
-        years, place = YEARS.get(kilometres, [2020]), {"bbox": bbox}
-        if not self.folder.exists():
-            of_sensor = {"years": {SENSOR: years}, "dates_per_year": {SENSOR: 12}}
-            make.build("bench", Archive.model_validate({**place, "seed": 1, **of_sensor}), self.folder)
-        asked = {**place, "provider": PROVIDER, "bands": BANDS}
-        self.items = search.search(
-            "bench", SENSOR, search.Settings.model_validate({**asked, "years": years}), self.folder
-        )
-        self.years = years
-        self.download = download.Settings.model_validate(asked)
-        self.stack = stack.Settings.model_validate(
-            {**place, "resolution_m": 10, "bands": BANDS, "scene_classification_valid": [4, 5, 6, 7]}
-        )
-        self.origin = source(PROVIDER, SENSOR)
-        self.bands = adapter.wanted(SENSOR, BANDS)
-        self.grid: Grid = region_grid(self.stack, self.stack.resolution_m)
+        super().__init__(folder, kilometres)
         self.bytes = 0
         self.parts: dict[str, list[float]] = {"download": [], "stack": []}
 
@@ -120,20 +92,10 @@ class Bench:
 
     def revisit(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            begin, manifests = time.perf_counter(), []
-            for year in self.years:
-                out = Path(folder, str(year), "manifest.json")
-                download.download(self.items, "bench", SENSOR, year, out, self.download, self.folder)
-                manifests.append(out)
+            begin = time.perf_counter()
+            manifests = self.fetch(Path(folder))
             middle = time.perf_counter()
-            stack.stack(
-                manifests,
-                Path(folder, "raw.zarr"),
-                region="bench",
-                sensor=SENSOR,
-                settings=self.stack,
-                threads=THREADS,
-            )
+            self.make_raw(manifests, Path(folder, "raw.zarr"), THREADS)
             self.parts["download"].append(middle - begin)
             self.parts["stack"].append(time.perf_counter() - middle)
 

@@ -14,3 +14,10 @@ def pack_reflectance(values: np.ndarray) -> np.ndarray:
     np.clip(steps, -MOST_STEPS, MOST_STEPS, out=steps)
     np.nan_to_num(steps, copy=False, nan=REFLECTANCE_MISSING)
     return steps.astype(np.int16)
+
+
+def unpack_reflectance(steps: np.ndarray) -> np.ndarray:
+    """int16 steps to float32 reflectance; the missing value to NaN."""
+    values: np.ndarray = steps * np.float32(REFLECTANCE_STEP)
+    values[steps == REFLECTANCE_MISSING] = np.nan
+    return values

@@ -22,9 +22,10 @@ from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
-from revisit.cube.coregistration.move import MARGIN, move_classes, move_date
+from revisit.cube.coregistration.move import MARGIN, Move, move_classes
 from revisit.cube.grid import Block, Grid
 from revisit.cube.in_order import in_order
+from revisit.cube.packing import REFLECTANCE_MISSING, pack_reflectance, unpack_reflectance
 from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import write_text
@@ -94,7 +95,7 @@ def coregister(
             )
             stage.log.info("relative orbit %d and the reference: %s", orbit, found)
     shifts = [_shift(match, max_shift) for match in matches]
-    _write(cube, aligned_path, shifts, settings, threads)
+    _write(open_cube(cube_path, packed=True), aligned_path, shifts, settings, threads)
     write_text(shifts_path, _table(cube, shifts))
     lengths = [np.hypot(shift.x, shift.y) for shift in shifts if not shift.cause]
     middle = f", by {np.median(lengths):.2f} pixels (median)" if lengths else ""
@@ -171,9 +172,27 @@ def _moved(
     values, valid = values_of(around).values, around["valid"].values.astype(bool)
     classes = around["scl"].values if "scl" in around else None
     if not shift.cause:
-        values, valid = move_date(values, valid, shift.x, shift.y, decibels=at.attrs["unit"] == "dB")
+        valid = _move(values, valid, shift)
         classes = None if classes is None else move_classes(classes, shift.x, shift.y)
     return values[:, *inner], valid[inner], None if classes is None else classes[inner]
+
+
+def _move(values: np.ndarray, valid: np.ndarray, shift: Shift) -> np.ndarray:
+    """Move bands (band, y, x) in place, steps of reflectance or dB; returns the moved ``valid`` (y, x).
+
+    One by one, or they would take several times their memory.
+    """
+    packed = values.dtype == np.int16
+    known = np.ones(valid.shape, bool)
+    for band in values:
+        known &= band != REFLECTANCE_MISSING if packed else ~np.isnan(band)
+    move = Move(known, valid, shift.x, shift.y)
+    for band in values:
+        if packed:
+            band[:] = pack_reflectance(move.image(unpack_reflectance(band)))
+        else:
+            band[:] = move.image(band, decibels=True)
+    return move.seen
 
 
 def _table(cube: xr.Dataset, shifts: Sequence[Shift]) -> str:

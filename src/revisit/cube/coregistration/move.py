@@ -21,23 +21,59 @@ ROWS = 64  # of 2048 columns: half a megabyte
 UNDERSHOOT = 0.5
 
 
+class Move:
+    """The move of one date by ``x`` columns and ``y`` rows: what its bands share is worked out once.
+
+    ``known`` (y, x) bool: pixels that have a value in all bands; ``valid`` (y, x) bool: those to use. What is
+    not valid lends no value to what is: a spline weighs a cloud 1.5 pixels away by -0.13. It keeps its own,
+    interpolated linearly. ``seen`` (y, x) bool: valid pixels of the moved date, those that lie between valid
+    ones.
+    """
+
+    def __init__(self, known: np.ndarray, valid: np.ndarray, x: float, y: float) -> None:
+        ground = valid & known
+        self.x, self.y = x, y
+        self.seen = move_mask(ground, x, y)
+        self._hidden = move_mask(known, x, y) & ~self.seen
+        self._filled = None
+        if ground.any() and not ground.all():
+            self._filled = ndimage.distance_transform_edt(
+                ~ground, return_distances=False, return_indices=True
+            )
+
+    def image(self, values: np.ndarray, decibels: bool = False) -> np.ndarray:
+        """One band moved: float32 (y, x), NaN what nobody saw."""
+        moved = self._decibels(values) if decibels else self._cubic(values)
+        moved[~self.seen] = np.nan
+        if self._hidden.any():
+            np.copyto(moved, _interpolate(values, self.x, self.y, _linear), where=self._hidden)
+        return moved
+
+    def _cubic(self, values: np.ndarray) -> np.ndarray:
+        """By cubic B-splines, gaps filled with the nearest valid pixel."""
+        if self._filled is not None:
+            values = values[self._filled[0], self._filled[1]]
+        return _interpolate(values, self.x, self.y, _cubic)
+
+    def _decibels(self, values: np.ndarray) -> np.ndarray:
+        """By its linear power."""
+        power = np.power(10, values / 10, dtype=np.float32)
+        darkest = power
+        for axis, distance in ((0, self.y), (1, self.x)):
+            whole, back = _split(distance)
+            after = _place(darkest, whole, axis)
+            darkest = np.minimum(after, _place(darkest, whole - 1, axis)) if back > 0 else after
+        with np.errstate(divide="ignore", invalid="ignore"):  # no power at all: -inf dB, as it came
+            moved: np.ndarray = 10 * np.log10(np.maximum(self._cubic(power), UNDERSHOOT * darkest))
+        return moved
+
+
 def move_date(
     values: np.ndarray, valid: np.ndarray, x: float, y: float, decibels: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values (band, y, x) and ``valid`` (y, x) of a date, moved as by ``move`` or ``move_decibels``.
-
-    What is not valid lends no value to what is: a spline weighs a cloud 1.5 pixels away by -0.13. It keeps
-    its own, interpolated linearly.
-    """
-    known = ~np.isnan(values).any(axis=0)
-    ground = valid & known
-    moved = (move_decibels if decibels else move)(values, x, y, ground)
-    seen = move_mask(ground, x, y)
-    hidden = move_mask(known, x, y) & ~seen
-    if hidden.any():
-        for band, image in zip(moved, values, strict=True):
-            np.copyto(band, _interpolate(image, x, y, _linear), where=hidden)
-    return moved, seen
+    """Values (band, y, x) and ``valid`` (y, x) of a date, moved as ``Move`` says."""
+    one = Move(~np.isnan(values).any(axis=0), valid, x, y)
+    return np.stack([one.image(image, decibels) for image in values]), one.seen
 
 
 def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
@@ -49,30 +85,15 @@ def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None
     """
     if known is None:
         known = ~np.isnan(values).any(axis=0)
-    if not known.any():
-        return np.full_like(values, np.nan)
-    if not known.all():
-        nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-        values = values[:, nearest[0], nearest[1]]
-    moved = np.empty_like(values, dtype=np.float32)
-    for band, image in enumerate(values):
-        moved[band] = _interpolate(image, x, y, _cubic)
-    moved[:, ~move_mask(known, x, y)] = np.nan
-    return moved
+    one = Move(known, known, x, y)
+    return np.stack([one.image(image) for image in values])
 
 
-def move_decibels(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
-    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN and ``known`` as there."""
-    power = np.power(10, values / 10, dtype=np.float32)
-    darkest = power
-    for axis, distance in ((0, y), (1, x)):
-        whole, back = _split(distance)
-        after = np.stack([_place(band, whole, axis) for band in darkest])
-        before = np.stack([_place(band, whole - 1, axis) for band in darkest])
-        darkest = np.minimum(after, before) if back > 0 else after
-    with np.errstate(divide="ignore"):  # no power at all: -inf dB, as it came
-        moved: np.ndarray = 10 * np.log10(np.maximum(move(power, x, y, known), UNDERSHOOT * darkest))
-    return moved
+def move_decibels(values: np.ndarray, x: float, y: float) -> np.ndarray:
+    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN as there."""
+    known = ~np.isnan(values).any(axis=0)
+    one = Move(known, known, x, y)
+    return np.stack([one.image(image, decibels=True) for image in values])
 
 
 def move_mask(mask: np.ndarray, x: float, y: float) -> np.ndarray:

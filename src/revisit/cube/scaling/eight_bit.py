@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
+from revisit.cube.packing import unpack_reflectance
 
 
 def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -18,9 +18,7 @@ def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.nda
 
 def steps_to_uint8(steps: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """``to_uint8`` of int16 steps of reflectance (band, y, x), quicker: by a table of all there are."""
-    every = np.arange(2**16, dtype=np.uint16)
-    values = every.view(np.int16).astype(np.float32) * np.float32(REFLECTANCE_STEP)
-    values[every.view(np.int16) == REFLECTANCE_MISSING] = np.nan
+    values = unpack_reflectance(np.arange(2**16, dtype=np.uint16).view(np.int16))
     bands = np.broadcast_to(values[None, None], (len(lower), 1, 2**16))
     scaled = np.empty(steps.shape, np.uint8)
     for table, band, into in zip(to_uint8(bands, lower, upper), steps.view(np.uint16), scaled, strict=True):
