@@ -3,8 +3,8 @@
     python benchmarks/cubes.py FOLDER
 
 Simulates a Sentinel-2 archive of 20 x 20 km in FOLDER (once, shared with benchmarks/imagery.py), makes its
-cubes and times each stage in one thread and in two. `limit` decompresses the input of the stage and compresses
-its output in two threads. Peak memory is that of the process so far.
+cubes and times each stage in one thread and in two. `limit` decompresses the stage's input and compresses its
+output in two threads. Peak memory is that of the process so far.
 """
 
 import argparse
