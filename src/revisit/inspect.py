@@ -96,7 +96,7 @@ def _cube(path: Path) -> list[str]:
         "",
         *_table(dates),
         *(["", "  left out:"] if dropped else []),
-        *(f"  {date['date']}  {date['cause']} ({date['items']})" for date in dropped),
+        *(f"  {date}" for date in dropped),
     ]
 
 

@@ -34,7 +34,7 @@ def test_a_cube_is_told_whole(cube) -> None:
         "reflectance",
         "2, from 2020-01-01 to 2021-03-01; 1 left out",
         "chunks 1 x 2 x 24 x 24 of time, band, y, x",
-        "2020-02-01 10:00  no clear pixel (second)",
+        "2020-02-01 10:00: no clear pixel (second)",
     ):
         assert fact in text
     assert re.search(r"^  red +664\.6$", text, re.MULTILINE)

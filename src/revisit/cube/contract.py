@@ -99,7 +99,18 @@ def open_cube(
     cube = xr.decode_cf(raw, decode_coords=False, mask_and_scale=not packed)
     for coordinate in cube.coords.values():
         coordinate.load()
+    _as_netcdf(cube)
     return cube
+
+
+def _as_netcdf(cube: xr.Dataset) -> None:
+    """Let ``cube.to_netcdf`` work, and keep to CF: what is JSON in Zarr has types in netCDF."""
+    cube.attrs.pop("zarr_conventions", None)  # a list of objects
+    for variable in cube.variables.values():
+        for key in {"flag_values", "valid_range"} & set(variable.attrs):
+            variable.attrs[key] = list(np.asarray(variable.attrs[key], variable.dtype))
+    for coordinate in cube.coords.values():
+        coordinate.encoding.setdefault("_FillValue", None)
 
 
 def _in_chunks(path: Path, raw: xr.Dataset, chunks: Chunks) -> dict[str, xr.DataArray]:

@@ -11,6 +11,7 @@ from shapely.geometry import shape
 
 from revisit import __version__
 from revisit.cube.contract import VARIABLES, grid_of
+from revisit.cube.conventions import LINEAGE
 from revisit.cube.degrees import bbox_and_geometry, unwrapped
 from revisit.files import read_json, write_json
 
@@ -20,12 +21,6 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
     "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
 ]
-LINEAGE = {
-    "raw": "Scenes snapped to one grid, mosaicked by pass, turned into physical units.",
-    "aligned": "Dates of the raw cube moved onto each other.",
-    "scaled": "Values of the aligned cube between the limits of their band, as 8 bits.",
-    "labels": "Land cover taken from the nearest pixel of its map.",
-}
 
 
 class Link(NamedTuple):
@@ -102,7 +97,7 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
                 "roles": ["data"],
                 "zarr:node_type": "group",
                 "zarr:zarr_format": 3,
-                "zarr:consolidated": False,
+                "zarr:consolidated": True,
             },
             **_pictures(path),
         },

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from pyproj import CRS
 from zarr.codecs import BloscCodec
 
+from revisit.cube import conventions
 from revisit.cube.bands import about_bands
 from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
+from revisit.cube.conventions import MASK_FILL, SCALED_FILL
 from revisit.cube.grid import Block, Grid
-from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP, pack_reflectance
+from revisit.cube.packing import REFLECTANCE_MISSING, pack_reflectance
 from revisit.files import atomic
 from revisit.provenance import code_version, config_hash
 
@@ -27,49 +28,12 @@ SMALL = 1024
 # Pixels a side that stages write at a time: whole shards, which are written at once or slowly.
 BLOCK = 2048
 
-# Of each unit: data type, fill value, attributes.
-_KINDS: dict[str, tuple[str, float, dict[str, Any]]] = {
-    "reflectance": (
-        "int16",
-        REFLECTANCE_MISSING,
-        {
-            "long_name": "surface reflectance",
-            "units": "1",
-            "scale_factor": REFLECTANCE_STEP,
-            "_FillValue": REFLECTANCE_MISSING,
-        },
-    ),
-    "dB": ("float32", np.nan, {"long_name": "backscatter", "units": "dB"}),
-    "scaled": (
-        "uint8",
-        0,
-        {"long_name": "value between the limits of its band", "units": "1", "valid_range": [0, 255]},
-    ),
+# Of each unit: data type and what chunks hold that were never written.
+_KINDS: dict[str, tuple[str, float]] = {
+    "reflectance": ("int16", REFLECTANCE_MISSING),
+    "dB": ("float32", np.nan),
+    "scaled": ("uint8", SCALED_FILL),
 }
-_VALID = {
-    "long_name": "pixels to use: all bands present, and clear",
-    "flag_values": [0, 1],
-    "flag_meanings": "masked valid",
-}
-_SCENE_CLASSIFICATION = {
-    "long_name": "Sentinel-2 scene classification",
-    "flag_values": list(range(12)),
-    "flag_meanings": "no_data saturated_or_defective dark_area cloud_shadow vegetation not_vegetated water "
-    "unclassified cloud_medium_probability cloud_high_probability thin_cirrus snow_or_ice",
-}
-_CONVENTIONS = [
-    {
-        "name": name,
-        "uuid": uuid,
-        "schema_url": f"https://raw.githubusercontent.com/zarr-conventions/{name}/refs/tags/v0.1/schema.json",
-        "spec_url": f"https://github.com/zarr-conventions/{name}/blob/v0.1/README.md",
-        "description": description,
-    }
-    for name, uuid, description in (
-        ("proj", "f17cb550-5864-4468-aeb7-f3180cfb622f", "Coordinate reference system information"),
-        ("spatial", "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4", "Spatial coordinate information"),
-    )
-]
 
 
 class CubeWriter:
@@ -95,13 +59,14 @@ class CubeWriter:
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
-        dtype, fill, attributes = _KINDS[unit]
         self._arrays = [
-            create_array(path, VARIABLES[unit], *cube, dtype, fill, attributes),
-            create_array(path, "valid", *flat, "uint8", 0, _VALID),
+            create_array(path, VARIABLES[unit], *cube, *_KINDS[unit], conventions.VALUES[unit]),
+            create_array(path, "valid", *flat, "uint8", MASK_FILL, conventions.VALID),
         ]
         if scene_classification:
-            self._arrays.append(create_array(path, "scl", *flat, "uint8", 0, _SCENE_CLASSIFICATION))
+            self._arrays.append(
+                create_array(path, "scl", *flat, "uint8", 0, conventions.SCENE_CLASSIFICATION)
+            )
 
     def write(
         self, block: Block, values: np.ndarray, valid: np.ndarray, classes: np.ndarray | None = None
@@ -155,8 +120,7 @@ class CubeWriter:
                 array.resize((len(self._dates), *array.shape[1:]))
         times = np.array([date["time"] for date in self._dates], dtype="datetime64[ns]")
         coordinates: dict[str, Any] = {
-            "time": ("time", times, {"long_name": "acquisition time"}),
-            "band": ("band", np.array(self._bands, dtype=object)),
+            "time": ("time", times, conventions.TIME),
         }
         for name, (_, meaning) in DATE_COORDINATES.items():
             coordinates[name] = (
@@ -164,8 +128,9 @@ class CubeWriter:
                 _column([date[name] for date in self._dates]),
                 {"long_name": meaning},
             )
-        for name, column in band_coordinates.items():
-            coordinates[name] = ("band", _column(column))
+        for name, column in {"band": self._bands, **band_coordinates}.items():
+            about = conventions.about_band(name, attributes.get("source_unit"))
+            coordinates[name] = ("band", _column(column), about)
         write_coordinates(self._path, self._grid, coordinates, {**attributes, "unit": self._unit})
 
 
@@ -246,35 +211,14 @@ def write_coordinates(
     path: Path, grid: Grid, coordinates: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> None:
     """Add coordinates, the reference system and attributes to a group that has its arrays."""
-    axis = {"units": "m", "standard_name": "projection_{}_coordinate", "axis": "{}"}
-    along = {
-        name: {
-            key: text.format(name if key == "standard_name" else name.upper()) for key, text in axis.items()
-        }
-        for name in ("x", "y")
-    }
-    crs = CRS.from_epsg(grid.epsg)
-    reference = crs.to_cf() | {
-        "spatial_ref": crs.to_wkt(),
-        "GeoTransform": " ".join(str(number) for number in grid.transform.to_gdal()),
-    }
     dataset = xr.Dataset(
         coords={
             **coordinates,
-            "y": ("y", grid.y, along["y"]),
-            "x": ("x", grid.x, along["x"]),
-            "spatial_ref": ((), 0, reference),
+            "y": ("y", grid.y, conventions.about_axis("y")),
+            "x": ("x", grid.x, conventions.about_axis("x")),
+            "spatial_ref": ((), 0, conventions.about_reference(grid)),
         },
-        attrs={
-            "Conventions": "CF-1.11",
-            "zarr_conventions": _CONVENTIONS,
-            "proj:code": grid.crs,
-            "spatial:dimensions": ["y", "x"],
-            "spatial:shape": list(grid.shape),
-            "spatial:transform": list(grid.transform)[:6],
-            "spatial:bbox": list(grid.bounds),
-            **attributes,
-        },
+        attrs=conventions.about_cube(grid, attributes),
     )
     encoding: dict[str, dict[str, Any]] = {
         str(name): {"_FillValue": None}
@@ -283,9 +227,10 @@ def write_coordinates(
     }
     if "time" in coordinates:
         encoding["time"] = {"units": "microseconds since 1970-01-01", "dtype": "int64"}
-    with warnings.catch_warnings():  # zarr: strings have no final specification in v3 yet
+    with warnings.catch_warnings():  # zarr: consolidated metadata have no final specification in v3 yet
         warnings.simplefilter("ignore")
-        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
+        # Over HTTP nothing can be listed: what a group holds must stand in its own metadata.
+        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=True, encoding=encoding)
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

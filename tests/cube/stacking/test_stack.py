@@ -238,8 +238,8 @@ def test_dates_without_a_clear_pixel_are_left_out_and_named(tmp_path, download, 
         cube = build(tmp_path, scenes, settings(["red"]))
     assert cube["source_items"].values.tolist() == ["clear"]
     assert cube.attrs["dropped_dates"] == [
-        {"date": "2020-01-01 10:00", "items": "cloudy", "cause": "no clear pixel"},
-        {"date": "2020-03-01 10:00", "items": "away", "cause": "no pixel inside the region"},
+        "2020-01-01 10:00: no clear pixel (cloudy)",
+        "2020-03-01 10:00: no pixel inside the region (away)",
     ]
     assert "2020-01-01 10:00 left out: no clear pixel" in caplog.text
 

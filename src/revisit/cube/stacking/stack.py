@@ -86,7 +86,7 @@ def stack(
         raise RevisitError(
             f"{region}, {sensor}: no scene has the bands {', '.join(bands)}; see the log of its download"
         )
-    dropped: list[dict[str, str]] = []
+    dropped: list[str] = []
     about: dict[str, Any] = {"dropped_dates": dropped, "provider": _providers(manifests)}
     with (
         create_cube(
@@ -110,11 +110,11 @@ def stack(
             if cause:
                 date = f"{scenes[0].time:%Y-%m-%d %H:%M}"
                 log.warning("%s, %s: %s left out: %s", region, sensor, date, cause)
-                dropped.append({"date": date, "items": " ".join(s.id for s in scenes), "cause": cause})
+                dropped.append(f"{date}: {cause} ({' '.join(s.id for s in scenes)})")
         if len(dropped) == len(passes):
             raise RevisitError(
                 f"{region}, {sensor}: none of {len(passes)} dates has a pixel to use "
-                f"(the first: {dropped[0]['cause']}); search other months or allow more cloud"
+                f"(the first, {dropped[0]}); search other months or allow more cloud"
             )
     log.info("%s, %s: %d dates, %d left out", region, sensor, len(passes) - len(dropped), len(dropped))
 
