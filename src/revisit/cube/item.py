@@ -86,9 +86,10 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
             },
             "processing:lineage": LINEAGE[cube.attrs["stage"]],
             "processing:software": {"revisit": __version__},
-            "revisit:stage": cube.attrs["stage"],
-            "revisit:config_hash": cube.attrs["config_hash"],
-            "revisit:code_version": cube.attrs["code_version"],
+            **{
+                f"revisit:{key}": cube.attrs[key]
+                for key in ("region", "sensor", "stage", "config_hash", "code_version")
+            },
         },
         "assets": {
             "cube": {

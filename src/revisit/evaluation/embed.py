@@ -4,6 +4,7 @@ Writes an .npz: ``features`` float32 (sample, feature), or (sample, time, featur
 several times; ``x`` and ``y`` (patch centre, metres) in ``epsg``, ``longitude`` and ``latitude`` (degrees),
 ``region``, ``split``, ``position``; ``years`` (time,), none where times are no years; ``columns`` (JSON),
 what tables say of the encoder. The bands are those of the job's modality, which the encoder must know.
+Its STAC Item is written beside it.
 """
 
 import json
@@ -13,6 +14,7 @@ import numpy as np
 
 from revisit import stage
 from revisit.evaluation.features import Reader, features_over_time, pooled_features
+from revisit.evaluation.features_item import write_features_item
 from revisit.evaluation.networks import encoder_columns
 from revisit.files import atomic
 from revisit.job import Job
@@ -43,6 +45,7 @@ def embed(patches: Path, encoder: Path, modality: str, out: Path) -> None:
         "years": np.asarray(store.years(bands), dtype=np.int64),
         "columns": np.array(json.dumps(encoder_columns([network.card or {}]))),
     }
+    write_features_item(out, store, modality, bands, network.card or {})
     with atomic(out) as aside:
         np.savez(aside, allow_pickle=False, features=features, **about, **store.where())
     stage.log.info("%d patches, %d features each", len(samples), features.shape[-1])

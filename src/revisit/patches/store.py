@@ -87,14 +87,20 @@ class PatchStore:
         Times are those of ``images``; (sample,) for one ``time``, or where samples have no time axis. What is
         not present is ``MISSING`` in every pixel. Reads dates only.
         """
-        dates = np.stack(
+        there: NDArray[np.bool_] = (self.dates(bands, time) != NO_DATE).all(axis=0)
+        return there if self.attrs["time_axis"] and time is None else there[:, 0]
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.int64]:
+        """Dates of all samples by sensor of these bands: nanoseconds since 1970 (sensor, sample, time).
+
+        ``NO_DATE`` where a sample lacks a time. Reads dates only.
+        """
+        return np.stack(
             [
                 self._open(f"{sensor}_date").whole()[:, times]
                 for (sensor, _), times in zip(self._groups(bands), self._times(bands, time), strict=True)
             ]
         )
-        there: NDArray[np.bool_] = (dates != NO_DATE).all(axis=0)
-        return there if self.attrs["time_axis"] and time is None else there[:, 0]
 
     def years(self, bands: Sequence[str]) -> tuple[int, ...]:
         """Years that all sensors of these bands have, in order; () where times are no years."""

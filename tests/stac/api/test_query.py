@@ -16,7 +16,7 @@ ITEM: dict[str, Any] = {
     "geometry": {"type": "Point", "coordinates": [1, 2]},
     "properties": {"datetime": "2020-06-01T00:00:00Z", "eo:cloud_cover": 10, "platform": "sentinel-2a"},
     "links": [],
-    "assets": {"red": {"href": "x"}},
+    "assets": {"red": {"href": "x", "type": "image/tiff"}, "B1.TIF": {"href": "y", "type": "image/tiff"}},
 }
 PERIOD = {
     "datetime": None,
@@ -119,6 +119,7 @@ def test_cql2_sees_the_start_of_a_period() -> None:
         ({"filter": "eo:cloud_cover <"}, "CQL2"),
         ({"filter": {"op": "nearly", "args": [1, 2]}}, "nearly"),
         ({"fields": None}, "fields"),
+        ({"fields": {"include": [1]}}, "fields"),
         ({"sortby": ["datetime"]}, "sortby"),
         ({"collections": [1]}, "collections"),
     ],
@@ -168,6 +169,19 @@ def test_bbox_across_the_antimeridian() -> None:
         ("properties,-properties.platform", ["properties.datetime"], ["properties.platform", "id"]),
         ("+geometry,-geometry", ["geometry"], ["id"]),
         ("eo:cloud_cover", ["properties.eo:cloud_cover"], ["id"]),
+        ("assets.red.href", ["assets.red.href"], ["assets.red.type", "assets.B1.TIF", "id"]),
+        ("assets.B1.TIF.href,assets.red", ["assets.B1.TIF.href", "assets.red.type"], ["assets.B1.TIF.type"]),
+        (
+            "-assets.red.href",
+            ["assets.red.type", "assets.B1.TIF.href", "properties.datetime"],
+            ["assets.red.href"],
+        ),
+        ("assets,-assets.red.href", ["assets.red.type", "assets.B1.TIF.href"], ["assets.red.href", "id"]),
+        ("assets.red.href,-assets", ["assets.red.href"], ["assets.red.type", "assets.B1.TIF"]),
+        ("assets.red.href,assets", ["assets.red.type", "assets.B1.TIF.href"], ["id"]),
+        ("assets,assets.red.href", ["assets.red.type", "assets.B1.TIF.href"], ["id"]),
+        ("assets.none.href,id", ["id"], ["assets"]),
+        ("-assets.none.href", ["assets.red.href", "id"], []),
     ],
 )
 def test_fields(fields: str, there: list[str], absent: list[str]) -> None:
@@ -175,12 +189,14 @@ def test_fields(fields: str, there: list[str], absent: list[str]) -> None:
     before = str(ITEM)
     slim = select_fields(ITEM, parse(from_get({"fields": fields})).fields)
 
-    def has(name: str) -> bool:
-        top, _, below = name.partition(".")
-        return below in slim.get(top, {}) if below else top in slim
+    def has(place: dict, name: str) -> bool:
+        if name in place:
+            return True
+        steps = [key for key in place if name.startswith(f"{key}.")]
+        return any(isinstance(place[key], dict) and has(place[key], name[len(key) + 1 :]) for key in steps)
 
-    assert all(map(has, there))
-    assert not any(map(has, absent))
+    assert all(has(slim, name) for name in there)
+    assert not any(has(slim, name) for name in absent)
     assert str(ITEM) == before
 
 

@@ -1,7 +1,8 @@
 """Folders of STAC items in memory: what the local API answers from.
 
 A folder holds ``collections.json`` (a list of STAC Collections), ``items.json`` (a FeatureCollection)
-and the files that the items' assets name by hrefs relative to the folder.
+and the files that the items' assets name by hrefs relative to the folder; or it holds the results of a study,
+whose Items lie beside what they describe.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ import shapely.geometry
 
 from revisit.errors import RevisitError
 from revisit.files import read_json
+from revisit.stac.api import study
+from revisit.stac.api.describe import described
 from revisit.stac.api.query import Search, sort_key
 from revisit.stac.period import span
 
@@ -28,11 +31,13 @@ class Catalogue:
     def __init__(self, folders: Sequence[str | Path]) -> None:
         self.folders = [Path(folder).resolve() for folder in folders]
         self.collections: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, dict[str, Any]] = {}
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for number, folder in enumerate(self.folders):
-            for collection in read_json(folder / "collections.json"):
+            collections, items = _read(folder)
+            for collection in collections:
                 self._add_collection(collection)
-            for item in read_json(folder / "items.json")["features"]:
+            for item in items:
                 name = (item["collection"], item["id"])
                 if name in found:
                     raise RevisitError(
@@ -49,6 +54,13 @@ class Catalogue:
 
     def item(self, collection: str, name: str) -> dict[str, Any] | None:
         return self._by_name.get((collection, name))
+
+    def description(self, name: str) -> dict[str, Any]:
+        """A collection with what its items tell of it; made when it is first asked for."""
+        if name not in self._described:
+            own = [item for item in self.items if item["collection"] == name]
+            self._described[name] = described(self.collections[name], own)
+        return self._described[name]
 
     def search(self, search: Search) -> list[dict[str, Any]]:
         """Every item that answers a search, in its order, pages not yet cut."""
@@ -81,7 +93,7 @@ class Catalogue:
 
     def _add_collection(self, collection: dict[str, Any]) -> None:
         known = self.collections.setdefault(collection["id"], collection)
-        if known is not collection:  # the same collection over another region
+        if known is not collection and "extent" in known:  # the same collection over another region
             extents = [known["extent"], collection["extent"]]
             boxes = [box for extent in extents for box in extent["spatial"]["bbox"]]
             times = [time for extent in extents for time in extent["temporal"]["interval"]]
@@ -91,6 +103,13 @@ class Catalogue:
             interval = [None if None in starts else min(starts), None if None in ends else max(ends)]
             extent = {"spatial": {"bbox": [around]}, "temporal": {"interval": [interval]}}
             self.collections[collection["id"]] = {**known, "extent": extent}
+
+
+def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Collections and items of a folder, hrefs relative to it."""
+    if study.is_study(folder):
+        return study.products(folder)
+    return read_json(folder / "collections.json"), read_json(folder / "items.json")["features"]
 
 
 def _locate(item: dict[str, Any], number: int) -> dict[str, Any]:

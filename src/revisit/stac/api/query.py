@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -128,40 +128,61 @@ def sort_key(item: dict[str, Any], name: str) -> tuple[bool, str, Any]:
 
 
 def select_fields(item: dict[str, Any], fields: dict[str, Any] | None) -> dict[str, Any]:
-    """The item with what is included, less what is excluded and not itself included by name."""
+    """The item with what is included, less what is excluded and not itself included by name.
+
+    Names lead to any depth (``assets.red.href``); without ``properties.`` they are those of properties too.
+    """
     if fields is None:
         return item
-    asked = [_path(item, name) for name in fields.get("include") or []]
-    exclude = [_path(item, name) for name in fields.get("exclude") or []]
-    everything = exclude and "include" not in fields
-    result = _pick(item, asked or (list(item) if everything else DEFAULT_FIELDS))
-    for name in exclude:
-        if not any(other == name or other.startswith(f"{name}.") for other in asked):
-            _drop(result, name)
+    include, exclude = fields.get("include"), fields.get("exclude")
+    asked = _paths(item, include)
+    result = item
+    if include or not exclude or "include" in fields:
+        result = {}
+        for path in asked if include else _paths(item, DEFAULT_FIELDS):
+            _put(result, item, path)
+    for path in _paths(item, exclude):
+        if not any(other[: len(path)] == path for other in asked):
+            result = _without(result, path)
     return result
 
 
-def _pick(item: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name in names:
-        top, _, below = name.partition(".")
-        if not below and top in item:
-            result[top] = dict(item[top]) if isinstance(item[top], dict) else item[top]
-        elif below in (item.get(top) or {}):
-            result.setdefault(top, {})[below] = item[top][below]
-    return result
+def _paths(item: dict[str, Any], names: Sequence[str] | None) -> list[tuple[str, ...]]:
+    """The keys that lead to each name, of those the item has."""
+    paths = (_path(item, name) or _path(item, f"properties.{name}") for name in names or ())
+    return [path for path in paths if path]
 
 
-def _drop(item: dict[str, Any], name: str) -> None:
-    top, _, below = name.partition(".")
-    if below:
-        item.get(top, {}).pop(below, None)
-    else:
-        item.pop(top, None)
+def _path(item: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Keys to a name, () where there is none; a key may have dots in it."""
+    if name in item:
+        return (name,)
+    for key, inner in item.items():
+        below = name.removeprefix(f"{key}.")
+        if below != name and isinstance(inner, dict) and (path := _path(inner, below)):
+            return (key, *path)
+    return ()
 
 
-def _path(item: dict[str, Any], name: str) -> str:
-    return name if name.partition(".")[0] in item else f"properties.{name}"
+def _put(target: dict[str, Any], source: dict[str, Any], path: tuple[str, ...]) -> None:
+    """Copy what lies at a path, beside what of its surroundings is there already."""
+    key, below = path[0], path[1:]
+    if not below:
+        target[key] = source[key]
+    elif key not in target:
+        _put(target.setdefault(key, {}), source[key], below)
+    elif target[key] is not source[key]:  # else it is there as a whole
+        _put(target[key], source[key], below)
+
+
+def _without(place: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """A copy without what lies at a path."""
+    key, below = path[0], path[1:]
+    if key not in place:
+        return place
+    if not below:
+        return {name: value for name, value in place.items() if name != key}
+    return {**place, key: _without(place[key], below)}
 
 
 def _overlap(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
@@ -305,7 +326,8 @@ def _fields_from_text(text: str) -> dict[str, Any]:
 
 def _fields(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(
-        names is None or isinstance(names, list) for names in value.values()
+        names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names))
+        for names in value.values()
     ):
         raise BadRequestError('fields must be of the form {"include": [...], "exclude": [...]}')
     return value

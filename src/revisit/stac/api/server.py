@@ -1,10 +1,12 @@
 """A STAC API over HTTP on this machine, over folders of items: search without network or account.
 
-    revisit serve results/archive/plain --port 8000
+    revisit serve results --port 8000
+    revisit serve results/archive/plain
 
 Speaks STAC API 1.0: core, collections, features, item search with paging, and the extensions query,
 fields, sort and filter (CQL2 text and JSON). Assets are served with HTTP range requests, so that
-GDAL reads windows of them just as from an object store.
+GDAL reads windows of them just as from an object store. Pages of any origin may read it (CORS), as STAC
+Browser does.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -47,6 +50,13 @@ JSON, GEOJSON, SCHEMA = "application/json", "application/geo+json", "application
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 TITLE = "revisit: an embedded STAC API"
+CORS = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["GET", "HEAD", "POST"],
+    allow_headers=["*"],
+    expose_headers=["Accept-Ranges", "Content-Length", "Content-Range", "ETag"],
+)
 
 
 @contextmanager
@@ -96,7 +106,7 @@ def application(catalogue: Catalogue, faults: Sequence[Fault] = ()) -> Starlette
             Route("/search", _search, methods=["GET", "POST"]),
             Route("/assets/{folder:int}/{path:path}", _asset),
         ],
-        middleware=[Middleware(Faults, faults=faults)],
+        middleware=[CORS, Middleware(Faults, faults=faults)],
         exception_handlers={
             BadRequestError: lambda request, error: _problem(400, str(error)),
             HTTPException: lambda request, error: _problem(error.status_code, error.detail),
@@ -201,7 +211,7 @@ def _describe(request: Request, name: str) -> dict[str, Any]:
         _link(request, "items", f"{path}/items", GEOJSON),
         _link(request, QUERYABLES, f"{path}/queryables", SCHEMA),
     ]
-    return {**_catalogue(request).collections[name], "links": links}
+    return {**_catalogue(request).description(name), "links": links}
 
 
 def _known(request: Request, name: str) -> str:
@@ -268,13 +278,21 @@ def _absolute(request: Request, item: dict[str, Any]) -> dict[str, Any]:
         _link(request, "parent", collection),
         _link(request, "collection", collection),
         _link(request, "self", f"{collection}/items/{quote(item['id'])}", GEOJSON),
-        *(link for link in item.get("links", []) if link["rel"] in ("derived_from", "license")),
+        *(
+            {**link, "href": _absolute_href(request, link["href"])}
+            for link in item.get("links", [])
+            if link["rel"] in ("derived_from", "license")
+        ),
     ]
     assets = {
-        name: asset if "://" in asset["href"] else {**asset, "href": f"{_root(request)}/{asset['href']}"}
+        name: {**asset, "href": _absolute_href(request, asset["href"])}
         for name, asset in item["assets"].items()
     }
     return {**item, "links": links, "assets": assets}
+
+
+def _absolute_href(request: Request, href: str) -> str:
+    return href if "://" in href else f"{_root(request)}/{href}"
 
 
 async def _asset(request: Request) -> Response:
@@ -286,16 +304,18 @@ async def _asset(request: Request) -> Response:
         file = truncated(file)
         cleanup = BackgroundTask(file.unlink)
     media_type = "image/tiff" if file.suffix in (".tif", ".tiff") else None
+    if not file.suffix:  # a chunk of a Zarr store
+        media_type = "application/octet-stream"
     return FileResponse(file, media_type=media_type, background=cleanup)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``revisit serve``: serve folders until Ctrl-C."""
     parser = argparse.ArgumentParser(
-        description="Serve folders of STAC items as a STAC API on this machine.",
-        epilog="example: revisit serve results/archive/plain --port 8000",
+        description="Serve the products of a study, or folders of STAC items, as a STAC API on this machine.",
+        epilog="example: revisit serve results --port 8000",
     )
-    parser.add_argument("folders", nargs="+", type=Path, help="folders with collections.json and items.json")
+    parser.add_argument("folders", nargs="+", type=Path, help="results of a study, or an archive")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args(argv)
     try:

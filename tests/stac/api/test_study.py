@@ -1,0 +1,171 @@
+"""The results of a study as a STAC API: every product an Item, every href open to other software."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import pytest
+import requests
+import xarray as xr
+from pystac_client import Client
+
+from revisit.cube import item as cube_item
+from revisit.cube.beside import write_beside
+from revisit.cube.contract import open_cube
+from revisit.cube.labels import labels
+from revisit.cube.stacking.stack import Settings, stack
+from revisit.stac.api.folders import Catalogue
+from revisit.stac.api.server import serve
+
+REGIONS = ("north", "south")
+ORIGIN = {"Origin": "https://radiantearth.github.io"}
+
+
+@pytest.fixture
+def results(archive: Any, search: Callable[..., Any], download: Callable[..., Any], tmp_path: Path) -> Path:
+    """Two regions over the same scenes, with raw cubes and label maps, and features of one encoder."""
+    folder = tmp_path / "results"
+    for region in REGIONS:
+        manifests = {}
+        for sensor, bands in (("sentinel-2", ["blue", "red"]), ("worldcover", None)):
+            settings = {**archive.settings, "bands": bands, "patience_s": 5, "max_quarantined": 0.5}
+            manifests[sensor] = folder / f"scenes/{region}/{sensor}/2020/manifest.json"
+            items = search(region, sensor, settings, archive.folder)
+            download(items, region, sensor, 2020, manifests[sensor], settings, archive.folder)
+        grid = {"bbox": archive.bbox, "resolution_m": 10}
+        raw, land_cover = (
+            folder / f"cubes/{region}/sentinel-2/raw.zarr",
+            folder / f"cubes/{region}/labels.zarr",
+        )
+        own = Settings.model_validate(
+            {**grid, "bands": ["blue", "red"], "scene_classification_valid": [3, 4, 5, 6]}
+        )
+        stack([manifests["sentinel-2"]], raw, region=region, sensor="sentinel-2", settings=own)
+        write_beside(raw, raw.with_suffix(".png"), cube_item.scene_links([manifests["sentinel-2"]]))
+        label_settings = labels.Settings.model_validate(grid)
+        labels.label([manifests["worldcover"]], land_cover, region=region, settings=label_settings)
+        cube_item.write_item(
+            open_cube(land_cover), land_cover, cube_item.scene_links([manifests["worldcover"]])
+        )
+    features = folder / "features/pairs/method/s2/seed0/s2.npz"
+    features.parent.mkdir(parents=True)
+    np.savez(features, features=np.zeros((2, 3)))
+    raw_item = json.loads((folder / "cubes/north/sentinel-2/raw.json").read_text())
+    link = {"rel": "derived_from", "href": "../../../../../cubes/north/sentinel-2/raw.json"}
+    content = {
+        **raw_item,
+        "id": "pairs-method",
+        "assets": {"features": {"href": "./s2.npz"}},
+        "links": [link],
+    }
+    content["properties"] = {**raw_item["properties"], "revisit:stage": "features"}
+    del content["properties"]["revisit:sensor"]
+    features.with_suffix(".json").write_text(json.dumps(content))
+    return folder
+
+
+def test_every_product_is_an_item_of_one_collection(results: Path) -> None:
+    """Two regions share their scenes: ids are unique all the same, and no product is left out."""
+    catalogue = Catalogue([results])
+    counts = {
+        name: sum(item["collection"] == name for item in catalogue.items) for name in catalogue.collections
+    }
+    assert counts == {
+        "features": 1,
+        "sentinel-2-raw": 2,
+        "sentinel-2-scenes": 6,
+        "worldcover-labels": 2,
+        "worldcover-scenes": 2,
+    }
+    assert len({(item["collection"], item["id"]) for item in catalogue.items}) == 13
+    assert {item["properties"]["revisit:region"] for item in catalogue.items} == set(REGIONS)
+
+
+def test_clients_find_items_links_and_files(results: Path) -> None:
+    """What pystac-client reads is valid, and every link and file that it names is there."""
+    with serve([results]) as url:
+        client = Client.open(url)
+        for collection in client.get_collections():
+            collection.validate()
+            assert collection.item_assets
+            assert collection.summaries.other["revisit:region"]
+            for entry in collection.get_items():
+                again = pystac.Item.from_dict(json.loads(json.dumps(entry.to_dict())))
+                assert again.to_dict() == entry.to_dict()
+                assert entry.get_collection().id == collection.id
+                assert {"root", "self", "parent", "collection"} <= {link.rel for link in entry.links}
+                for link in entry.links:
+                    assert requests.get(link.href, timeout=5).status_code == 200, link
+                for asset in entry.assets.values():
+                    metadata = "/zarr.json" if asset.href.endswith(".zarr") else ""
+                    assert requests.get(asset.href + metadata, timeout=5).status_code == 200, asset
+        cube = client.get_collection("sentinel-2-raw").get_item("north-sentinel-2-raw")
+        sources = [pystac.read_file(link.href) for link in cube.get_links("derived_from")]
+        assert sorted(source.id for source in sources) == [
+            f"north-S2A_31UFS_2020{day}" for day in ("0305", "0605", "0905")
+        ]
+        (features,) = client.get_collection("features").get_items()
+        (link,) = features.get_links("derived_from")
+        assert pystac.read_file(link.href).id == "north-sentinel-2-raw"
+
+
+def test_items_answer_by_place_and_time(results: Path, archive: Any) -> None:
+    """Cubes have a period, which a search in the midst of it finds."""
+    with serve([results]) as url:
+        client = Client.open(url)
+        cubes = {"collections": ["sentinel-2-raw"]}
+        assert client.search(**cubes, bbox=archive.bbox, datetime="2020-04-01").matched() == 2
+        assert client.search(**cubes, datetime="2019").matched() == 0
+        assert client.search(filter="\"revisit:region\" = 'south'", **cubes).matched() == 1
+
+
+def test_a_cube_is_read_over_http(results: Path) -> None:
+    """Its metadata name all arrays, since HTTP lists no folders; a chunk arrives byte by byte as it lies."""
+    store = results / "cubes/north/sentinel-2/raw.zarr"
+    with serve([results]) as url:
+        cube = Client.open(url).get_collection("sentinel-2-raw").get_item("north-sentinel-2-raw")
+        href = cube.assets["cube"].href
+        metadata = requests.get(f"{href}/zarr.json", timeout=5)
+        assert metadata.headers["content-type"] == "application/json"
+        assert "reflectance" in metadata.json()["consolidated_metadata"]["metadata"]
+        chunk = requests.get(f"{href}/reflectance/c/0/0/0/0", timeout=5)
+        assert chunk.content == (store / "reflectance/c/0/0/0/0").read_bytes()
+        assert chunk.headers["content-type"] == "application/octet-stream"
+
+
+def test_xarray_opens_a_cube_by_its_address(results: Path) -> None:
+    pytest.importorskip("aiohttp", reason="reading over HTTP takes fsspec and aiohttp")
+    store = results / "cubes/north/sentinel-2/raw.zarr"
+    with serve([results]) as url:
+        cube = Client.open(url).get_collection("sentinel-2-raw").get_item("north-sentinel-2-raw")
+        served = xr.open_zarr(cube.assets["cube"].href, chunks=None).load()
+    xr.testing.assert_identical(served, xr.open_zarr(store, chunks=None).load())
+
+
+def test_pages_of_any_origin_may_read(results: Path) -> None:
+    """STAC Browser is a page from elsewhere: without these headers its requests are blocked."""
+    with serve([results]) as url:
+        for path in ("", "/collections", "/search", "/nowhere"):
+            answer = requests.get(url + path, headers=ORIGIN, timeout=5)
+            assert answer.headers["access-control-allow-origin"] == "*"
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        before = requests.options(f"{url}/search", headers={**ORIGIN, **asked}, timeout=5)
+        assert before.status_code == 200
+        assert "POST" in before.headers["access-control-allow-methods"]
+        assert "content-type" in before.headers["access-control-allow-headers"]
+        chunk = f"{url}/assets/0/cubes/north/sentinel-2/raw.zarr/reflectance/c/0/0/0/0"
+        part = requests.get(chunk, headers={**ORIGIN, "Range": "bytes=0-9"}, timeout=5)
+        assert part.status_code == 206
+        assert "Content-Range" in part.headers["access-control-expose-headers"]
+
+
+def test_a_study_under_way_is_served_as_far_as_it_is(results: Path) -> None:
+    """A cube being made has no Item yet, and a product that is gone no link: the others are served."""
+    (results / "cubes/south/sentinel-2/raw.json").unlink()
+    (results / "scenes/north/sentinel-2/2020/manifest.json").unlink()
+    catalogue = Catalogue([results])
+    (cube,) = (item for item in catalogue.items if item["collection"] == "sentinel-2-raw")
+    assert cube["links"] == []
