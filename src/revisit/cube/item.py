@@ -10,7 +10,7 @@ from rasterio.warp import transform_bounds, transform_geom
 from shapely.geometry import shape
 
 from revisit import __version__
-from revisit.cube.contract import VARIABLES, grid_of
+from revisit.cube.contract import grid_of
 from revisit.cube.conventions import LINEAGE
 from revisit.cube.degrees import bbox_and_geometry, unwrapped
 from revisit.files import read_json, write_json
@@ -52,7 +52,7 @@ def scene_links(manifests: Iterable[str | Path]) -> list[Link]:
 def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> None:
     """Write the Item of the cube at ``path`` beside it; ``sources`` become its ``derived_from`` links."""
     path = Path(path)
-    grid, variable = grid_of(cube), VARIABLES[cube.attrs["unit"]]
+    grid = grid_of(cube)
     left, bottom, right, top = grid.bounds
     outline = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)]
     geometry = transform_geom(
@@ -80,7 +80,7 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
                     "type": "data",
                     "dimensions": [str(axis) for axis in cube[name].dims],
                     "description": cube[name].attrs.get("long_name", name),
-                    **({"unit": cube.attrs["unit"]} if name == variable else {}),
+                    **({"unit": cube[name].attrs["units"]} if "units" in cube[name].attrs else {}),
                 }
                 for name in sorted(str(name) for name in cube.data_vars)
             },
