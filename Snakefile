@@ -8,6 +8,7 @@
 #   similarity/, features/                                    what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   tables/, figures/, report.html                            what to read
+#   collections.json, items.json                              what a STAC client reads, when asked for
 #   checkpoints/                                              trainings under way
 # Logs, each with the file of its job, and benchmarks mirror these paths below logs/ and benchmarks/.
 from snakemake.utils import min_version

@@ -110,3 +110,22 @@ rule page:
         "Write the report page"
     shell:
         "revisit run {params.job}"
+
+
+# Only made when asked for: `snakemake catalogue`. `revisit serve` needs no file.
+rule catalogue:
+    input:
+        products=lambda wildcards: plan.products(),
+    output:
+        collections="<results>/collections.json",
+        found="<results>/items.json",
+    log:
+        "<results>/logs/catalogue.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("catalogue", "revisit.stac.api.catalogue"),
+    message:
+        "Write the STAC catalogue of the products"
+    shell:
+        "revisit run {params.job}"

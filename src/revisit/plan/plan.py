@@ -92,6 +92,12 @@ class Plan(ModelPlan):
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
         return [*cubes, *(labels if LAND_COVER in self.config["search"] else []), *patches]
 
+    def products(self) -> list[str]:
+        """The last cube of every region and sensor, and the label cubes: the others are made on the way."""
+        labelled = self.regions if LAND_COVER in self.config["search"] else []
+        labels = [f"{self.root}/cubes/{region}/labels.zarr" for region in labelled]
+        return [*self.beside_cubes("scaled.zarr"), *labels]
+
     def items(self) -> list[str]:
         """What the searches of the study found."""
         return [

@@ -2,68 +2,22 @@
 
 import json
 import subprocess
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-import numpy as np
 import pystac
 import pytest
 import requests
 import xarray as xr
 from pystac_client import Client
 
-from revisit.cube import item as cube_item
-from revisit.cube.beside import write_beside
-from revisit.cube.contract import open_cube
-from revisit.cube.labels import labels
-from revisit.cube.stacking.stack import Settings, stack
 from revisit.stac.api.folders import Catalogue
 from revisit.stac.api.server import serve
 
 REGIONS = ("north", "south")
 ORIGIN = {"Origin": "https://radiantearth.github.io"}
-
-
-@pytest.fixture
-def results(archive: Any, search: Callable[..., Any], download: Callable[..., Any], tmp_path: Path) -> Path:
-    """Two regions over the same scenes, with raw cubes and label maps, and features of one encoder."""
-    folder = tmp_path / "results"
-    for region in REGIONS:
-        manifests = {}
-        for sensor, bands in (("sentinel-2", ["blue", "red"]), ("worldcover", None)):
-            settings = {**archive.settings, "bands": bands, "patience_s": 5, "max_quarantined": 0.5}
-            manifests[sensor] = folder / f"scenes/{region}/{sensor}/2020/manifest.json"
-            items = search(region, sensor, settings, archive.folder)
-            download(items, region, sensor, 2020, manifests[sensor], settings, archive.folder)
-        grid = {"bbox": archive.bbox, "resolution_m": 10}
-        raw, land_cover = (
-            folder / f"cubes/{region}/sentinel-2/raw.zarr",
-            folder / f"cubes/{region}/labels.zarr",
-        )
-        own = Settings.model_validate(
-            {**grid, "bands": ["blue", "red"], "scene_classification_valid": [3, 4, 5, 6]}
-        )
-        stack([manifests["sentinel-2"]], raw, region=region, sensor="sentinel-2", settings=own)
-        write_beside(raw, raw.with_suffix(".png"), cube_item.scene_links([manifests["sentinel-2"]]))
-        label_settings = labels.Settings.model_validate(grid)
-        labels.label([manifests["worldcover"]], land_cover, region=region, settings=label_settings)
-        cube_item.write_item(
-            open_cube(land_cover), land_cover, cube_item.scene_links([manifests["worldcover"]])
-        )
-    features = folder / "features/pairs/method/s2/seed0/s2.npz"
-    features.parent.mkdir(parents=True)
-    np.savez(features, features=np.zeros((2, 3)))
-    raw_item = json.loads((folder / "cubes/north/sentinel-2/raw.json").read_text())
-    link = {"rel": "derived_from", "href": "../../../../../cubes/north/sentinel-2/raw.json"}
-    asset = {"href": "./s2.npz", "type": "application/octet-stream", "roles": ["data"]}
-    content = {**raw_item, "id": "pairs-method", "assets": {"features": asset}, "links": [link]}
-    content["properties"] = {**raw_item["properties"], "revisit:stage": "features"}
-    del content["properties"]["revisit:sensor"]
-    features.with_suffix(".json").write_text(json.dumps(content))
-    return folder
 
 
 def test_every_product_is_an_item_of_one_collection(results: Path) -> None:
