@@ -13,10 +13,10 @@ from revisit.cube.grid import Grid
 from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
 
 # GDAL (3.12) takes the value of chunks that were never written for "no data". Cubes have no such chunks: the
-# value of masks is none they have, that of 8-bit images the one that the fewest pixels have. 0 and 255 hold
-# all that lies beyond the limits, lakes and towns; 1 holds a pixel here and there.
+# value of masks is none they have, that of 8-bit images one that few pixels have (4 of 10,000 at most of the
+# simulated regions). 0 and 255 hold all that lies beyond the limits: lakes, towns.
 MASK_FILL = 255
-SCALED_FILL = 1
+SCALED_FILL = 254
 
 DECIBEL = "0.1 lg(re 1)"
 UNITS = {"reflectance": "1", "dB": DECIBEL}
