@@ -46,6 +46,26 @@ def test_limits(search, archive) -> None:
     assert names(spring) == names(up)
 
 
+def test_orbits_of_either_sensor(search, archive) -> None:
+    """By the property or, where a catalogue has none, by the product's name; of an unknown orbit is none."""
+    items = archive.items()
+    optical = [item for item in items if item["id"].startswith("S2A")]
+    radar = [item for item in items if item["id"].startswith("S1A")]
+    for item in optical[1:3]:
+        del item["properties"]["sat:relative_orbit"]
+    optical[1]["properties"]["s2:product_uri"] = "S2A_MSIL2A_20190605T103021_N0500_R008_T31UFS_x.SAFE"
+    for number, item in enumerate(radar):
+        item["properties"]["sat:relative_orbit"] = [37, 88][number % 2]
+    archive.write(items)
+    for orbits, expected in (([8], optical[1:2]), ([8, 51], [*optical[:2], *optical[3:]])):
+        settings = {**archive.settings, "orbits": orbits}
+        assert names(search("north", "sentinel-2", settings, archive.folder)) == names(expected)
+    of_one = {**archive.settings, "bands": ["vv", "vh"], "orbits": [88], "orbit_state": "descending"}
+    assert names(search("north", "sentinel-1", of_one, archive.folder)) == names(radar[1::2])
+    with pytest.raises(RevisitError, match=r"'orbits': \[7\].*name other orbits"):
+        search("north", "sentinel-1", {**of_one, "orbits": [7]}, archive.folder)
+
+
 def test_a_map_of_a_year_without_a_moment(search, archive) -> None:
     """Items whose datetime is null belong to the year of their start."""
     settings = {**archive.settings, "years": [2020], "bands": ["map"]}
@@ -271,6 +291,12 @@ def test_dates_per_year_thin_the_series(search, archive, caplog: pytest.LogCaptu
             {"sentinel-1": {"years": [2020], "orbit_state": "up"}},
             "orbit_state: .*'ascending' or",
         ),
+        ({"sentinel-2": {"years": [2020], "orbit_state": "descending"}}, "unknown key 'orbit_state'"),
+        ({"sentinel-2": {"years": [2020], "orbits": [144]}}, "search.sentinel-2.orbits.0: .*143, not 144"),
+        ({"sentinel-1": {"years": [2020], "orbits": [88, 176]}}, "search.sentinel-1.orbits.1: .*175"),
+        ({"sentinel-1": {"years": [2020], "orbits": []}}, "search.sentinel-1.orbits: .*at least 1"),
+        ({"sentinel-1": {"years": [2020], "orbits": [88, 88]}}, "search.sentinel-1.orbits: names one twice"),
+        ({"worldcover": {"years": [2020], "orbits": [88]}}, "search.worldcover: unknown key 'orbits'"),
         ({"sentinel-1": {"years": [2020], "dates_per_year": 0}}, "dates_per_year: .*1, not 0"),
         ({"worldcover": {"years": [2020], "months": [6]}}, "search.worldcover: unknown key 'months'"),
     ],
@@ -291,7 +317,7 @@ def test_the_section_reads_back_as_the_settings_of_each_search() -> None:
     }
     content = json.loads(json.dumps(read(Search, section, "search").content()))
     assert content.keys() == section.keys()
-    assert content["sentinel-2"] == {**optical, "dates_per_year": None, "skip": []}
+    assert content["sentinel-2"] == {**optical, "dates_per_year": None, "orbits": None, "skip": []}
     for own in content.values():
         settings = read(Settings, {**own, "provider": "embedded", "bbox": [1, 2, 3, 4]}, "search")
         assert settings.years == own["years"]

@@ -80,6 +80,10 @@ class Sentinel1Search(_Series):
 
     years: Annotated[list[int], Field(min_length=1), _from(2014)]
     """Years of the scenes."""
+    orbits: Annotated[list[Annotated[int, Field(ge=1, le=175)]], AfterValidator(_once)] | None = Field(
+        None, min_length=1
+    )
+    """Only scenes of these relative orbits, 1 to 175."""
     orbit_state: Literal["ascending", "descending"] | None = None
     """Only scenes of this orbit state."""
 
@@ -89,6 +93,10 @@ class Sentinel2Search(_Series):
 
     years: Annotated[list[int], Field(min_length=1), _from(2015)]
     """Years of the scenes."""
+    orbits: Annotated[list[Annotated[int, Field(ge=1, le=143)]], AfterValidator(_once)] | None = Field(
+        None, min_length=1
+    )
+    """Only scenes of these relative orbits, 1 to 143."""
     cloud_cover_max: float | None = Field(None, ge=0, le=100)
     """Leave out scenes with more clouds than this, per cent."""
 
@@ -122,6 +130,8 @@ class Settings(Sentinel1Search, Sentinel2Search, Patient, Shared):
 
     years: list[int] = Field(min_length=1)
     """Years of the items."""
+    orbits: list[int] | None = None
+    """Relative orbits of the items."""
     provider: str
     """Name of the provider."""
     providers: dict[str, Provider] = Field(default_factory=dict)
@@ -220,7 +230,10 @@ def _conditions(client: Client, limits: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 def _is_wanted(item: Item, settings: Settings) -> bool:
-    """Id, year, month, cloud (if known) and orbit, whatever the catalogue made of the conditions."""
+    """Id, year, month, cloud (if known) and orbit, whatever the catalogue made of the conditions.
+
+    A relative orbit is no condition: where the catalogue does not state it, it is in the product's name.
+    """
     when, cover = adapter.moment(item), adapter.cloud_cover(item)
     cloud, state = settings.cloud_cover_max, settings.orbit_state
     return (
@@ -228,6 +241,7 @@ def _is_wanted(item: Item, settings: Settings) -> bool:
         and int(when[:4]) in settings.years
         and (not settings.months or int(when[5:7]) in settings.months)
         and (cloud is None or cover is None or cover <= cloud)
+        and (not settings.orbits or adapter.relative_orbit(item) in settings.orbits)
         and (not state or str(item["properties"].get("sat:orbit_state")).lower() == state)
     )
 
@@ -257,14 +271,14 @@ def _with_bands(items: list[Item], origin: Source, bands: Sequence[str] | None) 
 
 def _nothing(region: str, origin: Source, settings: Settings, found: int) -> str:
     limits = settings.model_dump(
-        include={"months", "cloud_cover_max", "orbit_state"}, exclude_none=True, mode="json"
+        include={"months", "orbits", "cloud_cover_max", "orbit_state"}, exclude_none=True, mode="json"
     )
     return (
         f"search: region {region}: no items of {origin.collection} at {origin.provider} "
         f"in {settings.years} over bbox {settings.bbox} with {limits or 'no further limits'} "
         f"({found} answered, none of them within the limits); "
-        f"widen years or bbox (west, south, east, north in degrees) or raise cloud_cover_max"
-        f"{'' if found else _exchanged(settings.bbox)}"
+        f"widen years or bbox (west, south, east, north in degrees), raise cloud_cover_max "
+        f"or name other orbits{'' if found else _exchanged(settings.bbox)}"
     )
 
 
