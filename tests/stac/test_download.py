@@ -99,12 +99,37 @@ def test_only_what_is_missing_is_fetched(fetch, archive, monkeypatch: pytest.Mon
     read = stage_download.fetch
     monkeypatch.setattr(stage_download, "fetch", lambda *given: fetched.append(given[2]) or read(*given))
     assert fetch() == manifest
-    assert sorted(fetched) == sorted(paths)
+    assert sorted(fetched) == sorted(path.resolve() for path in paths)
     fetched.clear()
     assert fetch() == manifest
     assert fetched == []
     fetch(bbox=[value + 0.0005 for value in archive.bbox])
     assert len(fetched) == 9
+
+
+def test_clips_stay_where_snakemake_removes_what_it_knows(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It removes a job's outputs before each run: what was fetched must outlive that."""
+    manifest = fetch()
+    clips = fetch.folder / "clips"
+    assert clips.is_symlink()
+    clips.unlink()
+    monkeypatch.setattr(stage_download, "fetch", None)
+    assert fetch() == manifest
+    assert all(
+        (fetch.folder / band["path"]).is_file()
+        for scene in manifest["scenes"]
+        for band in scene["bands"].values()
+    )
+
+
+def test_clips_not_to_be_kept_lie_in_the_one_folder_that_is_removed(fetch) -> None:
+    manifest = fetch(keep=False)
+    assert manifest == fetch(keep=True) == fetch(keep=False)
+    clips = fetch.folder / "clips"
+    assert clips.is_dir() and not clips.is_symlink()
+    shutil.rmtree(clips)
+    assert sorted(path.name for path in fetch.folder.iterdir()) == ["items.json", "manifest.json"]
+    assert fetch(keep=False) == manifest
 
 
 def test_an_interruption_loses_nothing(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +208,7 @@ def test_a_folder_elsewhere_is_another_archive(
 def test_a_journal_of_another_layout_is_no_hindrance(fetch) -> None:
     """Lines that lack what is asked of them now: their clips are fetched again, and nothing fails."""
     manifest = fetch()
-    path = fetch.folder / "journal.jsonl"
+    path = fetch.folder / "fetched/journal.jsonl"
     header, *lines = map(json.loads, path.read_text().splitlines())
     del lines[0]["source"], lines[1]["path"]
     path.write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
@@ -198,7 +223,7 @@ def test_a_remote_file_is_known_by_its_address(archive, search, download, tmp_pa
         own = {"remote": {"inherits": "embedded", "url": url}}
         settings = {**archive.settings, "provider": "remote", "providers": own}
         manifest = download(found, "north", "sentinel-2", 2020, tmp_path / "out/manifest.json", settings)
-    lines = map(json.loads, (tmp_path / "out/journal.jsonl").read_text().splitlines()[1:])
+    lines = map(json.loads, (tmp_path / "out/fetched/journal.jsonl").read_text().splitlines()[1:])
     addresses = [band["source"] for scene in manifest["scenes"] for band in scene["bands"].values()]
     assert sorted(line["source"] for line in lines) == sorted(addresses)
 

@@ -42,7 +42,7 @@ def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(checkout, 
     slow = [Fault("assets", "slow", delay=0.1)]  # so that it can be stopped midway
     server.enter_context(serve([tmp_path / "east"], port, slow))
     run = checkout.start(CUBE)
-    while len(list(results.glob("scenes/*/*/*/*/*.tif"))) < 12:
+    while len(list(results.glob("scenes/*/*/*/fetched/*/*.tif"))) < 12:
         assert run.poll() is None, checkout.log.read_text()[-4000:]
         time.sleep(0.1)
     server.close()
@@ -51,7 +51,7 @@ def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(checkout, 
     errors = [line for line in text.splitlines() if " error: " in line]
     assert errors and all("nothing came for" in line and "run again later" in line for line in errors), text
     assert "Traceback" not in text
-    kept = {path: path.stat().st_mtime_ns for path in results.glob("scenes/*/*/*/*/*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in results.glob("scenes/*/*/*/fetched/*/*.tif")}
     assert len(kept) >= 12
     assert not list(results.glob("scenes/*/*/*/manifest.json"))
     assert not (checkout.folder / CUBE).exists()

@@ -8,6 +8,7 @@ rule archive:
         "<results>/logs/archive/{region}.log",
     benchmark:
         "<results>/benchmarks/archive/{region}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -30,6 +31,7 @@ rule search:
         "<results>/logs/search/{region}/{sensor}.log",
     benchmark:
         "<results>/benchmarks/search/{region}/{sensor}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -49,10 +51,14 @@ rule download:
         found=rules.search.output.found,
     output:
         manifest="<results>/scenes/{region}/{sensor}/{year}/manifest.json",
+        clips=plan.passing(
+            "scenes", directory("<results>/scenes/{region}/{sensor}/{year}/clips")
+        ),
     log:
         "<results>/logs/download/{region}/{sensor}/{year}.log",
     benchmark:
         "<results>/benchmarks/download/{region}/{sensor}/{year}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:

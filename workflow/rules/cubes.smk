@@ -4,13 +4,17 @@
 rule stack:
     input:
         manifests=plan.manifests(),
+        clips=plan.clips(),
     output:
-        cube=directory("<results>/cubes/{region}/{sensor}/raw.zarr"),
+        cube=plan.passing(
+            "raw", directory("<results>/cubes/{region}/{sensor}/raw.zarr")
+        ),
         quicklook="<results>/cubes/{region}/{sensor}/raw.png",
     log:
         "<results>/logs/stack/{region}/{sensor}.log",
     benchmark:
         "<results>/benchmarks/stack/{region}/{sensor}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -29,13 +33,16 @@ rule coregister:
         reference=plan.reference,
         cube=rules.stack.output.cube,
     output:
-        cube=directory("<results>/cubes/{region}/{sensor}/aligned.zarr"),
+        cube=plan.passing(
+            "aligned", directory("<results>/cubes/{region}/{sensor}/aligned.zarr")
+        ),
         quicklook="<results>/cubes/{region}/{sensor}/aligned.png",
         shifts="<results>/cubes/{region}/{sensor}/shifts.csv",
     log:
         "<results>/logs/coregister/{region}/{sensor}.log",
     benchmark:
         "<results>/benchmarks/coregister/{region}/{sensor}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -58,6 +65,7 @@ rule moments:
         moments="<results>/cubes/{region}/{sensor}/moments.json",
     log:
         "<results>/logs/moments/{region}/{sensor}.log",
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -78,6 +86,7 @@ rule limits:
         limits="<results>/cubes/limits/{sensor}.json",
     log:
         "<results>/logs/limits/{sensor}.log",
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     params:
@@ -99,6 +108,7 @@ rule scale:
         "<results>/logs/scale/{region}/{sensor}.log",
     benchmark:
         "<results>/benchmarks/scale/{region}/{sensor}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -115,11 +125,13 @@ rule scale:
 rule labels:
     input:
         manifests=plan.manifests("worldcover"),
+        clips=plan.clips("worldcover"),
     output:
         cube=directory("<results>/cubes/{region}/labels.zarr"),
         quicklook="<results>/cubes/{region}/labels.png",
     log:
         "<results>/logs/labels/{region}.log",
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:

@@ -11,6 +11,7 @@ rule tile:
         "<results>/logs/tile/{collection}/{region}.log",
     benchmark:
         "<results>/benchmarks/tile/{collection}/{region}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:

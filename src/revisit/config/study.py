@@ -9,6 +9,7 @@ from revisit.cube.cube_settings import Cube
 from revisit.cube.grid import Region
 from revisit.cube.split import Split
 from revisit.places.settings import Places
+from revisit.plan.keep import Keep
 from revisit.record import Record, part
 from revisit.stac.download import Download
 from revisit.stac.providers import Provider
@@ -74,6 +75,8 @@ class Study(Record):
     """How scenes are fetched."""
     cube: Cube
     """How cubes are built."""
+    keep: Keep = Keep()
+    """Which intermediates stay, for a study that must live in little space."""
     split: Split
     """The geographic split of every region into training, validation and test blocks."""
     collections: dict[Name, Annotated[dict[str, Any], part("kind")]] = Field(min_length=1)

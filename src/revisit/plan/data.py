@@ -27,6 +27,8 @@ class DataPlan:
         self.root = "results" if study == "default" else f"results/{study}"
         self.files = JobFiles(f"{self.root}/logs")
         self.regions: list[str] = list(self.config["regions"])
+        first = sorted(self.regions, key=lambda region: region not in self.measured())
+        self._urgency = {region: len(self.regions) - 1 - place for place, region in enumerate(first)}
         self.sensors: list[str] = [name for name in BANDS if name in self.config["search"]]
         self._run: dict[tuple[str, ...], Settings] = {
             (run["experiment"], run["method"], run["modality"], run["protocol"]): run for run in self.runs
@@ -62,6 +64,20 @@ class DataPlan:
     def years(self, sensor: str) -> list[int]:
         """The years searched for a sensor; none where it is not searched."""
         return sorted(self.config["search"].get(sensor, {}).get("years", []))
+
+    def passing(self, name: str, output: Any) -> Any:
+        """An output of Snakemake's; one to remove when no job needs it any more, where ``keep`` says so."""
+        from snakemake.io import temp  # only the rules need it
+
+        return output if self.config["keep"][name] else temp(output)
+
+    def priority(self, wildcards: Wildcards) -> int:
+        """The more, the sooner a job runs: region by region, so that a study cut short has whole ones.
+
+        First come the regions that limits are measured on, as the others wait for them, and the limits.
+        """
+        region = dict(wildcards.items()).get("region")
+        return len(self.regions) if region is None else self._urgency[region]
 
     # Acquire
 
@@ -113,15 +129,22 @@ class DataPlan:
 
     def fetching(self, wildcards: Wildcards) -> Settings:
         """How scenes are fetched."""
-        return {**self.config["download"], **self.asking(wildcards)}
+        return {**self.config["download"], **self.asking(wildcards), "keep": self.config["keep"]["scenes"]}
 
     def manifests(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
         """The manifests of a region's downloads, of the job's sensor or the one given."""
 
+        return self._of_downloads("manifest.json", sensor)
+
+    def clips(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
+        """The folders of a region's clips, of the job's sensor or the one given."""
+        return self._of_downloads("clips", sensor)
+
+    def _of_downloads(self, file: str, sensor: str | None) -> Callable[[Wildcards], list[str]]:
         def of(wildcards: Wildcards) -> list[str]:
             name = sensor or wildcards.sensor
             folder = f"{self.root}/scenes/{wildcards.region}/{name}"
-            return [f"{folder}/{year}/manifest.json" for year in self.years(name)]
+            return [f"{folder}/{year}/{file}" for year in self.years(name)]
 
         return of
 
@@ -175,8 +198,11 @@ class DataPlan:
 
     def limiting(self, wildcards: Wildcards) -> list[str]:
         """The moments that make a sensor's limits: of the regions they are pinned to, or of all."""
-        regions = self.config["cube"]["limits_from"] or self.regions
-        return [f"{self.root}/cubes/{region}/{wildcards.sensor}/moments.json" for region in regions]
+        return [f"{self.root}/cubes/{region}/{wildcards.sensor}/moments.json" for region in self.measured()]
+
+    def measured(self) -> list[str]:
+        """The regions that limits are measured on."""
+        return list(self.config["cube"]["limits_from"] or self.regions)
 
     def cubes(self) -> Iterator[str]:
         """The folder of every image cube."""

@@ -10,6 +10,9 @@ from revisit.plan.data import LAND_COVER, Settings
 from revisit.plan.jobs import Wildcards
 from revisit.plan.models import ModelPlan
 
+# Sections of the config that change no result.
+NO_RESULT = ("download", "keep", "requests")
+
 
 class Plan(ModelPlan):
     """Paths and settings of every job of a checked study; ``root`` is the folder its products lie in."""
@@ -121,7 +124,8 @@ class Plan(ModelPlan):
 
     def page(self, wildcards: Wildcards) -> Settings:
         """The study, for the page that describes it."""
-        return {"config": self.config, **self.facts, "figures": list(self._figures.values())}
+        decides = {key: value for key, value in self.config.items() if key not in NO_RESULT}
+        return {"config": decides, **self.facts, "figures": list(self._figures.values())}
 
     def page_modules(self, wildcards: Wildcards) -> list[str]:
         """The modules of the layouts that the page shows."""

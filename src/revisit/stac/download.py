@@ -1,8 +1,10 @@
 """Downloads one year of one sensor over one region: every band's window, with checksums, resumable.
 
-Beside the manifest lie the clips, ``items.json`` (their STAC items) and ``journal.jsonl``, by which an
-interrupted run goes on: clips whose checksum holds, and whose source is the same, are kept; only the rest is
-fetched.
+Beside the manifest lie ``clips/`` and ``items.json`` (their STAC items). Clips are fetched into ``fetched/``,
+with ``journal.jsonl``, by which a run goes on where another ended: clips whose checksum holds, and whose
+source is the same, are kept; only the rest is fetched. In the end ``clips`` becomes a link to that folder:
+Snakemake removes a job's outputs before it runs again, and so removes nothing fetched. Where clips are not to
+be kept, ``clips`` is the folder itself, and goes once it is stacked.
 A scene of which any asset is gone or broken is quarantined, with the cause, and the others go on. An outage
 of the provider is borne with for a while; then the job fails, without a manifest, and a later run goes on.
 
@@ -42,6 +44,7 @@ from revisit.stac.slots import Shared
 # More of a scene below zero than this in visible light: the offset was probably subtracted twice.
 NEGATIVE_SHARE = 0.2
 TIFF = "image/tiff; application=geotiff"
+CLIPS, FETCHED = "clips", "fetched"  # folders beside the manifest
 NAMED = 3  # quarantined scenes in a message
 
 
@@ -57,6 +60,9 @@ class Download(Patient):
 
 class Settings(Download, Shared, Region):
     """Settings of one download."""
+
+    keep: bool = True
+    """Whether the clips stay when they are stacked."""
 
     provider: str
     """Name of the provider."""
@@ -102,6 +108,7 @@ def download(
     where too much is quarantined; what was fetched is kept, and there is no manifest.
     """
     files.remove(out)
+    fetched = _take_up(out.parent)
     where = f"download: {sensor} of {region}, {year}"
     origin = source(settings.provider, sensor, settings.providers)
     area = Area.around(settings.bbox, settings.epsg)
@@ -115,7 +122,7 @@ def download(
         for band, record in scene["bands"].items()
     ]
     journal = Journal(
-        out.parent, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
+        fetched, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
     )
     clips = journal.resume({task.path: task.source for task in tasks})
     if clips:
@@ -124,7 +131,7 @@ def download(
     todo = [task for task in tasks if task.path not in clips]
     try:
         with endpoint(origin, folder) as url:
-            for task, result in _fetch_all(todo, origin, area, out.parent, url, settings):
+            for task, result in _fetch_all(todo, origin, area, fetched, url, settings):
                 if isinstance(result, UnreadableError):
                     cause = frozen(str(result), url)
                     quarantine.append({"item": task.item, "asset": task.record["asset"], "cause": cause})
@@ -140,7 +147,8 @@ def download(
     journal.write()
     _check_quarantine(where, quarantine, len(mine), sensor, settings.max_quarantined)
     broken = {entry["item"] for entry in quarantine}
-    paths = {name: [task.path for task in tasks if task.item == name] for name in scenes}
+    clips = {f"{CLIPS}/{path}": clip for path, clip in clips.items()}
+    paths = {name: [f"{CLIPS}/{task.path}" for task in tasks if task.item == name] for name in scenes}
     empty = [
         name for name in paths if name not in broken and not all(clips[path]["valid"] for path in paths[name])
     ]
@@ -159,8 +167,27 @@ def download(
     _report(manifest, clips)
     collection = [_item(mine[scene["id"]], scene, clips, settings.bbox) for scene in manifest["scenes"]]
     files.write_json(out.parent / "items.json", {"type": "FeatureCollection", "features": collection})
+    _hand_over(out.parent, settings.keep)
     files.write_json(out, manifest)
     return manifest
+
+
+def _take_up(folder: Path) -> Path:
+    """The folder to fetch into, with what an earlier download left there or handed over."""
+    fetched, clips = folder / FETCHED, folder / CLIPS
+    if clips.is_dir() and not clips.is_symlink() and not fetched.exists():
+        clips.rename(fetched)
+    files.remove(clips)
+    fetched.mkdir(parents=True, exist_ok=True)
+    return fetched
+
+
+def _hand_over(folder: Path, keep: bool) -> None:
+    """Give later stages what was fetched: by a link, or the folder itself where it is to go after them."""
+    if keep:
+        (folder / CLIPS).symlink_to(FETCHED)
+    else:
+        (folder / FETCHED).rename(folder / CLIPS)
 
 
 def _scenes(

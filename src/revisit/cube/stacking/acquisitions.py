@@ -35,7 +35,7 @@ class Clip:
         else:
             return
         raise RevisitError(
-            f"{self.path}: {cause}; remove {self.path.parents[1] / 'manifest.json'} and rerun download"
+            f"{self.path}: {cause}; remove {self.path.parents[2] / 'manifest.json'} and rerun download"
         )
 
 
