@@ -1,4 +1,4 @@
-"""The `revisit` command: repeat a job, look at what the workflow made, list methods, serve a STAC folder."""
+"""The `revisit` command: forecast a study, repeat a job, look at products, list methods, serve STAC items."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from revisit import __version__
 
 COMMANDS = {
     "run": ("revisit.stage", "run the job of a file, as the workflow does"),
+    "plan": ("revisit.plan.forecast.command", "say what a study will take before it runs"),
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),

@@ -75,7 +75,9 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             "collections": {name: about["content"] for name, about in collections.items()},
             "experiments": {name: own.content() for name, (_, own) in tasks.items()},
         },
-        "collections": {name: {"modules": about["modules"]} for name, about in collections.items()},
+        "collections": {
+            name: {key: about[key] for key in ("modules", "series")} for name, about in collections.items()
+        },
         "entries": entries,
         "folders": folders,
         "layouts": {
@@ -238,6 +240,7 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         "baseline": facts["baseline"],
         "modules": facts["modules"],
         "encoder_modules": facts["encoder_modules"],
+        "parameters": facts["parameters"],
         # Files that the method reads, such as weights: a changed one is another pretraining.
         "files": [str(value) for value in vars(method_settings).values() if isinstance(value, Path)],
     }

@@ -24,7 +24,8 @@ def check_method(
     ``training``: settings of the loop, and ``parents``: how many encoders the entry starts from, are held
     against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
     ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` (names of those it leaves), ``modules``
-    (dotted, of the method and of its encoder), ``encoder_modules``, ``architecture``.
+    (dotted, of the method and of its encoder), ``encoder_modules``, ``architecture``, ``parameters`` (of the
+    encoder, how many).
     """
     with compiler_left_out(), torch.device("meta"):
         method = build_method(entry, data)
@@ -45,6 +46,7 @@ def check_method(
         "modules": [parts.module_of("method", method.name), *encoder_modules],
         "encoder_modules": encoder_modules,
         "architecture": method.encoder.architecture(),
+        "parameters": sum(one.numel() for one in method.encoder.parameters()),
     }
 
 

@@ -81,6 +81,14 @@ class DataPlan:
 
     # Acquire
 
+    def is_served(self, sensor: str) -> bool:
+        """Whether a sensor's imagery lies on this machine, where our own STAC API serves it."""
+        return sensor in self._folders
+
+    def simulates(self, sensor: str) -> bool:
+        """Whether a sensor's imagery is of the embedded archive."""
+        return self._folders.get(sensor, "") is None
+
     def folder(self, wildcards: Wildcards) -> list[str]:
         """The folder our own STAC API serves for this job, where the provider is one; else nothing."""
         if wildcards.sensor not in self._folders:
@@ -244,6 +252,10 @@ class DataPlan:
         # Which regions there are is no setting of one region's patches: a region added reruns no other.
         entry = {key: value for key, value in self.config["collections"][name].items() if key != "regions"}
         return {"seed": self.config["seed"], "split": self._split(regions), "collection": entry}
+
+    def has_times(self, collection: str) -> bool:
+        """Whether a sample of a collection has several images of a sensor."""
+        return bool(self._modules["collections"][collection]["series"])
 
     def kind_modules(self, wildcards: Wildcards) -> list[str]:
         """The module of a collection's kind."""

@@ -134,6 +134,18 @@ class ModelPlan(DataPlan):
         """The encoder whose features are asked for."""
         return self.encoder(wildcards.method, wildcards.pretrained, int(wildcards.seed))
 
+    def embedded(self) -> list[str]:
+        """The features that the probes of the study learn from."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            if run["stage"] == "probe":
+                ((entry, pretrained),) = run["encoders"]
+                collection = self.config["experiments"][run["experiment"]]["collection"]
+                for repeat in run["repeats"]:
+                    seed = repeat["pretraining_seed"]
+                    found[self._features(collection, entry, pretrained, seed, run["modality"])] = None
+        return list(found)
+
     def features(self) -> list[str]:
         """The features of every patch by every encoder of its own collection (only made when asked for)."""
         return [

@@ -50,6 +50,11 @@ class Plan(ModelPlan):
         """Every figure of the study."""
         return [f"{self.root}/figures/{path}.png" for path in self._figures]
 
+    def similarities(self) -> list[str]:
+        """The encoders whose similarities are drawn."""
+        drawn = [figure for figure in self._figures.values() if figure["source"] == "similarity"]
+        return sorted({str(figure["encoder"]) for figure in drawn})
+
     def figure(self, wildcards: Wildcards) -> Settings:
         """What a figure is drawn by."""
         settings: Settings = self._figures[wildcards.figure]["settings"]

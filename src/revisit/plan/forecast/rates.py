@@ -1,0 +1,75 @@
+"""How long jobs take, how much memory: as measured in the study so far, else as the default study did.
+
+The shipped numbers are of `make demo` on two threads of one core of an Intel Xeon (benchmarks/README.md): the
+seconds of a stage there, less those to start its jobs, over its amount of work.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from revisit.plan.forecast.work import Stage
+
+FROM_AFAR_MB_S = 20  # from a remote provider, by all jobs together
+
+
+class Rate(NamedTuple):
+    """Seconds to start a job, seconds for a million of what the stage works on, MB of its largest process."""
+
+    start_s: float
+    million_s: float
+    memory_mb: float
+
+
+# Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
+# scale), of pixels of one sensor in what is cut or read (tile, probe, floor); and for pretrain, embed and
+# evaluate of pixels of one sensor that a network sees, times millions of its encoder's parameters.
+RATES = {
+    "archive": Rate(1, 0.74, 250),
+    "search": Rate(0.9, 0, 75),
+    "download": Rate(0.9, 0.1, 170),
+    "stack": Rate(1, 0.44, 340),
+    "coregister": Rate(1, 0.67, 360),
+    "moments": Rate(1, 0.05, 320),
+    "scale": Rate(1, 0.39, 320),
+    "labels": Rate(1.5, 0, 250),
+    "tile": Rate(1, 0.92, 155),
+    "pretrain": Rate(2.2, 2.5, 730),
+    "embed": Rate(2.2, 2.5, 760),
+    "evaluate": Rate(2.2, 1.05, 840),
+    "probe": Rate(0.9, 0.23, 160),
+    "floor": Rate(2.2, 0.18, 660),
+}
+OTHER = Rate(2, 0, 300)  # what gathers, lays out and draws
+
+
+class Cost(NamedTuple):
+    """What a job of a stage takes: mean seconds, MB at most, and how many jobs that was measured on."""
+
+    seconds: float
+    memory_mb: float
+    measured: int
+
+
+def costs(stages: Iterable[Stage], benchmarks: Path) -> dict[str, Cost]:
+    """The cost of each stage's jobs, by the benchmarks of the study where it has any of the stage."""
+    found = {}
+    for stage in stages:
+        rate = RATES.get(stage.name, OTHER)
+        each = rate.start_s + stage.amount * rate.million_s / max(1, stage.jobs)
+        found[stage.name] = _measured(benchmarks / stage.name) or Cost(each, rate.memory_mb, 0)
+    return found
+
+
+def _measured(folder: Path) -> Cost | None:
+    """The mean and the largest of a folder of Snakemake's benchmarks; None where there are none."""
+    runs = []
+    for path in folder.rglob("*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            runs.append(json.loads(line))
+    if not runs:
+        return None
+    seconds = sum(float(run["s"]) for run in runs) / len(runs)
+    memory = max(float(run["max_rss"] or 0) for run in runs)  # none of a job too short to be looked at
+    return Cost(seconds, memory, len(runs))

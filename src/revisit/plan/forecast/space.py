@@ -1,0 +1,130 @@
+"""How much space a study takes, in the end and at most while it runs; how much is fetched; how many files.
+
+Bytes of a value are those of the small study of the tests, whose imagery is simulated, with noise: real
+imagery is packed a little better.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from revisit.plan.data import LAND_COVER
+from revisit.plan.forecast.imagery import Series
+from revisit.plan.forecast.work import Work
+
+# Bytes of a pixel of a clip, of a value of a cube with its mask, of a pixel of a scene of the archive.
+CLIP = {"sentinel-1": 2.1, "sentinel-2": 1.4, LAND_COVER: 0.2}
+CUBE = {
+    "raw": {"sentinel-1": 3.4, "sentinel-2": 1.5},
+    "aligned": {"sentinel-1": 3.4, "sentinel-2": 1.5},
+    "scaled": {"sentinel-1": 1.4, "sentinel-2": 0.8},
+}
+ARCHIVE = {"sentinel-1": 6.8, "sentinel-2": 13.2, LAND_COVER: 1.0}
+SHEET, MEDIAN = 1.2e6, 2.8  # the pictures beside a cube: bytes of one, and of a pixel of the other
+SCENE_JSON, JOB_FILES, SCORE, PAGE = 7e3, 6e3, 4e4, 5e6  # bytes
+FEATURES, FLOAT = 512, 4  # of an encoder; bytes of a number
+CHUNK = 256  # pixels, a side of a cube's chunk
+FOOTPRINT = {"sentinel-1": 4, "sentinel-2": 2, LAND_COVER: 1}  # bytes of a pixel before it is packed
+BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
+
+
+class Space(NamedTuple):
+    """Bytes and files of a stage's products, and how much of them goes when it is not needed, by region."""
+
+    size: float
+    files: float
+    passing: Mapping[str, float] = {}
+
+
+def spaces(work: Work) -> dict[str, Space]:
+    """What the products of each stage take."""
+    plan, keep = work.plan, work.plan.config["keep"]
+    jobs = {stage.name: stage.jobs for stage in work.stages()}
+    simulated = [one for one in work.series if plan.simulates(one.sensor)]
+    clips = {
+        region: sum(_clips(work, one) for one in work.series if one.region == region)
+        for region in plan.regions
+    }
+    found = {
+        "archive": Space(
+            sum(one.scenes * work.cells(one.region) * ARCHIVE[one.sensor] for one in simulated),
+            sum(
+                one.scenes * {"sentinel-1": 2, "sentinel-2": 13, LAND_COVER: 1}[one.sensor]
+                for one in simulated
+            ),
+        ),
+        "search": Space(sum(one.scenes * SCENE_JSON for one in work.series), jobs["search"]),
+        "download": Space(
+            sum(clips.values()) + sum(one.scenes * SCENE_JSON for one in work.series),
+            sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series),
+            {} if keep["scenes"] else clips,
+        ),
+    }
+    for stage, name in (("stack", "raw"), ("coregister", "aligned"), ("scale", "scaled")):
+        cubes = {
+            region: sum(_cube(work, region, sensor, name) for sensor in plan.sensors)
+            for region in plan.regions
+        }
+        pictures = sum(len(plan.sensors) * (SHEET + MEDIAN * work.cells(region)) for region in plan.regions)
+        files = sum(_chunks(work, region, sensor) for region in plan.regions for sensor in plan.sensors)
+        found[stage] = Space(sum(cubes.values()) + pictures, files, cubes if not keep.get(name, True) else {})
+    samples = {name: work.samples(name) for name in plan.config["collections"]}
+    found["labels"] = Space(sum(map(work.cells, plan.regions)) if jobs["labels"] else 0, 15 * jobs["labels"])
+    found["tile"] = Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"])
+    encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
+    found["pretrain"] = Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"])
+    embedded = [path.split("/")[-5] for path in plan.embedded()]
+    found["embed"] = Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded))
+    scores = sum(jobs[stage] for stage in ("evaluate", "probe", "floor"))
+    found["evaluate"] = Space(scores * SCORE, 2 * scores)
+    found["page"] = Space(PAGE + sum(jobs.values()) * JOB_FILES, 3 * sum(jobs.values()))
+    return found
+
+
+def peak(work: Work, found: Mapping[str, Space], cores: int) -> float:
+    """Bytes at most, if regions are made one after another, so many jobs at a time.
+
+    The aligned cubes of the regions that limits are measured on are all there until the limits are.
+    """
+    staying = sum(space.size - sum(space.passing.values()) for space in found.values())
+    passing = {
+        stage: sorted(space.passing.values(), reverse=True) for stage, space in found.items() if space.passing
+    }
+    measured = len(work.plan.measured())
+    return staying + sum(
+        sum(sizes[: max(cores + 1, measured if stage == "coregister" else 0)])
+        for stage, sizes in passing.items()
+    )
+
+
+def fetched(work: Work) -> tuple[float, float]:
+    """Bytes and files that come from a remote provider, whose files are read by blocks."""
+    remote = [one for one in work.series if not work.plan.is_served(one.sensor)]
+    size = 0.0
+    for one in remote:
+        for band in work.clip_bands(one.sensor):
+            side = math.sqrt(work.clip_pixels(one.region, band)) + BLOCK
+            size += one.scenes * side**2 * min(FOOTPRINT[one.sensor], CLIP[one.sensor])
+    return size, sum(one.scenes * len(work.clip_bands(one.sensor)) for one in remote)
+
+
+def _clips(work: Work, one: Series) -> float:
+    pixels = sum(work.clip_pixels(one.region, band) for band in work.clip_bands(one.sensor))
+    return one.scenes * pixels * CLIP[one.sensor]
+
+
+def _cube(work: Work, region: str, sensor: str, name: str) -> float:
+    values = work.cells(region) * len(work.bands(sensor)) * work.dates(region, sensor)
+    return values * CUBE[name][sensor]
+
+
+def _chunks(work: Work, region: str, sensor: str) -> float:
+    height, width = work.grids[region].shape
+    arrays = 3 if sensor == "sentinel-2" else 2
+    return work.dates(region, sensor) * math.ceil(height / CHUNK) * math.ceil(width / CHUNK) * arrays + 35
+
+
+def _patches(work: Work, collection: str) -> float:
+    side = work.plan.config["collections"][collection]["patch_pixels"]
+    bands = sum(len(work.bands(sensor)) + 1 for sensor in work.plan.sensors)
+    return float(work.samples(collection) * side**2 * (bands * work.times(collection) + 1))

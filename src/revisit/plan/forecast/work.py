@@ -1,0 +1,190 @@
+"""The jobs of a study by stage, and how much each stage has to do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from revisit.archive.kinds import BANDS as NATIVE
+from revisit.cube.grid import Grid, Region, region_grid
+from revisit.cube.split import Split, areas, count_patches
+from revisit.plan.data import LAND_COVER
+from revisit.plan.forecast.imagery import Series
+from revisit.plan.plan import Plan
+
+MARGIN_M = 160  # both margins of a clip
+MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Jobs of a stage, and what they have to do together: ``amount`` in millions, of what ``rates`` says."""
+
+    name: str
+    jobs: int
+    amount: float = 0.0
+
+
+class Work:
+    """What there is to do in a study: its grids, patches and stages."""
+
+    def __init__(self, plan: Plan, series: Iterable[Series]) -> None:
+        self.plan, self.series = plan, list(series)
+        resolution = plan.config["cube"]["resolution_m"]
+        self.grids: dict[str, Grid] = {
+            name: region_grid(Region(**place), resolution) for name, place in plan.config["regions"].items()
+        }
+        split = Split(**plan.config["split"])
+        self._ground = {
+            name: areas(grid, split, plan.config["seed"], name) for name, grid in self.grids.items()
+        }
+
+    def cells(self, region: str) -> int:
+        """Pixels of a region's grid."""
+        height, width = self.grids[region].shape
+        return height * width
+
+    def dates(self, region: str, sensor: str) -> float:
+        """Dates of a cube."""
+        return sum(one.dates for one in self.series if (one.region, one.sensor) == (region, sensor))
+
+    def bands(self, sensor: str) -> list[str]:
+        """The bands of a cube."""
+        return list(self.plan.config["cube"]["bands"][sensor])
+
+    def clip_pixels(self, region: str, band: str) -> float:
+        """Pixels of a clip of a band, at the resolution it is delivered in."""
+        metres = NATIVE[band][3] if band in NATIVE else 20 if band == "scl" else 10
+        height, width = self.grids[region].shape
+        pixel = self.plan.config["cube"]["resolution_m"]
+        return float((height * pixel + MARGIN_M) * (width * pixel + MARGIN_M) / metres**2)
+
+    def clip_bands(self, sensor: str) -> list[str]:
+        """The bands that are fetched."""
+        if sensor == LAND_COVER:
+            return ["map"]
+        return [*self.bands(sensor), *(["scl"] if sensor == "sentinel-2" else [])]
+
+    def samples(self, collection: str, regions: Iterable[str] | None = None) -> int:
+        """Samples of a collection, or of its part in some regions, if every place has as many as it may."""
+        entry = self.plan.config["collections"][collection]
+        wanted = entry.get("regions") or self.plan.regions
+        places = sum(
+            sum(count_patches(self._ground[region], entry["patch_pixels"]))
+            for region in wanted
+            if regions is None or region in regions
+        )
+        return places * int(entry.get("samples_per_place", 1))
+
+    def times(self, collection: str) -> int:
+        """Images of a sensor in a sample."""
+        entry = self.plan.config["collections"][collection]
+        if not self.plan.has_times(collection):
+            return 1
+        return int(entry.get("dates") or max(len(self.plan.years(sensor)) for sensor in self.plan.sensors))
+
+    def stages(self) -> list[Stage]:
+        """Every stage in the order in which they run."""
+        return [*self._of_imagery(), *self._of_models(), *self._of_report()]
+
+    def _of_imagery(self) -> list[Stage]:
+        plan, regions, sensors = self.plan, self.plan.regions, self.plan.sensors
+        clips = sum(
+            one.scenes * self.clip_pixels(one.region, band) / MILLION
+            for one in self.series
+            for band in self.clip_bands(one.sensor)
+        )
+        simulated = [sensor for sensor in plan.config["search"] if plan.simulates(sensor)]
+        made = sum(one.scenes * self.cells(one.region) for one in self.series if one.sensor in simulated)
+        cubes = {
+            region: sum(self.cells(region) * len(self.bands(s)) * self.dates(region, s) for s in sensors)
+            for region in regions
+        }
+        values, measured = sum(cubes.values()) / MILLION, plan.measured()
+        images = len(regions) * len(sensors)
+        labelled = len(regions) if LAND_COVER in plan.config["search"] else 0
+        stores = [
+            self.samples(name) * entry["patch_pixels"] ** 2 * self.times(name) / MILLION
+            for name, entry in plan.config["collections"].items()
+        ]
+        tiled = [entry.get("regions") or regions for entry in plan.config["collections"].values()]
+        return [
+            Stage("archive", len(regions) if simulated else 0, made / MILLION),
+            Stage("search", len(regions) * len(plan.config["search"])),
+            Stage("download", len(self.series), clips),
+            Stage("stack", images, values),
+            Stage("coregister", images, values),
+            Stage("moments", len(measured) * len(sensors), sum(cubes[name] for name in measured) / MILLION),
+            Stage("limits", len(sensors)),
+            Stage("scale", images, values),
+            Stage("labels", labelled, sum(map(self.cells, regions)) / MILLION if labelled else 0),
+            Stage("tile", sum(map(len, tiled)), sum(stores)),
+            Stage("index", len(tiled)),
+        ]
+
+    def _of_models(self) -> list[Stage]:
+        plan = self.plan
+        trained = sum(
+            self._pretrained(name) * self.of_entry(entry) * self._parameters(name)
+            for name, entry in plan.entries.items()
+        )
+        runs = {stage: [run for run in plan.runs if run["stage"] == stage] for stage in STAGES_OF_RUNS}
+        embedded = plan.embedded()
+        return [
+            Stage("pretrain", sum(map(self.of_entry, plan.entries.values())), trained),
+            Stage("embed", len(embedded), sum(map(self._embedded, embedded))),
+            *(
+                Stage(stage, sum(len(run["repeats"]) for run in own), sum(map(self._learnt, own)))
+                for stage, own in runs.items()
+            ),
+        ]
+
+    def of_entry(self, entry: dict[str, Any]) -> int:
+        return len(entry["modalities"]) * len(self.plan.config["pretraining"]["seeds"])
+
+    def _parameters(self, *entries: str) -> float:
+        """Millions of parameters of the encoders of some entries; of a network without any, one."""
+        found = sum(self.plan.entries[name]["parameters"] for name in entries)
+        return found / MILLION if entries else 1.0
+
+    def _embedded(self, path: str) -> float:
+        collection, entry = path.split("/")[-5:-3]
+        return self._seen(collection) * self._parameters(entry)
+
+    def _seen(self, collection: str) -> float:
+        """Millions of pixels of all images of one sensor."""
+        side = self.plan.config["collections"][collection]["patch_pixels"]
+        return float(self.samples(collection) * side**2 * self.times(collection) / MILLION)
+
+    def _pretrained(self, name: str) -> float:
+        """Millions of pixels of a sensor that a pretraining sees."""
+        entry = self.plan.entries[name]
+        if entry["baseline"]:
+            return 0
+        training, collection = entry["training"], entry["collection"]
+        if not training["steps"]:
+            return float(training["epochs"] * self._seen(collection))
+        share = training["steps"] * training["batch_size"] / max(1, self.samples(collection))
+        return float(share * self._seen(collection))
+
+    def _learnt(self, run: dict[str, Any]) -> float:
+        """Millions of pixels of a sensor that the repeats of a run see at most."""
+        collection = self.plan.config["experiments"][run["experiment"]]["collection"]
+        steps, batch = (run["settings"].get("recipe", {}).get(key) for key in ("max_steps", "batch_size"))
+        if not steps or not batch:
+            return len(run["repeats"]) * self._seen(collection)
+        share = steps * batch / max(1, self.samples(collection))
+        size = self._parameters(*(entry for entry, _ in run["encoders"]))
+        return float(len(run["repeats"]) * share * self._seen(collection) * size)
+
+    def _of_report(self) -> list[Stage]:
+        return [
+            Stage("similarity", len(self.plan.similarities())),
+            Stage("tables", 1),
+            Stage("gains", 1),
+            Stage("table", len(self.plan.tables()) - 1),
+            Stage("figure", len(self.plan.figures())),
+            Stage("page", 1),
+        ]
+
+
+STAGES_OF_RUNS = ("evaluate", "probe", "floor")
