@@ -49,7 +49,7 @@ def test_jobs_and_disk(study, known, monkeypatch, tmp_path):
     found = spaces(work)
     for stage, patterns in FOLDERS.items():
         there = size(results, patterns)
-        assert there / WITHIN < found[stage].size < there * WITHIN, (stage, there, found[stage])
+        assert there / WITHIN < found[stage].stays < there * WITHIN, (stage, there, found[stage])
     there, files = size(results, ["*"]), sum(path.is_file() for path in results.rglob("*"))
-    assert there / WITHIN < sum(space.size for space in found.values()) < there * WITHIN
+    assert there / WITHIN < sum(space.stays for space in found.values()) < there * WITHIN
     assert files / WITHIN < sum(space.files for space in found.values()) < files * WITHIN

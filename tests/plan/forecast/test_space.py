@@ -25,7 +25,7 @@ def work(config, **changes) -> Work:
 
 
 def final(of: Work) -> float:
-    return sum(space.size - sum(space.passing.values()) for space in spaces(of).values())
+    return sum(space.stays for space in spaces(of).values())
 
 
 def test_what_is_not_kept_is_there_for_a_while(config):
@@ -52,5 +52,5 @@ def test_only_what_comes_from_afar_is_a_download(config):
     of = work(remote)
     size, files = fetched(of)
     assert files == 4 * (10 * 11 + 5 * 2) + 1  # with the scene classification
-    clips = spaces(of)["download"].size
+    clips = spaces(of)["download"].stays
     assert clips < size < 2 * clips  # whole blocks, of which a region of 20 km needs most

@@ -50,7 +50,7 @@ def forecast(plan: Plan, cores: int) -> str:
     rows += [_row(stage, cost[stage.name], space.get(stage.name), cores) for stage in stages]
     alone = sum(_seconds(stage, cost[stage.name], 1) for stage in stages)
     together = sum(_seconds(stage, cost[stage.name], cores) for stage in stages)
-    staying = sum(one.size - sum(one.passing.values()) for one in space.values())
+    staying = sum(one.stays for one in space.values())
     most, files = peak(work, space, cores), sum(one.files for one in space.values())
     memory = max(cost[stage.name].memory_mb for stage in stages) * 1e6
     rows.append(
@@ -106,16 +106,17 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
 
 
 def _row(stage: Stage, cost: Cost, space: Space | None, cores: int) -> tuple[str, ...]:
-    size, files, passing = space or Space(0, 0)
+    stays, files, passing = space or Space(0, 0)
+    goes = sum(passing.values())
     return (
         stage.name,
         f"{stage.jobs}",
         _time(_seconds(stage, cost, 1)),
         _time(_seconds(stage, cost, cores)),
         _size(cost.memory_mb * 1e6),
-        _size(size) if size else "",
+        _size(stays + goes) if space else "",
         f"{files:.0f}" if files else "",
-        "goes" if passing else "",
+        f"{_size(goes)} goes" if passing else "",
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from revisit.plan.data import LAND_COVER
-from revisit.plan.forecast.imagery import Series
 from revisit.plan.forecast.work import Work
 
 # Bytes of a pixel of a clip, of a value of a cube with its mask, of a pixel of a scene of the archive.
@@ -20,6 +19,8 @@ CUBE = {
     "scaled": {"sentinel-1": 1.4, "sentinel-2": 0.8},
 }
 ARCHIVE = {"sentinel-1": 6.8, "sentinel-2": 13.2, LAND_COVER: 1.0}
+ARCHIVE_FILES = {"sentinel-1": 2, "sentinel-2": 13, LAND_COVER: 1}  # of a scene
+BESIDE_CUBE, COORDINATES = 3, 32  # files
 SHEET, MEDIAN = 1.2e6, 2.8  # the pictures beside a cube: bytes of one, and of a pixel of the other
 SCENE_JSON, JOB_FILES, SCORE, PAGE = 7e3, 6e3, 4e4, 5e6  # bytes
 FEATURES, FLOAT = 512, 4  # of an encoder; bytes of a number
@@ -29,56 +30,36 @@ BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
 
 
 class Space(NamedTuple):
-    """Bytes and files of a stage's products, and how much of them goes when it is not needed, by region."""
+    """What the products of a stage take: bytes and files that stay, and bytes that go, by region."""
 
-    size: float
+    stays: float
     files: float
-    passing: Mapping[str, float] = {}
+    goes: Mapping[str, float] = {}
 
 
 def spaces(work: Work) -> dict[str, Space]:
     """What the products of each stage take."""
-    plan, keep = work.plan, work.plan.config["keep"]
+    plan = work.plan
     jobs = {stage.name: stage.jobs for stage in work.stages()}
-    simulated = [one for one in work.series if plan.simulates(one.sensor)]
-    clips = {
-        region: sum(_clips(work, one) for one in work.series if one.region == region)
-        for region in plan.regions
-    }
-    found = {
-        "archive": Space(
-            sum(one.scenes * work.cells(one.region) * ARCHIVE[one.sensor] for one in simulated),
-            sum(
-                one.scenes * {"sentinel-1": 2, "sentinel-2": 13, LAND_COVER: 1}[one.sensor]
-                for one in simulated
-            ),
-        ),
-        "search": Space(sum(one.scenes * SCENE_JSON for one in work.series), jobs["search"]),
-        "download": Space(
-            sum(clips.values()) + sum(one.scenes * SCENE_JSON for one in work.series),
-            sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series),
-            {} if keep["scenes"] else clips,
-        ),
-    }
-    for stage, name in (("stack", "raw"), ("coregister", "aligned"), ("scale", "scaled")):
-        cubes = {
-            region: sum(_cube(work, region, sensor, name) for sensor in plan.sensors)
-            for region in plan.regions
-        }
-        pictures = sum(len(plan.sensors) * (SHEET + MEDIAN * work.cells(region)) for region in plan.regions)
-        files = sum(_chunks(work, region, sensor) for region in plan.regions for sensor in plan.sensors)
-        found[stage] = Space(sum(cubes.values()) + pictures, files, cubes if not keep.get(name, True) else {})
     samples = {name: work.samples(name) for name in plan.config["collections"]}
-    found["labels"] = Space(sum(map(work.cells, plan.regions)) if jobs["labels"] else 0, 15 * jobs["labels"])
-    found["tile"] = Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"])
     encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
-    found["pretrain"] = Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"])
     embedded = [path.split("/")[-5] for path in plan.embedded()]
-    found["embed"] = Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded))
     scores = sum(jobs[stage] for stage in ("evaluate", "probe", "floor"))
-    found["evaluate"] = Space(scores * SCORE, 2 * scores)
-    found["page"] = Space(PAGE + sum(jobs.values()) * JOB_FILES, 3 * sum(jobs.values()))
-    return found
+    every = sum(jobs.values())
+    return {
+        "archive": _archive(work),
+        "search": Space(sum(one.scenes * SCENE_JSON for one in work.series), jobs["search"]),
+        "download": _scenes(work),
+        "stack": _cubes(work, "raw"),
+        "coregister": _cubes(work, "aligned"),
+        "scale": _cubes(work, "scaled"),
+        "labels": Space(sum(map(work.cells, plan.regions)) if jobs["labels"] else 0, 15 * jobs["labels"]),
+        "tile": Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"]),
+        "pretrain": Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"]),
+        "embed": Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded)),
+        "evaluate": Space(scores * SCORE, 2 * scores),
+        "page": Space(PAGE + every * JOB_FILES, 3 * every),
+    }
 
 
 def peak(work: Work, found: Mapping[str, Space], cores: int) -> float:
@@ -86,15 +67,11 @@ def peak(work: Work, found: Mapping[str, Space], cores: int) -> float:
 
     The aligned cubes of the regions that limits are measured on are all there until the limits are.
     """
-    staying = sum(space.size - sum(space.passing.values()) for space in found.values())
-    passing = {
-        stage: sorted(space.passing.values(), reverse=True) for stage, space in found.items() if space.passing
-    }
-    measured = len(work.plan.measured())
-    return staying + sum(
-        sum(sizes[: max(cores + 1, measured if stage == "coregister" else 0)])
-        for stage, sizes in passing.items()
-    )
+    measured, passing = len(work.plan.measured()), 0.0
+    for stage, space in found.items():
+        at_a_time = max(cores + 1, measured if stage == "coregister" else 0)
+        passing += sum(sorted(space.goes.values(), reverse=True)[:at_a_time])
+    return sum(space.stays for space in found.values()) + passing
 
 
 def fetched(work: Work) -> tuple[float, float]:
@@ -108,9 +85,35 @@ def fetched(work: Work) -> tuple[float, float]:
     return size, sum(one.scenes * len(work.clip_bands(one.sensor)) for one in remote)
 
 
-def _clips(work: Work, one: Series) -> float:
-    pixels = sum(work.clip_pixels(one.region, band) for band in work.clip_bands(one.sensor))
-    return one.scenes * pixels * CLIP[one.sensor]
+def _archive(work: Work) -> Space:
+    simulated = [one for one in work.series if work.plan.simulates(one.sensor)]
+    return Space(
+        sum(one.scenes * work.cells(one.region) * ARCHIVE[one.sensor] for one in simulated),
+        sum(one.scenes * ARCHIVE_FILES[one.sensor] for one in simulated),
+    )
+
+
+def _scenes(work: Work) -> Space:
+    items = sum(one.scenes * SCENE_JSON for one in work.series)
+    clips = dict.fromkeys(work.plan.regions, 0.0)
+    for one in work.series:
+        pixels = sum(work.clip_pixels(one.region, band) for band in work.clip_bands(one.sensor))
+        clips[one.region] += one.scenes * pixels * CLIP[one.sensor]
+    if not work.plan.config["keep"]["scenes"]:
+        return Space(items, 2 * len(work.series), clips)
+    files = sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series)
+    return Space(items + sum(clips.values()), files)
+
+
+def _cubes(work: Work, name: str) -> Space:
+    regions, sensors = work.plan.regions, work.plan.sensors
+    cubes = {region: sum(_cube(work, region, sensor, name) for sensor in sensors) for region in regions}
+    pictures = sum(len(sensors) * (SHEET + MEDIAN * work.cells(region)) for region in regions)
+    beside = BESIDE_CUBE * len(regions) * len(sensors)
+    if not work.plan.config["keep"].get(name, True):
+        return Space(pictures, beside, cubes)
+    chunks = sum(_chunks(work, region, sensor) for region in regions for sensor in sensors)
+    return Space(pictures + sum(cubes.values()), beside + chunks)
 
 
 def _cube(work: Work, region: str, sensor: str, name: str) -> float:
@@ -121,7 +124,10 @@ def _cube(work: Work, region: str, sensor: str, name: str) -> float:
 def _chunks(work: Work, region: str, sensor: str) -> float:
     height, width = work.grids[region].shape
     arrays = 3 if sensor == "sentinel-2" else 2
-    return work.dates(region, sensor) * math.ceil(height / CHUNK) * math.ceil(width / CHUNK) * arrays + 35
+    return (
+        work.dates(region, sensor) * math.ceil(height / CHUNK) * math.ceil(width / CHUNK) * arrays
+        + COORDINATES
+    )
 
 
 def _patches(work: Work, collection: str) -> float:
