@@ -1,11 +1,11 @@
 """How much imagery a study has: scenes and dates of each region, sensor and year, as found or as is usual."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from revisit.files import read_json
-from revisit.plan.data import LAND_COVER, DataPlan
+from revisit.plan.plan import Plan
 from revisit.stac.adapter import moment, relative_orbit
 
 # Both satellites of a mission in orbit; one alone halves it.
@@ -29,18 +29,19 @@ class Series(NamedTuple):
     found: bool
 
 
-def imagery(plan: DataPlan) -> Iterator[Series]:
+def imagery(plan: Plan) -> Iterator[Series]:
     """Each download of a study."""
-    for region in plan.regions:
-        for sensor, search in plan.config["search"].items():
-            years = plan.years(sensor)
-            path = Path(f"{plan.root}/items/{region}/{sensor}.json")
-            if path.is_file():
-                yield from _found(read_json(path)["features"], region, sensor, years)
-            else:
-                scenes, dates = _usual(plan, region, sensor, search)
-                for year in years:
-                    yield Series(region, sensor, year, scenes, dates, found=False)
+    downloads: dict[tuple[str, str], list[int]] = {}
+    for path in plan.downloads():
+        region, sensor, its_year = path.split("/")[-4:-1]
+        downloads.setdefault((region, sensor), []).append(int(its_year))
+    for (region, sensor), years in downloads.items():
+        found = Path(f"{plan.root}/items/{region}/{sensor}.json")
+        if found.is_file():
+            yield from _found(read_json(found)["features"], region, sensor, years)
+        else:
+            scenes, dates = _usual(plan, region, sensor)
+            yield from (Series(region, sensor, year, scenes, dates, found=False) for year in years)
 
 
 def _found(items: list[dict[str, Any]], region: str, sensor: str, years: list[int]) -> Iterator[Series]:
@@ -50,11 +51,11 @@ def _found(items: list[dict[str, Any]], region: str, sensor: str, years: list[in
         yield Series(region, sensor, year, len(mine), len(dates), found=True)
 
 
-def _usual(plan: DataPlan, region: str, sensor: str, search: Mapping[str, Any]) -> tuple[float, float]:
+def _usual(plan: Plan, region: str, sensor: str) -> tuple[float, float]:
     """Scenes and dates of a year."""
-    if sensor == LAND_COVER:
+    if sensor not in plan.sensors:  # a map
         return 1, 1
-    simulated = plan.simulates(sensor)
+    search, simulated = plan.config["search"][sensor], plan.simulates(sensor)
     if simulated:
         dates = float(plan.config["archive"]["dates_per_year"][sensor])
     elif sensor == "sentinel-1":

@@ -8,24 +8,30 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from revisit.plan.data import LAND_COVER
 from revisit.plan.forecast.work import Work
 
-# Bytes of a pixel of a clip, of a value of a cube with its mask, of a pixel of a scene of the archive.
-CLIP = {"sentinel-1": 2.1, "sentinel-2": 1.4, LAND_COVER: 0.2}
-CUBE = {
-    "raw": {"sentinel-1": 3.4, "sentinel-2": 1.5},
-    "aligned": {"sentinel-1": 3.4, "sentinel-2": 1.5},
-    "scaled": {"sentinel-1": 1.4, "sentinel-2": 0.8},
+
+class Bytes(NamedTuple):
+    """Bytes of a pixel of a clip, of one of all bands of a scene of the archive, of a value of cubes."""
+
+    clip: float
+    scene: float
+    scene_files: int
+    raw: float = 0.0
+    aligned: float = 0.0
+    scaled: float = 0.0
+
+
+BYTES = {
+    "sentinel-1": Bytes(2.1, 6.8, 2, raw=3.4, aligned=3.4, scaled=1.4),
+    "sentinel-2": Bytes(1.4, 13.2, 13, raw=1.5, aligned=1.5, scaled=0.8),
 }
-ARCHIVE = {"sentinel-1": 6.8, "sentinel-2": 13.2, LAND_COVER: 1.0}
-ARCHIVE_FILES = {"sentinel-1": 2, "sentinel-2": 13, LAND_COVER: 1}  # of a scene
+MAP = Bytes(0.2, 1.0, 1)  # of land cover
 BESIDE_CUBE, COORDINATES = 3, 32  # files
 SHEET, MEDIAN = 1.2e6, 2.8  # the pictures beside a cube: bytes of one, and of a pixel of the other
 SCENE_JSON, JOB_FILES, SCORE, PAGE = 7e3, 6e3, 4e4, 5e6  # bytes
 FEATURES, FLOAT = 512, 4  # of an encoder; bytes of a number
 CHUNK = 256  # pixels, a side of a cube's chunk
-FOOTPRINT = {"sentinel-1": 4, "sentinel-2": 2, LAND_COVER: 1}  # bytes of a pixel before it is packed
 BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
 
 
@@ -81,15 +87,19 @@ def fetched(work: Work) -> tuple[float, float]:
     for one in remote:
         for band in work.clip_bands(one.sensor):
             side = math.sqrt(work.clip_pixels(one.region, band)) + BLOCK
-            size += one.scenes * side**2 * min(FOOTPRINT[one.sensor], CLIP[one.sensor])
+            size += one.scenes * side**2 * _bytes(one.sensor).clip
     return size, sum(one.scenes * len(work.clip_bands(one.sensor)) for one in remote)
+
+
+def _bytes(sensor: str) -> Bytes:
+    return BYTES.get(sensor, MAP)
 
 
 def _archive(work: Work) -> Space:
     simulated = [one for one in work.series if work.plan.simulates(one.sensor)]
     return Space(
-        sum(one.scenes * work.cells(one.region) * ARCHIVE[one.sensor] for one in simulated),
-        sum(one.scenes * ARCHIVE_FILES[one.sensor] for one in simulated),
+        sum(one.scenes * work.cells(one.region) * _bytes(one.sensor).scene for one in simulated),
+        sum(one.scenes * _bytes(one.sensor).scene_files for one in simulated),
     )
 
 
@@ -98,7 +108,7 @@ def _scenes(work: Work) -> Space:
     clips = dict.fromkeys(work.plan.regions, 0.0)
     for one in work.series:
         pixels = sum(work.clip_pixels(one.region, band) for band in work.clip_bands(one.sensor))
-        clips[one.region] += one.scenes * pixels * CLIP[one.sensor]
+        clips[one.region] += one.scenes * pixels * _bytes(one.sensor).clip
     if not work.plan.config["keep"]["scenes"]:
         return Space(items, 2 * len(work.series), clips)
     files = sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series)
@@ -118,7 +128,7 @@ def _cubes(work: Work, name: str) -> Space:
 
 def _cube(work: Work, region: str, sensor: str, name: str) -> float:
     values = work.cells(region) * len(work.bands(sensor)) * work.dates(region, sensor)
-    return values * CUBE[name][sensor]
+    return values * float(getattr(_bytes(sensor), name))
 
 
 def _chunks(work: Work, region: str, sensor: str) -> float:

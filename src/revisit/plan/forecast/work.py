@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from revisit.archive.kinds import BANDS as NATIVE
 from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.split import Split, areas, count_patches
-from revisit.plan.data import LAND_COVER
 from revisit.plan.forecast.imagery import Series
 from revisit.plan.plan import Plan
 
@@ -60,7 +60,7 @@ class Work:
 
     def clip_bands(self, sensor: str) -> list[str]:
         """The bands that are fetched."""
-        if sensor == LAND_COVER:
+        if sensor not in self.plan.sensors:
             return ["map"]
         return [*self.bands(sensor), *(["scl"] if sensor == "sentinel-2" else [])]
 
@@ -101,7 +101,7 @@ class Work:
         }
         values, measured = sum(cubes.values()) / MILLION, plan.measured()
         images = len(regions) * len(sensors)
-        labelled = len(regions) if LAND_COVER in plan.config["search"] else 0
+        labelled = [region for region in regions if plan.labels(SimpleNamespace(region=region))]
         stores = [
             self.samples(name) * entry["patch_pixels"] ** 2 * self.times(name) / MILLION
             for name, entry in plan.config["collections"].items()
@@ -109,14 +109,14 @@ class Work:
         tiled = [entry.get("regions") or regions for entry in plan.config["collections"].values()]
         return [
             Stage("archive", len(regions) if simulated else 0, made / MILLION),
-            Stage("search", len(regions) * len(plan.config["search"])),
-            Stage("download", len(self.series), clips),
+            Stage("search", len(plan.items())),
+            Stage("download", len(plan.downloads()), clips),
             Stage("stack", images, values),
             Stage("coregister", images, values),
             Stage("moments", len(measured) * len(sensors), sum(cubes[name] for name in measured) / MILLION),
             Stage("limits", len(sensors)),
             Stage("scale", images, values),
-            Stage("labels", labelled, sum(map(self.cells, regions)) / MILLION if labelled else 0),
+            Stage("labels", len(labelled), sum(map(self.cells, labelled)) / MILLION),
             Stage("tile", sum(map(len, tiled)), sum(stores)),
             Stage("index", len(tiled)),
         ]
