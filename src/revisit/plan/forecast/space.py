@@ -8,13 +8,15 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from revisit.plan.forecast.work import Work
+from revisit.cube.write import BLOCK, CHUNK, FEW_CHUNKS
+from revisit.plan.forecast.work import CLASSIFICATION, Work
 
 
 class Bytes(NamedTuple):
-    """Bytes of a pixel of a clip, of one of all bands of a scene of the archive, of a value of cubes."""
+    """Bytes of a pixel: of a clip, of a remote file, of all bands of the archive, of each kind of cube."""
 
     clip: float
+    remote: float
     scene: float
     scene_files: int
     raw: float = 0.0
@@ -23,16 +25,15 @@ class Bytes(NamedTuple):
 
 
 BYTES = {
-    "sentinel-1": Bytes(2.1, 6.8, 2, raw=3.4, aligned=3.4, scaled=1.4),
-    "sentinel-2": Bytes(1.4, 13.2, 13, raw=1.5, aligned=1.5, scaled=0.8),
+    "sentinel-1": Bytes(4, 2.1, 6.8, 2, raw=3.4, aligned=3.4, scaled=1.4),
+    "sentinel-2": Bytes(2, 1.4, 13.2, 13, raw=1.5, aligned=1.5, scaled=0.8),
 }
-MAP = Bytes(0.2, 1.0, 1)  # of land cover
+CLASSES = Bytes(1, 0.2, 1.0, 1)  # maps of land cover, the scene classification
 BESIDE_CUBE, COORDINATES = 3, 32  # files
 SHEET, MEDIAN = 1.2e6, 2.8  # the pictures beside a cube: bytes of one, and of a pixel of the other
 SCENE_JSON, JOB_FILES, SCORE, PAGE = 7e3, 6e3, 4e4, 5e6  # bytes
 FEATURES, FLOAT = 512, 4  # of an encoder; bytes of a number
-CHUNK = 256  # pixels, a side of a cube's chunk
-BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
+REMOTE_BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
 
 
 class Space(NamedTuple):
@@ -86,13 +87,17 @@ def fetched(work: Work) -> tuple[float, float]:
     size = 0.0
     for one in remote:
         for band in work.clip_bands(one.sensor):
-            side = math.sqrt(work.clip_pixels(one.region, band)) + BLOCK
-            size += one.scenes * side**2 * _bytes(one.sensor).clip
+            side = math.sqrt(work.clip_pixels(one.region, band)) + REMOTE_BLOCK
+            size += one.scenes * side**2 * _of_band(one.sensor, band).remote
     return size, sum(one.scenes * len(work.clip_bands(one.sensor)) for one in remote)
 
 
 def _bytes(sensor: str) -> Bytes:
-    return BYTES.get(sensor, MAP)
+    return BYTES.get(sensor, CLASSES)
+
+
+def _of_band(sensor: str, band: str) -> Bytes:
+    return CLASSES if band == CLASSIFICATION else _bytes(sensor)
 
 
 def _archive(work: Work) -> Space:
@@ -107,8 +112,9 @@ def _scenes(work: Work) -> Space:
     items = sum(one.scenes * SCENE_JSON for one in work.series)
     clips = dict.fromkeys(work.plan.regions, 0.0)
     for one in work.series:
-        pixels = sum(work.clip_pixels(one.region, band) for band in work.clip_bands(one.sensor))
-        clips[one.region] += one.scenes * pixels * _bytes(one.sensor).clip
+        for band in work.clip_bands(one.sensor):
+            size = work.clip_pixels(one.region, band) * _of_band(one.sensor, band).clip
+            clips[one.region] += one.scenes * size
     if not work.plan.config["keep"]["scenes"]:
         return Space(items, 2 * len(work.series), clips)
     files = sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series)
@@ -132,11 +138,12 @@ def _cube(work: Work, region: str, sensor: str, name: str) -> float:
 
 
 def _chunks(work: Work, region: str, sensor: str) -> float:
+    """Files of a cube: its chunks or, where it is large, shards of them."""
     height, width = work.grids[region].shape
+    side = BLOCK if max(height, width) > FEW_CHUNKS * CHUNK else CHUNK
     arrays = 3 if sensor == "sentinel-2" else 2
     return (
-        work.dates(region, sensor) * math.ceil(height / CHUNK) * math.ceil(width / CHUNK) * arrays
-        + COORDINATES
+        work.dates(region, sensor) * math.ceil(height / side) * math.ceil(width / side) * arrays + COORDINATES
     )
 
 

@@ -11,6 +11,7 @@ from revisit.cube.split import Split, areas, count_patches
 from revisit.plan.forecast.imagery import Series
 from revisit.plan.plan import Plan
 
+CLASSIFICATION = "scl"  # fetched with the bands of Sentinel-2
 MARGIN_M = 160  # both margins of a clip
 MILLION = 1e6
 
@@ -53,7 +54,7 @@ class Work:
 
     def clip_pixels(self, region: str, band: str) -> float:
         """Pixels of a clip of a band, at the resolution it is delivered in."""
-        metres = NATIVE[band][3] if band in NATIVE else 20 if band == "scl" else 10
+        metres = NATIVE[band][3] if band in NATIVE else 20 if band == CLASSIFICATION else 10
         height, width = self.grids[region].shape
         pixel = self.plan.config["cube"]["resolution_m"]
         return float((height * pixel + MARGIN_M) * (width * pixel + MARGIN_M) / metres**2)
@@ -62,7 +63,7 @@ class Work:
         """The bands that are fetched."""
         if sensor not in self.plan.sensors:
             return ["map"]
-        return [*self.bands(sensor), *(["scl"] if sensor == "sentinel-2" else [])]
+        return [*self.bands(sensor), *([CLASSIFICATION] if sensor == "sentinel-2" else [])]
 
     def samples(self, collection: str, regions: Iterable[str] | None = None) -> int:
         """Samples of a collection, or of its part in some regions, if every place has as many as it may."""
