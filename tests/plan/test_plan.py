@@ -175,6 +175,33 @@ def test_limits_are_of_the_regions_they_are_pinned_to(plan):
     assert len(plan.limiting(wildcards)) == len(plan.regions)
 
 
+def test_regions_that_others_wait_for_come_first(checked):
+    """Then the others in the order of the config; and what belongs to no region holds none of them up."""
+    turned = copy.deepcopy(checked)
+    turned["config"]["cube"]["limits_from"] = ["plain", "polder"]
+    plan = Plan(turned)
+    order = sorted(plan.regions, key=lambda region: -plan.priority(Wildcards(region=region)))
+    others = [region for region in plan.regions if region not in ("plain", "polder")]
+    assert order == ["plain", "polder", *others]
+    assert plan.priority(Wildcards(sensor="sentinel-1")) > plan.priority(Wildcards(region="plain"))
+
+
+def test_what_is_kept_changes_no_setting_of_a_job(config, checked):
+    """Else a finished study would be made anew for it."""
+    keep = {"scenes": False, "raw": False, "aligned": True}
+    kept, passing = Plan(copy.deepcopy(checked)), Plan(check({**config, "keep": keep}))
+    for name in keep:
+        assert kept.passing(name, "output") == "output"
+        assert getattr(passing.passing(name, "output"), "flags", {}).get("temp", False) is not keep[name]
+    wildcards = Wildcards(region="plain", sensor="sentinel-2", year="2020")
+    for of in ("download", "stack", "coregister", "page"):
+        assert getattr(kept, of)(wildcards) == getattr(passing, of)(wildcards)
+    assert kept.fetching(wildcards)["keep"] and not passing.fetching(wildcards)["keep"]
+    assert kept.clips()(wildcards) == [
+        f"results/scenes/plain/sentinel-2/{year}/clips" for year in (2020, 2021)
+    ]
+
+
 def test_another_study_has_a_folder_of_its_own(config):
     plan = Plan(check({**config, "study": "mine"}))
     paths = [*plan.scores(), *plan.figures(), *plan.items(), *plan.quicklooks(), plan.files.folder]

@@ -41,9 +41,7 @@ def forecast(plan: Plan, cores: int) -> str:
     cost = costs(stages, Path(plan.root) / "benchmarks")
     remote, remote_files = fetched(work)
     if remote and not cost["download"].measured:
-        waiting = remote / (FROM_AFAR_MB_S * 1e6)
-        each = max(cost["download"].seconds, min(cores, len(work.series)) * waiting / len(work.series))
-        cost["download"] = cost["download"]._replace(seconds=each)
+        cost["download"] = cost["download"]._replace(least_s=remote / (FROM_AFAR_MB_S * 1e6))
     rows: list[tuple[str, ...]] = [
         ("stage", "jobs", "1 core", f"{cores} cores", "memory", "disk", "files", "")
     ]
@@ -82,10 +80,8 @@ def forecast(plan: Plan, cores: int) -> str:
 
 def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> Iterator[str]:
     """What the numbers rest on."""
-    known, own = (
-        sum(one.found for one in work.series),
-        [stage.name for stage in stages if cost[stage.name].measured],
-    )
+    known = sum(one.found for one in work.series)
+    own = [stage.name for stage in stages if cost[stage.name].measured]
     notes = [
         f"Scenes: of {known} of {len(work.series)} years of a sensor and region as the search found them"
     ]
@@ -121,7 +117,7 @@ def _row(stage: Stage, cost: Cost, space: Space | None, cores: int) -> tuple[str
 
 
 def _seconds(stage: Stage, cost: Cost, cores: int) -> float:
-    return math.ceil(stage.jobs / cores) * cost.seconds
+    return max(cost.least_s, math.ceil(stage.jobs / cores) * cost.seconds)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -45,11 +45,15 @@ OTHER = Rate(2, 0, 300)  # what gathers, lays out and draws
 
 
 class Cost(NamedTuple):
-    """What a job of a stage takes: mean seconds, MB at most, and how many jobs that was measured on."""
+    """What a job of a stage takes: mean seconds, MB at most, and how many jobs that was measured on.
+
+    ``least_s``: seconds that the whole stage takes at least, on however many cores.
+    """
 
     seconds: float
     memory_mb: float
     measured: int
+    least_s: float = 0.0
 
 
 def costs(stages: Iterable[Stage], benchmarks: Path) -> dict[str, Cost]:
