@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from revisit.cube.write import BLOCK, CHUNK, FEW_CHUNKS
+from revisit.cube.write import BLOCK, CHUNK, SMALL
 from revisit.plan.forecast.work import CLASSIFICATION, Work
 
 
@@ -138,13 +138,12 @@ def _cube(work: Work, region: str, sensor: str, name: str) -> float:
 
 
 def _chunks(work: Work, region: str, sensor: str) -> float:
-    """Files of a cube: its chunks or, where it is large, shards of them."""
-    height, width = work.grids[region].shape
-    side = BLOCK if max(height, width) > FEW_CHUNKS * CHUNK else CHUNK
+    """Files of a cube: two chunks along a side or, where it is large, shards."""
+    shape = work.grids[region].shape
+    large = max(shape) > SMALL
+    height, width = (math.ceil(side / BLOCK) if large else 1 + (side > CHUNK) for side in shape)
     arrays = 3 if sensor == "sentinel-2" else 2
-    return (
-        work.dates(region, sensor) * math.ceil(height / side) * math.ceil(width / side) * arrays + COORDINATES
-    )
+    return work.dates(region, sensor) * height * width * arrays + COORDINATES
 
 
 def _patches(work: Work, collection: str) -> float:
