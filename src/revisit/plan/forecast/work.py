@@ -34,9 +34,18 @@ class Work:
         self.grids: dict[str, Grid] = {
             name: region_grid(Region(**place), resolution) for name, place in plan.config["regions"].items()
         }
-        split = Split(**plan.config["split"])
-        self._ground = {
-            name: areas(grid, split, plan.config["seed"], name) for name, grid in self.grids.items()
+        self._dates: dict[tuple[str, str], float] = {}
+        for one in self.series:
+            cube = one.region, one.sensor
+            self._dates[cube] = self._dates.get(cube, 0) + one.dates
+        split, seed = Split(**plan.config["split"]), plan.config["seed"]
+        ground = {name: areas(grid, split, seed, name) for name, grid in self.grids.items()}
+        self._places = {
+            name: sum(
+                sum(count_patches(ground[region], entry["patch_pixels"]))
+                for region in entry.get("regions") or plan.regions
+            )
+            for name, entry in plan.config["collections"].items()
         }
 
     def cells(self, region: str) -> int:
@@ -46,7 +55,7 @@ class Work:
 
     def dates(self, region: str, sensor: str) -> float:
         """Dates of a cube."""
-        return sum(one.dates for one in self.series if (one.region, one.sensor) == (region, sensor))
+        return self._dates.get((region, sensor), 0)
 
     def bands(self, sensor: str) -> list[str]:
         """The bands of a cube."""
@@ -65,16 +74,10 @@ class Work:
             return ["map"]
         return [*self.bands(sensor), *([CLASSIFICATION] if sensor == "sentinel-2" else [])]
 
-    def samples(self, collection: str, regions: Iterable[str] | None = None) -> int:
-        """Samples of a collection, or of its part in some regions, if every place has as many as it may."""
+    def samples(self, collection: str) -> int:
+        """Samples of a collection if every place has as many as it may."""
         entry = self.plan.config["collections"][collection]
-        wanted = entry.get("regions") or self.plan.regions
-        places = sum(
-            sum(count_patches(self._ground[region], entry["patch_pixels"]))
-            for region in wanted
-            if regions is None or region in regions
-        )
-        return places * int(entry.get("samples_per_place", 1))
+        return self._places[collection] * int(entry.get("samples_per_place", 1))
 
     def times(self, collection: str) -> int:
         """Images of a sensor in a sample."""
