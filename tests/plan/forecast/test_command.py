@@ -26,7 +26,9 @@ def test_the_default_study(here, capsys):
     table = rows(text)
     assert table["download"][1] == "40" and table["all"][1] == "262"
     # `make demo` took 21 minutes of CPU and 11 of two cores (benchmarks/README.md).
-    assert table["all"][2:6] == ["21", "min", "11", "min"]
+    alone, together = int(table["all"][2]), int(table["all"][4])
+    assert table["all"][3] == table["all"][5] == "min"
+    assert 21 / 1.5 < alone < 21 * 1.5 and 11 / 1.5 < together < 11 * 1.5
     assert "Disk" in text and "Download  nothing" in text and "Scenes: of 0 of 40" in text
     assert max(map(len, text.splitlines())) <= 110
     assert not (here / "results").exists()

@@ -38,7 +38,7 @@ def forecast(plan: Plan, cores: int) -> str:
     work = Work(plan, imagery(plan))
     stages = [stage for stage in work.stages() if stage.jobs]
     space = spaces(work)
-    cost = costs(stages, Path(plan.root) / "benchmarks")
+    cost = costs(stages, Path(plan.root) / "benchmarks", max(map(work.cells, plan.regions)))
     remote, remote_files = fetched(work)
     if remote and not cost["download"].measured:
         cost["download"] = cost["download"]._replace(least_s=remote / (FROM_AFAR_MB_S * 1e6))

@@ -1,7 +1,8 @@
 """How long jobs take, how much memory: as measured in the study so far, else as the default study did.
 
-The shipped numbers are of `make demo` on two threads of one core of an Intel Xeon (benchmarks/README.md): the
-seconds of a stage there, less those to start its jobs, over its amount of work.
+The shipped numbers are of `make demo` on two threads of one core (benchmarks/README.md): the seconds of a
+stage there, less those to start its jobs, over its amount of work. What a larger region adds to the jobs of
+cubes, and to their memory, is what a region of 15 x 15 km on 12 dates took of processor time and memory.
 """
 
 import json
@@ -9,30 +10,35 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from revisit.cube.write import BLOCK
 from revisit.plan.forecast.work import Stage
 
 FROM_AFAR_MB_S = 20  # from a remote provider, by all jobs together
 
 
 class Rate(NamedTuple):
-    """Seconds to start a job, seconds for a million of what the stage works on, MB of its largest process."""
+    """Seconds to start a job, seconds for a million of what the stage works on; MB of its largest process.
+
+    ``more_mb``: MB more for each million pixels of a region, up to the 2048 x 2048 that are held at a time.
+    """
 
     start_s: float
     million_s: float
     memory_mb: float
+    more_mb: float = 0.0
 
 
 # Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
 # scale), of pixels of one sensor in what is cut or read (tile, probe, floor); and for pretrain, embed and
 # evaluate of pixels of one sensor that a network sees, times millions of its encoder's parameters.
 RATES = {
-    "archive": Rate(1, 0.74, 250),
+    "archive": Rate(1, 0.74, 170, 300),
     "search": Rate(0.9, 0, 75),
-    "download": Rate(0.9, 0.1, 170),
-    "stack": Rate(1, 0.44, 340),
-    "coregister": Rate(1, 0.67, 360),
+    "download": Rate(0.9, 0.1, 135, 130),
+    "stack": Rate(1.7, 0.06, 320, 85),
+    "coregister": Rate(3.5, 0.15, 300, 230),
     "moments": Rate(1, 0.05, 320),
-    "scale": Rate(1, 0.39, 320),
+    "scale": Rate(1.8, 0.06, 300, 85),
     "labels": Rate(1.5, 0, 250),
     "tile": Rate(1, 0.92, 155),
     "pretrain": Rate(2.2, 2.5, 730),
@@ -56,13 +62,17 @@ class Cost(NamedTuple):
     least_s: float = 0.0
 
 
-def costs(stages: Iterable[Stage], benchmarks: Path) -> dict[str, Cost]:
-    """The cost of each stage's jobs, by the benchmarks of the study where it has any of the stage."""
-    found = {}
+def costs(stages: Iterable[Stage], benchmarks: Path, pixels: int) -> dict[str, Cost]:
+    """The cost of each stage's jobs, by the benchmarks of the study where it has any of the stage.
+
+    ``pixels`` are those of the largest region.
+    """
+    found, held = {}, min(pixels, BLOCK**2) / 1e6
     for stage in stages:
         rate = RATES.get(stage.name, OTHER)
         each = rate.start_s + stage.amount * rate.million_s / max(1, stage.jobs)
-        found[stage.name] = _measured(benchmarks / stage.name) or Cost(each, rate.memory_mb, 0)
+        memory = rate.memory_mb + rate.more_mb * held
+        found[stage.name] = _measured(benchmarks / stage.name) or Cost(each, memory, 0)
     return found
 
 
