@@ -10,6 +10,7 @@ from affine import Affine
 
 from revisit.cube.contract import codecs
 from revisit.cube.grid import Grid
+from revisit.cube.labels.ready import ready
 from revisit.cube.split import Split
 from revisit.cube.write import create_array, create_cube, write_coordinates
 from revisit.files import atomic
@@ -126,9 +127,10 @@ class Cubes:
         codes[40:42, 40:42] = 100
         with atomic(path) as aside, codecs():
             zarr.create_group(aside, zarr_format=3)
-            create_array(aside, "land_cover", grid.shape, ("y", "x"), "uint8", 0, {})[:] = codes
+            flags = ready("worldcover", "test").flags()
+            create_array(aside, "land_cover", grid.shape, ("y", "x"), "uint8", 0, flags)[:] = codes
             attributes = {"stage": "labels", "sensor": "worldcover", "region": region, "unit": "class"}
-            write_coordinates(aside, grid, {}, attributes | {"years": [2020]})
+            write_coordinates(aside, grid, {}, attributes | {"map_years": [[2020]]})
         return codes
 
 

@@ -3,7 +3,7 @@
 
 rule stack:
     input:
-        manifests=plan.manifests(),
+        manifests=plan.manifests,
     output:
         cube=directory("<results>/cubes/{region}/{sensor}/raw.zarr"),
         quicklook="<results>/cubes/{region}/{sensor}/raw.png",
@@ -114,7 +114,8 @@ rule scale:
 
 rule labels:
     input:
-        manifests=plan.manifests("worldcover"),
+        manifests=plan.label_maps,
+        files=plan.label_files,
     output:
         cube=directory("<results>/cubes/{region}/labels.zarr"),
         quicklook="<results>/cubes/{region}/labels.png",
@@ -126,8 +127,8 @@ rule labels:
         mem_mb=1500,
         runtime=60,
     params:
-        **plan.job("labels", "revisit.cube.labels.labels", plan.grid),
+        **plan.job("labels", "revisit.cube.labels.labels", plan.label),
     message:
-        "Grid the land cover of {wildcards.region}"
+        "Grid the labels of {wildcards.region}"
     shell:
         "revisit run {params.job}"

@@ -9,7 +9,6 @@ from revisit.cube.bands import BANDS
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 
-LAND_COVER = "worldcover"
 Settings = dict[str, Any]
 
 
@@ -21,6 +20,7 @@ class DataPlan:
         self.entries: dict[str, dict[str, Any]] = checked["entries"]
         self.runs: list[dict[str, Any]] = checked["runs"]
         self.facts: dict[str, Any] = checked["facts"]
+        self._labels: dict[str, Any] | None = checked["labels"]
         self._folders: dict[str, str | None] = checked["folders"]
         self._modules: dict[str, dict[str, Any]] = {key: checked[key] for key in ("collections", "layouts")}
         study = self.config["study"]
@@ -115,15 +115,13 @@ class DataPlan:
         """How scenes are fetched."""
         return {**self.config["download"], **self.asking(wildcards)}
 
-    def manifests(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
-        """The manifests of a region's downloads, of the job's sensor or the one given."""
+    def manifests(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of the downloads of a region and sensor."""
+        return self._manifests(wildcards.region, wildcards.sensor)
 
-        def of(wildcards: Wildcards) -> list[str]:
-            name = sensor or wildcards.sensor
-            folder = f"{self.root}/scenes/{wildcards.region}/{name}"
-            return [f"{folder}/{year}/manifest.json" for year in self.years(name)]
-
-        return of
+    def _manifests(self, region: str, sensor: str) -> list[str]:
+        folder = f"{self.root}/scenes/{region}/{sensor}"
+        return [f"{folder}/{year}/manifest.json" for year in self.years(sensor)]
 
     def _provider(self) -> Settings:
         return {"provider": self.config["provider"], "providers": self.config["providers"]}
@@ -148,6 +146,26 @@ class DataPlan:
     def grid(self, wildcards: Wildcards) -> Settings:
         """The grid of a region."""
         return {**self._place(wildcards.region), "resolution_m": self.config["cube"]["resolution_m"]}
+
+    def label_maps(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of a region's label maps; none where labels are files."""
+        searched = self._labels and self._labels["searched"]
+        return self._manifests(wildcards.region, searched) if searched else []
+
+    def label_files(self, wildcards: Wildcards) -> list[str]:
+        """The files that labels are made of."""
+        files = self._labels["files"] if self._labels else []
+        return [file["raster"] or file["vector"] for file in files]
+
+    def label(self, wildcards: Wildcards) -> Settings:
+        """What labels are made of, on which grid."""
+        labels = self._labels or {}
+        return {
+            **self.grid(wildcards),
+            "source": labels["searched"] or "files",
+            "legend": labels["legend"],
+            "files": labels["files"],
+        }
 
     def coregister(self, wildcards: Wildcards) -> Settings:
         """How far a date may be moved."""
@@ -191,8 +209,8 @@ class DataPlan:
         return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
 
     def labels(self, wildcards: Wildcards) -> list[str]:
-        """The label cube of a region; none where the study searches for no labels."""
-        if LAND_COVER not in self.config["search"]:
+        """The label cube of a region; none where the study has no labels."""
+        if self._labels is None:
             return []
         return [f"{self.root}/cubes/{wildcards.region}/labels.zarr"]
 

@@ -6,7 +6,7 @@ what they are; so nothing here depends on how a region, method or experiment is 
 
 from pathlib import PurePosixPath
 
-from revisit.plan.data import LAND_COVER, Settings
+from revisit.plan.data import Settings
 from revisit.plan.jobs import Wildcards
 from revisit.plan.models import ModelPlan
 
@@ -88,9 +88,9 @@ class Plan(ModelPlan):
     def quicklooks(self) -> list[str]:
         """The pictures of the data that the report shows."""
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
-        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.regions]
+        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.regions if self._labels]
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
-        return [*cubes, *(labels if LAND_COVER in self.config["search"] else []), *patches]
+        return [*cubes, *labels, *patches]
 
     def items(self) -> list[str]:
         """What the searches of the study found."""

@@ -38,7 +38,7 @@ def ground(cloudy: int | None) -> Ground:
 def kind(years: list[int], label_years: tuple[int, ...] = (2020,), **changes: Any) -> Yearly:
     given = {"kind": "yearly", "patch_pixels": 12, "min_valid": 0.9, "label_year": 2020}
     entry = YearlyEntry.model_validate(given | changes)
-    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, label_years)
+    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, [[year] for year in label_years])
 
 
 def test_a_missing_year_is_masked() -> None:
