@@ -170,7 +170,7 @@ def test_jobs(pair_store: PatchStore, cubes: Any, tmp_path: Path) -> None:
         assert digest(store) == digest(pair_store.path / store.name)
         stores.append(str(store))
     output = {"index": str(tmp_path / "index.json"), "quicklook": str(tmp_path / "quicklook.png")}
-    given = {key: value for key, value in settings.items() if key != "years"}
+    given = {key: value for key, value in settings.items() if key not in ("years", "legend")}
     index.run(Job("index", {"collection": "some"}, {"stores": stores}, output, given | {"study": "test"}))
     assert (tmp_path / "index.json").read_bytes() == (pair_store.path / "index.json").read_bytes()
     assert (tmp_path / "quicklook.png").is_file()

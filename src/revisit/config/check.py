@@ -79,7 +79,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             "experiments": {name: own.content() for name, (_, own) in tasks.items()},
         },
         "collections": {name: {"modules": about["modules"]} for name, about in collections.items()},
-        "labels": _labels(labels),
+        "labels": _labels(study, labels),
         "entries": entries,
         "folders": folders,
         "layouts": {
@@ -120,6 +120,9 @@ def _with_places(study: Study) -> Study:
         for name, entry in study.collections.items()
     }
     by_region = {key: spelt(getattr(archive, key)) for key in ("biomes", "tiles", "faults")}
+    labels = study.labels
+    if labels and labels.regions is not None:
+        labels = labels.model_copy(update={"regions": spelt(labels.regions)})
     limiting = None if cube.limits_from is None else spelt(cube.limits_from)
     return study.model_copy(
         update={
@@ -128,6 +131,7 @@ def _with_places(study: Study) -> Study:
             "archive": archive.model_copy(update=by_region),
             "cube": cube.model_copy(update={"limits_from": limiting}),
             "split": split.model_copy(update={"regions": spelt(split.regions)}),
+            "labels": labels,
             "collections": collections,
         }
     )
@@ -150,7 +154,11 @@ def _without_skipped(study: Study) -> Study:
         )
     if pinned := [name for name in study.cube.limits_from or () if name in study.skip]:
         raise RevisitError(f"skip: {pinned[0]} is among cube.limits_from; take it out there")
-    return study.model_copy(update={"regions": left, "collections": collections})
+    labels = study.labels
+    if labels and labels.regions is not None:
+        named = [region for region in labels.regions if region not in study.skip]
+        labels = labels.model_copy(update={"regions": named})
+    return study.model_copy(update={"regions": left, "labels": labels, "collections": collections})
 
 
 def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
@@ -163,9 +171,12 @@ def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
     }
 
 
-def _labels(labels: Labelling | None) -> dict[str, Any] | None:
-    """What the labels of the study are made of."""
+def _labels(study: Study, labels: Labelling | None) -> dict[str, Any] | None:
+    """What the labels of the study are made of, and the regions that have some."""
+    named = study.labels.regions if study.labels else None
+    _known(named or (), study.regions, "labels.regions")
     return labels and {
+        "regions": list(study.regions) if named is None else named,
         "searched": labels.searched,
         "legend": labels.legend.content(),
         "files": [file.content() for file in labels.files],

@@ -212,7 +212,7 @@ def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]
     return {
         "classes": [names[code] for code in classes] if any_labels else [],
         "class_codes": classes if any_labels else [],
-        "legend": about,
+        "legend": about if any_labels else None,
         "label_columns": [codes.index(code) for code in classes] if any_labels else None,
         "class_samples": {
             part: [int(counts[code]) for code in classes] if any_labels else []

@@ -38,6 +38,8 @@ class Settings(Record):
     """The collection's entry of the config."""
     years: dict[str, list[int]]
     """The years searched, by sensor."""
+    legend: Legend | None = None
+    """What the study's labels mean, for a region that has none; none where the study has no labels."""
 
 
 def run(job: Job) -> None:
@@ -63,7 +65,8 @@ def tile(
     kind_class: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
     region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
-    legend, label_years = region.legend, sorted({year for own in region.label_years for year in own})
+    legend = region.legend or settings.legend
+    label_years = sorted({year for own in region.label_years for year in own})
     searched = dict(settings.years) | ({LABELS: label_years} if label_years else {})
     check_classes(name, entry.classes, legend)
     kind_class.check(name, entry, searched, settings.split.block_pixels)

@@ -21,6 +21,7 @@ class DataPlan:
         self.runs: list[dict[str, Any]] = checked["runs"]
         self.facts: dict[str, Any] = checked["facts"]
         self._labels: dict[str, Any] | None = checked["labels"]
+        self.labelled: list[str] = self._labels["regions"] if self._labels else []
         self._folders: dict[str, str | None] = checked["folders"]
         self._modules: dict[str, dict[str, Any]] = {key: checked[key] for key in ("collections", "layouts")}
         study = self.config["study"]
@@ -62,6 +63,10 @@ class DataPlan:
     def years(self, sensor: str) -> list[int]:
         """The years searched for a sensor; none where it is not searched."""
         return sorted(self.config["search"].get(sensor, {}).get("years", []))
+
+    def searched(self, region: str) -> list[str]:
+        """What is searched over a region: label maps only where it is to have labels."""
+        return [name for name in self.config["search"] if name in self.sensors or region in self.labelled]
 
     # Acquire
 
@@ -209,8 +214,8 @@ class DataPlan:
         return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
 
     def labels(self, wildcards: Wildcards) -> list[str]:
-        """The label cube of a region; none where the study has no labels."""
-        if self._labels is None:
+        """The label cube of a region; none where it has no labels."""
+        if wildcards.region not in self.labelled:
             return []
         return [f"{self.root}/cubes/{wildcards.region}/labels.zarr"]
 
@@ -224,8 +229,11 @@ class DataPlan:
 
     def tile(self, wildcards: Wildcards) -> Settings:
         """What a region's patches are cut by."""
-        years = {sensor: self.years(sensor) for sensor in self.sensors}
-        return {**self._collection(wildcards.collection, [wildcards.region]), "years": years}
+        return {
+            **self._collection(wildcards.collection, [wildcards.region]),
+            "years": {sensor: self.years(sensor) for sensor in self.sensors},
+            "legend": self._labels and self._labels["legend"],
+        }
 
     def index(self, wildcards: Wildcards) -> Settings:
         """What the index of a collection says beside its stores."""

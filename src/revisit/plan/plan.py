@@ -88,7 +88,7 @@ class Plan(ModelPlan):
     def quicklooks(self) -> list[str]:
         """The pictures of the data that the report shows."""
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
-        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.regions if self._labels]
+        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.labelled]
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
         return [*cubes, *labels, *patches]
 
@@ -97,7 +97,7 @@ class Plan(ModelPlan):
         return [
             f"{self.root}/items/{region}/{sensor}.json"
             for region in self.regions
-            for sensor in self.config["search"]
+            for sensor in self.searched(region)
         ]
 
     def downloads(self) -> list[str]:
@@ -105,7 +105,7 @@ class Plan(ModelPlan):
         return [
             f"{self.root}/scenes/{region}/{sensor}/{year}/manifest.json"
             for region in self.regions
-            for sensor in self.config["search"]
+            for sensor in self.searched(region)
             for year in self.years(sensor)
         ]
 

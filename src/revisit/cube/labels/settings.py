@@ -29,6 +29,9 @@ class Labels(Record):
     """Files of your own, in place of a map from the catalogue. Where several have a label, that of the newest
     is taken."""
 
+    regions: list[str] | None = None
+    """Regions that have labels; all if absent. The others serve pretraining alone."""
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.legend is not None and self.classes is not None:
