@@ -122,15 +122,17 @@ def cloud_cover(item: Item) -> float | None:
 def drop_duplicates(items: Iterable[Item]) -> list[Item]:
     """One item per acquisition, by time and id: of several processings the highest baseline, then the newest.
 
-    An acquisition is tile, platform, relative orbit, day and data strip; without a tile, platform and moment.
-    Two strips that share a tile are two acquisitions, each of which may have been processed anew or not.
+    An acquisition is tile, platform, relative orbit, day and data strip; without a tile, platform and moment;
+    of a map that has neither, box and moment. Two strips that share a tile are two acquisitions, each of
+    which may have been processed anew or not.
     """
     acquisitions: dict[tuple[Any, ...], list[Item]] = {}
     for item in items:
         where, when = tile(item), moment(item)
+        platform = _lower(item["properties"].get("platform"))
         key = (
-            where,
-            _lower(item["properties"].get("platform")),
+            where or (None if platform else tuple(item["bbox"])),
+            platform,
             relative_orbit(item),
             when[:10] if where else when,
             _strip(item),
