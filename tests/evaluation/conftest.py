@@ -97,6 +97,12 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
     return folder / "index.json"
 
 
+@pytest.fixture(scope="session")
+def collected() -> Callable[..., Path]:
+    """Write a collection of one region: see ``write_store``."""
+    return write_store
+
+
 Evaluate = Callable[..., int]
 
 

@@ -67,6 +67,11 @@ def test_polygons_of_ones_own_end_in_a_table(checkout):
                 "methods": ["scratch"], "modalities": ["s1+s2"], "protocols": ["knn"],
                 "floors": [], "seeds": [0],
             },
+            "crops": {
+                "task": "single-label", "collection": "pairs", "pretrain_modality": "s1+s2",
+                "methods": ["scratch"], "modalities": ["s1+s2"], "protocols": ["knn"],
+                "floors": ["class-prior"], "seeds": [0],
+            },
             "fields": {
                 "task": "segmentation", "collection": "yearly", "floors": ["class-prior"], "seeds": [0],
                 "classes": [{"name": "Arable", "codes": [1, 2]}, {"name": "Grass", "codes": [300]}],
@@ -95,7 +100,12 @@ def test_polygons_of_ones_own_end_in_a_table(checkout):
 
     rows = list(csv.DictReader((results / "tables/all.csv").read_text().splitlines()))
     of_classes = {(row["experiment"], row["class"]) for row in rows}
-    assert {("scenes", "Oil seed"), ("scenes", "Pasture-land"), ("fields", "Grass")} <= of_classes
+    assert {
+        ("scenes", "Oil seed"),
+        ("scenes", "Pasture-land"),
+        ("crops", "Wheat"),
+        ("fields", "Grass"),
+    } <= of_classes
     assert "Pasture-land" in (results / "report.html").read_text()
 
 
