@@ -161,12 +161,11 @@ def test_classes_are_those_of_the_labels(study, tmp_path):
 def test_an_experiment_without_labels_is_refused(study):
     bare = copy.deepcopy(study)
     del bare["search"]["worldcover"]
-    assert re.match(
-        "experiments.masking.collection: the study has no labels; search for a map", refusal(bare)
-    )
-    assert "collections.scenes.classes: [10], but the study has no labels" in refusal(
-        changed(bare, "collections", "scenes", "classes", [10])
-    )
+    told = "experiments.masking.collection: none of its regions has labels; search for a map"
+    assert told in refusal(bare)
+    assert told in refusal(changed(study, "labels", {"regions": ["fells"]}))
+    line = refusal(changed(bare, "collections", "scenes", "classes", [10]))
+    assert "collections.scenes.classes: [10], but the study has no labels" in line
 
 
 def test_a_folder_that_does_not_exist_is_refused(study):

@@ -173,14 +173,19 @@ def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
 
 def _labels(study: Study, labels: Labelling | None) -> dict[str, Any] | None:
     """What the labels of the study are made of, and the regions that have some."""
-    named = study.labels.regions if study.labels else None
-    _known(named or (), study.regions, "labels.regions")
     return labels and {
-        "regions": list(study.regions) if named is None else named,
+        "regions": [region for region in study.regions if region in _labelled(study)],
         "searched": labels.searched,
         "legend": labels.legend.content(),
         "files": [file.content() for file in labels.files],
     }
+
+
+def _labelled(study: Study) -> set[str]:
+    """The regions that are to have labels, where the study has some."""
+    named = study.labels.regions if study.labels else None
+    _known(named or (), study.regions, "labels.regions")
+    return set(study.regions if named is None else named)
 
 
 def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, Any]:
@@ -212,7 +217,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images},
         "years": images,
         "series": kind.time_axis,
-        "legend": labels and labels.legend.described(),
+        "legend": labels.legend.described() if labels and _labelled(study).intersection(names) else None,
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
     }
 

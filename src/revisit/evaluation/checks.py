@@ -59,7 +59,8 @@ def legend_of(collection: Mapping[str, Any], key: str) -> Legend:
     """The legend of a collection's labels; raises RevisitError where it has none."""
     if collection["legend"] is None:
         raise RevisitError(
-            f"{key}: the study has no labels; search for a map, such as worldcover, or give labels.files"
+            f"{key}: none of its regions has labels; search for a map, such as worldcover, or give "
+            "labels.files"
         )
     return Legend.of(collection["legend"])
 

@@ -107,12 +107,12 @@ class PolygonMap(LabelMap):
     def __init__(self, file: LabelFile, legend: Legend, region: Grid) -> None:
         """Reads what lies over the region's grid."""
         super().__init__(str(file.path), file.years, legend)
-        frame = _polygons(file, region)
+        frame, meanings = _polygons(file, region), legend.meanings
         codes = []
         for value in frame[file.column].tolist():
             missing = value is None or value != value
             key = simple(int(value) if isinstance(value, float) and not missing else value)
-            code = 0 if missing else legend.meanings.get(key)
+            code = 0 if missing else meanings.get(key)
             if code is None:
                 self.unknown[repr(value)] += 1
             codes.append(code or 0)
