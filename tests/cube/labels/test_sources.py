@@ -93,6 +93,14 @@ def test_a_coarser_raster_gives_its_nearest_pixel(made, tmp_path) -> None:
     assert found.dtype == np.uint16
 
 
+def test_no_data_of_a_file_is_no_label(made, tmp_path) -> None:
+    """Whatever number stands for it, in the file or as NaN."""
+    numbers = np.ones((24, 24), np.float32)
+    numbers[:5], numbers[5:8] = -9999, np.nan
+    found = made({"raster": write_raster(tmp_path / "a.tif", numbers, nodata=-9999)})
+    assert not found[:8].any() and (found[8:] == 1).all()
+
+
 def test_water_of_dynamic_world_is_no_gap(made, tmp_path) -> None:
     """Its value 0 is a class; but not where the file says that 0 is no data."""
     legend, numbers = ready("dynamic-world", "test"), np.zeros((24, 24), np.uint8)
@@ -124,6 +132,18 @@ def test_polygons_of_any_format_and_reference_system(made, tmp_path, suffix: str
     found = made({"vector": path, "column": "crop"})
     # An edge of 6 km is bent between two reference systems, by less than a pixel at its ends.
     assert (found[:, :6] == 1).all() and (found[:, 6:] == 2).all()
+
+
+def test_a_long_edge_follows_its_own_reference_system(made, tmp_path) -> None:
+    """A parallel is bent in the zone of the region: of six degrees, its chord lies kilometres away."""
+    from_degrees = Transformer.from_crs(32631, 4326, always_xy=True)
+    _, latitude = from_degrees.transform(LEFT + 120, TOP - 120)
+    frame = geopandas.GeoDataFrame({"crop": [1]}, geometry=[shapely.box(0, 40, 6, latitude)], crs=4326)
+    frame.to_file(tmp_path / "a.gpkg")
+    found = made({"vector": tmp_path / "a.gpkg", "column": "crop"})
+    centre = np.arange(24) * 10 + 5
+    latitudes = from_degrees.transform(*np.meshgrid(LEFT + centre, TOP - centre))[1]
+    np.testing.assert_array_equal(found, latitudes < latitude)
 
 
 def test_polygons_over_the_180th_meridian(made, tmp_path) -> None:
