@@ -99,6 +99,9 @@ def test_no_data_of_a_file_is_no_label(made, tmp_path) -> None:
     numbers[:5], numbers[5:8] = -9999, np.nan
     found = made({"raster": write_raster(tmp_path / "a.tif", numbers, nodata=-9999)})
     assert not found[:8].any() and (found[8:] == 1).all()
+    numbers[:5] = np.nan
+    found = made({"raster": write_raster(tmp_path / "b.tif", numbers, nodata=np.nan)})
+    assert not found[:8].any() and (found[8:] == 1).all()
 
 
 def test_water_of_dynamic_world_is_no_gap(made, tmp_path) -> None:
@@ -183,6 +186,9 @@ def test_values_that_are_no_class_are_named_and_counted(made, tmp_path) -> None:
         RevisitError, match=r"here: .*a\.tif has values .* of mine: 7 \(3 pixels\), 1\.5 \(2 pixels\);"
     ):
         made({"raster": path})
+    halves = write_polygons(tmp_path / "halves.gpkg", [1.0, 1.5, np.nan], [(0, 0, 9, 9)] * 3)
+    with pytest.raises(RevisitError, match=r"of mine: 1\.5 \(1 polygons\);"):
+        made({"vector": halves, "column": "crop"})
     polygons = write_polygons(tmp_path / "a.gpkg", ["rye", "rye", "wheat"], [(0, 0, 9, 9)] * 3)
     with pytest.raises(RevisitError, match=r"'rye' \(2 polygons\); add them to labels\.classes or to"):
         made({"vector": polygons, "column": "crop"})

@@ -48,9 +48,9 @@ class Legend(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        values: dict[int | str, str] = {}
+        values: dict[float | str, str] = {}
         for what, spelt in (("code", lambda one: [one.code]), ("value", values_of), ("name", _names_of)):
-            owners: dict[int | str, str] = {}
+            owners: dict[float | str, str] = {}
             for one in self.classes:
                 for key in spelt(one):
                     if key in owners:
@@ -81,9 +81,12 @@ class Legend(Record):
         return {one.code: one.colour or _own(place) for place, one in enumerate(self.classes)}
 
     @property
-    def meanings(self) -> dict[int | str, int]:
-        """The code of everything that files may say, values and (``simple``) names; 0 is no label."""
-        ignored = dict.fromkeys(map(simple, [0, *self.ignore]), 0)
+    def meanings(self) -> dict[float | str, int]:
+        """The code of everything that files may say, values and (``simple``) names; 0 is no label.
+
+        Whole numbers are found as floats too.
+        """
+        ignored: dict[float | str, int] = dict.fromkeys(map(simple, [0, *self.ignore]), 0)
         return ignored | {key: one.code for one in self.classes for key in (*_names_of(one), *values_of(one))}
 
     @property
@@ -150,7 +153,7 @@ def values_of(one: LabelClass) -> Sequence[int]:
     return one.values or [one.code]
 
 
-def simple(value: int | str) -> int | str:
+def simple(value: float | str) -> float | str:
     """A value as a number where it is one, else without what differs from file to file.
 
     That is case, blanks, hyphens: ``Peat bogs`` is ``Peatbogs``.
@@ -165,7 +168,7 @@ def rgb(colour: str) -> list[int]:
     return list(bytes.fromhex(colour[1:]))
 
 
-def _names_of(one: LabelClass) -> Sequence[int | str]:
+def _names_of(one: LabelClass) -> Sequence[float | str]:
     return [simple(one.name)]
 
 

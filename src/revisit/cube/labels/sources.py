@@ -62,7 +62,7 @@ class RasterMap(LabelMap):
                     f"{path}: does not say its reference system; add it (gdal_edit.py -a_srs EPSG:… …)"
                 )
             self.nodata = nodata if source.nodata is None else source.nodata
-        if self.nodata is not None and (code := legend.meanings.get(int(self.nodata))):
+        if self.nodata is not None and (code := legend.meanings.get(self.nodata)):
             raise RevisitError(
                 f"{path}: {self.nodata:g} is no data by the file, and {legend.names[code]!r} by the legend; "
                 "take it out of one (gdal_edit.py -unsetnodata …)"
@@ -77,7 +77,7 @@ class RasterMap(LabelMap):
         meanings = self.legend.meanings
         for value in np.unique(values[~np.isnan(values)]).tolist():
             here = values == value
-            code = meanings.get(int(value)) if value == int(value) else None
+            code = meanings.get(value)
             if code is None:
                 self.unknown[f"{value:g}"] += int(here.sum())
             else:
@@ -111,7 +111,7 @@ class PolygonMap(LabelMap):
         codes = []
         for value in frame[file.column].tolist():
             missing = value is None or value != value
-            key = simple(int(value) if isinstance(value, float) and not missing else value)
+            key = simple(value if isinstance(value, int | float) else str(value))
             code = 0 if missing else meanings.get(key)
             if code is None:
                 self.unknown[repr(value)] += 1
