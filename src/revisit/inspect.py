@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -109,12 +109,14 @@ def _products(cube: xr.Dataset) -> dict[str, list[Any]]:
 
 def _labels(path: Path) -> list[str]:
     cube = open_cube(path, stage="labels")
+    legend = Legend.of_cube(cube)
     codes, counts = np.unique(cube["land_cover"].values, return_counts=True)
     return [
         f"label cube, region {cube.attrs['region']}",
         *_facts(
             {
                 "grid": _grid(cube),
+                "legend": legend.title,
                 "map": f"{cube.attrs['source_items']} ({', '.join(map(str, cube.attrs['years']))})",
                 "storage": _size(path),
                 **_provenance(cube.attrs),
@@ -124,7 +126,7 @@ def _labels(path: Path) -> list[str]:
         *_table(
             {
                 "code": codes.tolist(),
-                "class": [WORLDCOVER[code].name if code in WORLDCOVER else "none" for code in codes],
+                "class": [legend.names.get(code, "none") for code in codes.tolist()],
                 "share": [f"{count / counts.sum():.1%}" for count in counts],
             }
         ),

@@ -299,7 +299,7 @@ def test_the_plan_hands_faults_to_their_region() -> None:
     study = {"archive": section, "seed": 1, "study": "default", "search": {}}
     study["regions"] = {name: {"bbox": [3.05, 43.2, 3.072, 43.214]} for name in ("plain", "coast")}
     checked: dict[str, Any] = {"config": study, "folders": {"sentinel-2": None}, "runs": [], "figures": []}
-    plan = DataPlan({**checked, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})
+    plan = DataPlan({**checked, "labels": None, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})
     found = {
         name: read(Settings, plan.archive(SimpleNamespace(region=name)), "archive").faults
         for name in study["regions"]

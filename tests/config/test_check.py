@@ -138,6 +138,36 @@ def test_a_label_year_nobody_searches_is_refused(study):
     assert "collections.yearly.label_year: " in line and "2020" in line
 
 
+def test_classes_are_those_of_the_labels(study, tmp_path):
+    """Experiments and collections name codes of the study's legend, whatever that is."""
+    (tmp_path / "map.tif").touch()
+    own = changed(
+        study,
+        "labels",
+        {"legend": "corine-3", "files": [{"raster": str(tmp_path / "map.tif"), "years": [2020]}]},
+    )
+    del own["search"]["worldcover"]
+    assert check(own)["labels"]["files"][0]["raster"] == str(tmp_path / "map.tif")
+    maps = {"name": "Forest", "codes": [311, 312]}, {"name": "Towns", "codes": [50]}
+    line = refusal(changed(own, *EXPERIMENTS, "land-cover", "classes", list(maps)))
+    assert "experiments.land-cover: classes: 50 of 'Towns' is no code of CORINE Land Cover, level 3" in line
+    line = refusal(changed(own, "collections", "scenes", "classes", [311, 10]))
+    assert "collections.scenes.classes: [10] are no codes of CORINE Land Cover, level 3" in line
+    assert "labels.regions: 'plane' is not defined" in refusal(
+        own | {"labels": own["labels"] | {"regions": ["plane"]}}
+    )
+
+
+def test_an_experiment_without_labels_is_refused(study):
+    bare = copy.deepcopy(study)
+    del bare["search"]["worldcover"]
+    told = "experiments.masking.collection: none of its regions has labels; search for a map"
+    assert told in refusal(bare)
+    assert told in refusal(changed(study, "labels", {"regions": ["fells"]}))
+    line = refusal(changed(bare, "collections", "scenes", "classes", [10]))
+    assert "collections.scenes.classes: [10], but the study has no labels" in line
+
+
 def test_a_folder_that_does_not_exist_is_refused(study):
     mine = {"mine": {"inherits": "embedded", "folder": "nowhere/at/all"}}
     wrong = changed(study, "providers", mine) | {"provider": "mine"}

@@ -9,6 +9,7 @@ import pytest
 import zarr
 
 from revisit.cube.labels.labels import Settings, label
+from revisit.cube.labels.ready import ready
 from revisit.cube.stacking.stack import stack
 from revisit.inspect import inspect, main
 
@@ -48,7 +49,8 @@ def test_labels_are_told_by_class(tmp_path, download, settings) -> None:
     codes = np.full((24, 24), 10, np.uint8)
     codes[:, :6] = 80
     maps.add("N48E003", "2020-01-01T00:00:00Z", {"map": codes}, unit="class")
-    place = Settings(bbox=settings(["red"]).bbox, resolution_m=10)
+    legend = ready("worldcover", "test")
+    place = Settings(bbox=settings(["red"]).bbox, resolution_m=10, source="worldcover", legend=legend)
     label([maps.manifest()], tmp_path / "labels.zarr", region="here", settings=place)
     text = inspect(tmp_path / "labels.zarr")
     assert "label cube, region here" in text

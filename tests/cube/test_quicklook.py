@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from revisit.cube import quicklook
 from revisit.cube.grid import Region, region_grid
+from revisit.cube.labels.ready import ready
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.02, 50.02]))
 
@@ -27,7 +28,7 @@ def test_label_map_has_the_official_colours_and_a_legend_of_what_is_there(tmp_pa
     codes = np.zeros(GRID.shape, np.uint8)
     codes[:, 40:], codes[:, 80:] = 10, 80
     labels = xr.Dataset(
-        {"land_cover": (("y", "x"), codes)},
+        {"land_cover": (("y", "x"), codes, ready("worldcover", "test").flags())},
         coords={"y": GRID.y, "x": GRID.x},
         attrs={"region": "here", "sensor": "worldcover", "stage": "labels", "proj:code": GRID.crs}
         | {"spatial:transform": list(GRID.transform)[:6]},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from revisit.cube.labels.ready import ready
 from revisit.evaluation.task import Run
 from revisit.files import write_json
 from revisit.job import Job
@@ -18,6 +19,7 @@ from revisit.stage import run_file
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 YEARS = {"sentinel-1": [2018, 2019, 2020], "sentinel-2": [2019, 2020]}
+WORLDCOVER = ready("worldcover", "test")
 CODES = np.array([10, 40, 50, 80], np.uint8)
 SIDE = 16
 VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
@@ -80,6 +82,7 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
         "collection": folder.name,
         "regions": ["here"],
         "classes": ["a", "b", "c"],
+        "legend": WORLDCOVER.described(),
         "label_columns": [0, 1, 2],
         "bands": BANDS,
         "scaling": scaling(),
@@ -92,6 +95,12 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
     }
     write_json(folder / "index.json", about | attrs)
     return folder / "index.json"
+
+
+@pytest.fixture(scope="session")
+def collected() -> Callable[..., Path]:
+    """Write a collection of one region: see ``write_store``."""
+    return write_store
 
 
 Evaluate = Callable[..., int]

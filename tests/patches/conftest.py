@@ -10,6 +10,7 @@ from affine import Affine
 
 from revisit.cube.contract import codecs
 from revisit.cube.grid import Grid
+from revisit.cube.labels.ready import ready
 from revisit.cube.split import Split
 from revisit.cube.write import create_array, create_cube, write_coordinates
 from revisit.files import atomic
@@ -19,6 +20,7 @@ from revisit.patches.store import PatchStore
 UNITS = {"sentinel-1": "dB", "sentinel-2": "reflectance"}
 LIMITS = {"sentinel-1": (-24.0, 0.0), "sentinel-2": (-0.1, 0.4)}
 YEARS = {"sentinel-1": [2019, 2020], "sentinel-2": [2019, 2020]}
+WORLDCOVER = ready("worldcover", "test")
 ENTRIES = {
     "pairs": {"max_days_apart": 10, "samples_per_place": 2, "min_class_fraction": 0.1},
     "yearly": {"label_year": 2020},
@@ -63,7 +65,7 @@ class Cubes:
 
     def settings(self, entry: dict[str, Any], **split: Any) -> tile.Settings:
         changed = self.split.model_copy(update=split)
-        return tile.Settings(seed=4, split=changed, collection=entry, years=YEARS)
+        return tile.Settings(seed=4, split=changed, collection=entry, years=YEARS, legend=WORLDCOVER)
 
     def tile(self, out: Path, region: str, entry: dict[str, Any], **given: Any) -> Path:
         """Tile one region of the collection ``some`` into the folder ``out``; its store."""
@@ -126,9 +128,10 @@ class Cubes:
         codes[40:42, 40:42] = 100
         with atomic(path) as aside, codecs():
             zarr.create_group(aside, zarr_format=3)
-            create_array(aside, "land_cover", grid.shape, ("y", "x"), "uint8", 0, {})[:] = codes
+            flags = WORLDCOVER.flags()
+            create_array(aside, "land_cover", grid.shape, ("y", "x"), "uint8", 0, flags)[:] = codes
             attributes = {"stage": "labels", "sensor": "worldcover", "region": region, "unit": "class"}
-            write_coordinates(aside, grid, {}, attributes | {"years": [2020]})
+            write_coordinates(aside, grid, {}, attributes | {"map_years": [[2020]]})
         return codes
 
 

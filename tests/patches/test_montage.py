@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from revisit.cube.labels.worldcover import palette
 from revisit.patches import montage
 from revisit.patches.store import PARTS, PatchStore
 
@@ -34,8 +33,17 @@ def test_samples_of_all_parts_with_their_classes(pair_store: PatchStore, drawn, 
     sample = int(pair_store.indices("train")[0])
     stored = pair_store.images(np.array([sample]), ["red", "green", "blue"], 0)[0]
     np.testing.assert_array_equal(panels[1, 0].images[0].get_array(), np.moveaxis(stored, 0, -1))
-    cover = palette()[pair_store.land_cover(np.array([sample]))[0]]
-    np.testing.assert_array_equal(panels[2, 0].images[0].get_array(), cover)
+    codes = pair_store.land_cover(np.array([sample]))[0]
+    colours = {
+        0: [255, 255, 255],
+        10: [0, 0x64, 0],
+        40: [0xF0, 0x96, 0xFF],
+        80: [0, 0x64, 0xC8],
+        100: [0xFA, 0xE6, 0xA0],
+    }
+    np.testing.assert_array_equal(
+        panels[2, 0].images[0].get_array(), [[colours[code] for code in row] for row in codes.tolist()]
+    )
     labels = pair_store.multi_label(np.array([sample]))[0]
     assert panels[2, 0].get_xlabel() == ", ".join(str(n + 1) for n in np.flatnonzero(labels))
 

@@ -154,7 +154,7 @@ def test_without_labels(cubes: Any, tmp_path: Path) -> None:
     assert not store.labelled.any()
     assert store.attrs["classes"] == []
     assert not store.land_cover(np.arange(store.samples)).any()
-    with pytest.raises(RevisitError, match="made without land cover"):
+    with pytest.raises(RevisitError, match="made without labels"):
         store.multi_label(np.arange(3))
 
 
@@ -170,7 +170,7 @@ def test_jobs(pair_store: PatchStore, cubes: Any, tmp_path: Path) -> None:
         assert digest(store) == digest(pair_store.path / store.name)
         stores.append(str(store))
     output = {"index": str(tmp_path / "index.json"), "quicklook": str(tmp_path / "quicklook.png")}
-    given = {key: value for key, value in settings.items() if key != "years"}
+    given = {key: value for key, value in settings.items() if key not in ("years", "legend")}
     index.run(Job("index", {"collection": "some"}, {"stores": stores}, output, given | {"study": "test"}))
     assert (tmp_path / "index.json").read_bytes() == (pair_store.path / "index.json").read_bytes()
     assert (tmp_path / "quicklook.png").is_file()
@@ -187,10 +187,10 @@ def digest(folder: Path) -> dict[str, str]:
     [
         ("pairs", {"patch_pixels": 24}, "does not divide"),
         ("pairs", {"min_valid": 1.1}, r"collections\.some\.min_valid: .*1\.1"),
-        ("pairs", {"classes": [10, 11]}, r"\[11\] are no codes of WorldCover"),
+        ("pairs", {"classes": [10, 11]}, r"some\.classes: \[11\] are no codes of ESA WorldCover"),
         ("pairs", {"label_year": 2020}, "unknown key 'label_year'"),
         ("pairs", {"kind": "pears"}, "did you mean 'pairs'"),
-        ("yearly", {"label_year": 2019}, "label_year: 2019, but worldcover"),
+        ("yearly", {"label_year": 2019}, r"label_year: 2019, but the labels are of \[2020\]"),
         (
             "yearly",
             {"required_years": [2020, 2018]},

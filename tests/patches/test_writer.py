@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import zarr
 
 from revisit.patches.arrays import Files, RegionArray
@@ -61,18 +62,23 @@ def test_shards(tmp_path: Path) -> None:
     np.testing.assert_array_equal(group["multi_label"][:, 0], np.arange(23) % 2)
 
 
-def test_labels_of_some(tmp_path: Path) -> None:
-    """Samples with and without labels, in any order: what was not given is 0, and takes no shard."""
+@pytest.mark.parametrize(("most", "dtype"), [(30, np.uint8), (300, np.uint16)])
+def test_labels_of_some(tmp_path: Path, most: int, dtype: type) -> None:
+    """Samples with and without labels, in any order: what was not given is 0, and takes no shard.
+
+    All stores of a legend have codes of one type, with or without a labelled sample.
+    """
     for name, labelled in {"late": [11, 12, 15], "early": [0, 9], "none": []}.items():
         writer = StoreWriter(tmp_path / name, 64 * 5)
         for sample in range(17):
-            cover = np.full((SIDE, SIDE), sample + 1, np.uint8) if sample in labelled else None
+            cover = np.full((SIDE, SIDE), sample + 1, dtype) if sample in labelled else None
             writer.append({"radar": LOOK}, Place(0, 0, sample, 0), cover, np.array([1, 1, 0]))
-        writer.finish(EPSG, {"class_codes": [10, 20, 30]})
+        writer.finish(EPSG, {"class_codes": [10, 20, most]})
         group, there = zarr.open_group(tmp_path / name, mode="r"), np.isin(np.arange(17), labelled)
         np.testing.assert_array_equal(group["labelled"][:], there)
         np.testing.assert_array_equal(group["multi_label"][:], np.outer(there, [1, 1, 0]))
         cover = RegionArray(tmp_path / name / "land_cover", Files()).whole()
+        assert cover.dtype == dtype
         np.testing.assert_array_equal(
             cover, (there * np.arange(1, 18))[:, None, None] + np.zeros((1, SIDE, SIDE))
         )

@@ -197,9 +197,7 @@ def test_what_is_kept_changes_no_setting_of_a_job(config, checked):
     for of in ("download", "stack", "coregister", "page"):
         assert getattr(kept, of)(wildcards) == getattr(passing, of)(wildcards)
     assert kept.fetching(wildcards)["keep"] and not passing.fetching(wildcards)["keep"]
-    assert kept.clips()(wildcards) == [
-        f"results/scenes/plain/sentinel-2/{year}/clips" for year in (2020, 2021)
-    ]
+    assert kept.clips(wildcards) == [f"results/scenes/plain/sentinel-2/{year}/clips" for year in (2020, 2021)]
 
 
 def test_another_study_has_a_folder_of_its_own(config):

@@ -38,6 +38,7 @@ LAND_COVER = (
 )
 ENCODERS = {"unet": "unet", "swin-unet": "swin", "stmim-unet": "swin", "dual-stmim-unet": "swin + swin"}
 CLASSES = ("Build-up", "Cropland", "Water", "Others")
+COLOURS = ("#e8262a", "#f096ff", "#0064c8", "#b9cf9a")
 UNTRAINED = ("scratch", "unet", "swin-unet", "band-statistics")
 SEEDS = (0, 1, 2)
 ENCODER_RUNS = (
@@ -290,6 +291,7 @@ def predictions(tmp_path: Path) -> list[Path]:
             label=label,
             prediction=np.where(wrong, rng.integers(0, 4, label.shape), label % 4).astype(np.uint8),
             classes=np.array(CLASSES),
+            colours=np.array(COLOURS),
         )
         paths.append(path)
     return paths

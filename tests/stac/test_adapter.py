@@ -284,6 +284,22 @@ def test_maps_beside_each_other_are_no_duplicates(shared: Path) -> None:
     assert adapter.drop_duplicates([older, other]) == [other]
 
 
+def test_maps_without_a_tile_are_told_by_their_box() -> None:
+    """As Impact Observatory's, which have a tile of their own, and as any that have none."""
+    period = {
+        "datetime": None,
+        "start_datetime": "2021-01-01T00:00:00Z",
+        "end_datetime": "2022-01-01T00:00:00Z",
+    }
+    one = {"id": "31U-2021", "bbox": [0.0, 48.0, 6.0, 56.0], "properties": period | {"io:tile_id": "31U"}}
+    two = {"id": "32U-2021", "bbox": [6.0, 48.0, 12.0, 56.0], "properties": period | {"io:tile_id": "32U"}}
+    assert adapter.tile(one) == "31U"
+    assert adapter.drop_duplicates([one, two]) == [one, two]
+    bare = [item | {"properties": period} for item in (one, two)]
+    assert adapter.drop_duplicates(bare) == bare
+    assert len(adapter.drop_duplicates([bare[0], bare[0] | {"id": "again"}])) == 1
+
+
 def strip_of(item: dict[str, Any], name: str, began: str) -> dict[str, Any]:
     """The part of the same tile, on the same pass, that another data strip has."""
     other = copy.deepcopy(item) | {"id": name}

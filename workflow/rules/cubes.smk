@@ -3,8 +3,8 @@
 
 rule stack:
     input:
-        manifests=plan.manifests(),
-        clips=plan.clips(),
+        manifests=plan.manifests,
+        clips=plan.clips,
     output:
         cube=plan.passing(
             "raw", directory("<results>/cubes/{region}/{sensor}/raw.zarr")
@@ -124,8 +124,9 @@ rule scale:
 
 rule labels:
     input:
-        manifests=plan.manifests("worldcover"),
-        clips=plan.clips("worldcover"),
+        manifests=plan.label_maps,
+        clips=plan.label_clips,
+        files=plan.label_files,
     output:
         cube=directory("<results>/cubes/{region}/labels.zarr"),
         quicklook="<results>/cubes/{region}/labels.png",
@@ -138,8 +139,8 @@ rule labels:
         mem_mb=1500,
         runtime=60,
     params:
-        **plan.job("labels", "revisit.cube.labels.labels", plan.grid),
+        **plan.job("labels", "revisit.cube.labels.labels", plan.label),
     message:
-        "Grid the land cover of {wildcards.region}"
+        "Grid the labels of {wildcards.region}"
     shell:
         "revisit run {params.job}"

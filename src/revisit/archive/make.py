@@ -77,7 +77,7 @@ def build(region: str, settings: Settings, out: str | Path) -> None:
                 note(one, item, clear)
         for one in stage.progress(radar, f"{region} Sentinel-1"):
             note(one, *write_sentinel1(place, one))
-        seen = sorted({*years.sentinel_1, *years.sentinel_2, *years.worldcover})
+        seen = sorted({*years.sentinel_1, *years.sentinel_2, *years.worldcover, *years.truth})
         items += [write_truth(place, year) for year in seen]
         items += [item for year in years.worldcover for item in write_worldcover(place, year)]
         items.sort(key=lambda item: (item["collection"], _when(item), item["id"]))

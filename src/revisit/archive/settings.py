@@ -52,6 +52,7 @@ class YearsOf(Record):
     sentinel_1: Years = Field(default=[], alias="sentinel-1")
     sentinel_2: Years = Field(default=[], alias="sentinel-2")
     worldcover: Years = []
+    truth: Years = []
 
 
 class _Earth(Record):

@@ -18,11 +18,13 @@ from revisit.config.study import Study
 from revisit.cube.bands import BANDS
 from revisit.cube.cube_settings import check_cubes
 from revisit.cube.grid import region_grid
+from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
+from revisit.patches.kind import LABELS, check_classes
 from revisit.patches.modality import bands_of
 from revisit.places.regions import regions_of
 from revisit.provenance import config_hash
@@ -49,7 +51,8 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     missing = [sensor for sensor in searched if sensor in BANDS and sensor not in study.cube.bands]
     if missing:
         raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
-    collections = {name: _collection(study, name) for name in study.collections}
+    labels = labelling(study.labels, searched)
+    collections = {name: _collection(study, name, labels) for name in study.collections}
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
     runs = [
@@ -78,6 +81,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         "collections": {
             name: {key: about[key] for key in ("modules", "series")} for name, about in collections.items()
         },
+        "labels": _labels(study, labels),
         "entries": entries,
         "folders": folders,
         "layouts": {
@@ -118,6 +122,9 @@ def _with_places(study: Study) -> Study:
         for name, entry in study.collections.items()
     }
     by_region = {key: spelt(getattr(archive, key)) for key in ("biomes", "tiles", "faults")}
+    labels = study.labels
+    if labels and labels.regions is not None:
+        labels = labels.model_copy(update={"regions": spelt(labels.regions)})
     limiting = None if cube.limits_from is None else spelt(cube.limits_from)
     return study.model_copy(
         update={
@@ -126,6 +133,7 @@ def _with_places(study: Study) -> Study:
             "archive": archive.model_copy(update=by_region),
             "cube": cube.model_copy(update={"limits_from": limiting}),
             "split": split.model_copy(update={"regions": spelt(split.regions)}),
+            "labels": labels,
             "collections": collections,
         }
     )
@@ -148,7 +156,11 @@ def _without_skipped(study: Study) -> Study:
         )
     if pinned := [name for name in study.cube.limits_from or () if name in study.skip]:
         raise RevisitError(f"skip: {pinned[0]} is among cube.limits_from; take it out there")
-    return study.model_copy(update={"regions": left, "collections": collections})
+    labels = study.labels
+    if labels and labels.regions is not None:
+        named = [region for region in labels.regions if region not in study.skip]
+        labels = labels.model_copy(update={"regions": named})
+    return study.model_copy(update={"regions": left, "labels": labels, "collections": collections})
 
 
 def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
@@ -161,8 +173,26 @@ def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
     }
 
 
-def _collection(study: Study, name: str) -> dict[str, Any]:
-    """What a collection will hold: its settings, bands by sensor, times, and the most samples it can have."""
+def _labels(study: Study, labels: Labelling | None) -> dict[str, Any] | None:
+    """What the labels of the study are made of, and the regions that have some."""
+    return labels and {
+        "regions": [region for region in study.regions if region in _labelled(study)],
+        "searched": labels.searched,
+        "legend": labels.legend.content(),
+        "files": [file.content() for file in labels.files],
+    }
+
+
+def _labelled(study: Study) -> set[str]:
+    """The regions that are to have labels, where the study has some."""
+    named = study.labels.regions if study.labels else None
+    _known(named or (), study.regions, "labels.regions")
+    return set(study.regions if named is None else named)
+
+
+def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, Any]:
+    """What a collection will hold: its settings, bands by sensor, times, labels, and the most samples it can
+    have."""
     where, given = f"collections.{name}", study.collections[name]
     if "kind" not in given:
         raise RevisitError(f"{where}.kind is missing; choose from {', '.join(parts.names('kind'))}")
@@ -171,15 +201,16 @@ def _collection(study: Study, name: str) -> dict[str, Any]:
     if own.regions is not None:
         _known(own.regions, study.regions, f"{where}.regions")
     searched = study.search.content()
-    years = {sensor: sorted(entry["years"]) for sensor, entry in searched.items()}
+    images = {sensor: sorted(searched[sensor]["years"]) for sensor in BANDS if sensor in searched}
+    years = images | ({LABELS: labels.years} if labels else {})
     kind.check(name, own, years, study.split.block_pixels)
+    check_classes(name, own.classes, labels and labels.legend)
     names = own.regions or list(study.regions)
     check_blocks({region: study.regions[region] for region in names}, study.cube.resolution_m, study.split)
     places = 0
     for region in names:
         grid = region_grid(study.regions[region], study.cube.resolution_m)
         places += count_patches(areas(grid, study.split, study.seed, region), own.patch_pixels)[TRAIN]
-    images = {sensor: years[sensor] for sensor in BANDS if sensor in years}
     return {
         "content": own.content(),
         "kind": given["kind"],
@@ -188,6 +219,7 @@ def _collection(study: Study, name: str) -> dict[str, Any]:
         "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images},
         "years": images,
         "series": kind.time_axis,
+        "legend": labels.legend.described() if labels and _labelled(study).intersection(names) else None,
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
     }
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from revisit.archive.settings import Archive
 from revisit.cube.cube_settings import Cube
 from revisit.cube.grid import Region
+from revisit.cube.labels.settings import Labels
 from revisit.cube.split import Split
 from revisit.places.settings import Places
 from revisit.plan.keep import Keep
@@ -77,6 +78,9 @@ class Study(Record):
     """How cubes are built."""
     keep: Keep = Keep()
     """Which intermediates stay, for a study that must live in little space."""
+
+    labels: Labels | None = None
+    """Where labels come from, where that is not the map that the search asks for, or not its legend."""
     split: Split
     """The geographic split of every region into training, validation and test blocks."""
     collections: dict[Name, Annotated[dict[str, Any], part("kind")]] = Field(min_length=1)

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from revisit.cube.composites import PANEL_PIXELS, heading, scale_bar, step_of
-from revisit.cube.labels.worldcover import WORLDCOVER, palette
+from revisit.cube.labels.legend import NO_LABEL, Legend
 from revisit.files import atomic
 
 
@@ -18,19 +18,19 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
     """Draw the land cover of a label cube with a legend of the classes in it, as a PNG."""
     step = step_of(cube, 2 * PANEL_PIXELS)
     codes = cube["land_cover"][::step, ::step].values
-    colours = palette()
+    classes = Legend.of_cube(cube)
     present, counts = np.unique(codes, return_counts=True)
     figure = Figure(figsize=(8.5, 0.5 + 5.6 * codes.shape[0] / codes.shape[1]), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.imshow(colours[codes], interpolation="nearest")
+    axes.imshow(classes.painted(codes), interpolation="nearest")
     legend = [
         Patch(
-            facecolor=colours[code] / 255,
+            facecolor=classes.colours.get(code, NO_LABEL),
             edgecolor="0.4",
-            label=f"{WORLDCOVER[code].name if code in WORLDCOVER else 'none'}, {share:.1%}",
+            label=f"{classes.names.get(code, 'none')}, {share:.1%}",
         )
-        for code, share in zip(present, counts / codes.size, strict=True)
+        for code, share in zip(present.tolist(), counts / codes.size, strict=True)
     ]
     figure.legend(handles=legend, loc="outside right upper", frameon=False, fontsize=9)
     _scale_bar(axes, cube, step)

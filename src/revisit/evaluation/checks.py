@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from revisit import parts
+from revisit.cube.labels.legend import Legend
 from revisit.errors import RevisitError
 from revisit.evaluation.probes.probe import Probe
 from revisit.patches.modality import bands_of
@@ -52,6 +53,16 @@ def collection_of(name: str, kinds: Collection[str], collections: Entries, where
             f"this task needs one of the kind {' or '.join(kinds)}"
         )
     return collections[name]
+
+
+def legend_of(collection: Mapping[str, Any], key: str) -> Legend:
+    """The legend of a collection's labels; raises RevisitError where it has none."""
+    if collection["legend"] is None:
+        raise RevisitError(
+            f"{key}: none of its regions has labels; search for a map, such as worldcover, or give "
+            "labels.files"
+        )
+    return Legend.of(collection["legend"])
 
 
 def pretrained_entry(entry: str, modality: str, pretraining: Entries, entry_key: str, key: str) -> None:

@@ -164,7 +164,7 @@ class Data:
     ``bands`` of the images, at index ``time`` where a sample has several. ``labels`` gives the labels of
     samples by their indices: uint8 (sample, class) of scenes, or (sample, y, x) of maps; ``shows`` which
     classes they show, 0 or 1 (sample, class). ``train``, ``val``, ``test``: indices of labelled samples;
-    ``positions`` (sample,) numbers places on the ground.
+    ``positions`` (sample,) numbers places on the ground. ``colours``: of the classes of maps.
     """
 
     store: PatchStore
@@ -177,6 +177,7 @@ class Data:
     train: Indices
     val: Indices
     test: Indices
+    colours: tuple[str, ...] = ()
 
     def scaled(self, indices: Indices) -> NDArray[np.uint8]:
         """Images as stored: uint8 (sample, band, y, x)."""
@@ -235,7 +236,8 @@ class Task(ABC):
     ) -> None:
         """Raise RevisitError, with key, value and remedy, where a run could not end well.
 
-        ``collections``: of each ``kind``, ``patch_pixels`` and ``bands`` (of each sensor, in order).
+        ``collections``: of each ``kind``, ``patch_pixels``, ``bands`` (of each sensor, in order) and
+        ``legend`` (of its labels, as ``Legend.described``; None without labels).
         """
 
     def run(

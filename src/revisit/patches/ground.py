@@ -10,6 +10,7 @@ import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Block, Grid
+from revisit.cube.labels.legend import Legend
 from revisit.cube.split import Area, Split, areas
 from revisit.errors import RevisitError
 from revisit.patches.kind import Ground, Look, Sensed, years_of
@@ -29,9 +30,14 @@ class Region:
     areas: list[Area]
 
     @property
-    def label_years(self) -> list[int]:
-        """Years of the region's land-cover maps; none where it has no label cube."""
-        return [] if self.labels is None else list(self.labels.attrs["years"])
+    def legend(self) -> Legend | None:
+        """What the codes of its labels mean; None where it has no label cube."""
+        return None if self.labels is None else Legend.of_cube(self.labels)
+
+    @property
+    def label_years(self) -> list[list[int]]:
+        """Years that each of the region's label maps holds for; none where it has no label cube."""
+        return [] if self.labels is None else [list(years) for years in self.labels.attrs["map_years"]]
 
 
 def open_region(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from revisit import parts, stage
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS, Split
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
@@ -36,7 +36,7 @@ _COMMON = {
     "scaling": "scale all with one limits.json",
     "resolution_m": "make all cubes with one resolution_m",
     "split": "tile them with one split and seed",
-    "class_codes": "label them by one legend",
+    "legend": "label them by one legend",
 }
 # What the index says of each store.
 _OF_STORES = ("region", "epsg", "samples", "places", "parts", "labelled", "whole_region_in", "years")
@@ -189,7 +189,8 @@ def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]
 
     Raises RevisitError where a class asked for has no labelled sample to train or to test on.
     """
-    codes = stores[0]["class_codes"] or []
+    about = stores[0]["legend"]
+    names, codes = (Legend.of(about).names, stores[0]["class_codes"]) if about else ({}, [])
     shown = {
         part: dict(
             zip(codes, np.sum([store["class_samples"][part] for store in stores], axis=0), strict=True)
@@ -203,14 +204,15 @@ def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]
             if not (shown and shown[part][code]) and not entry.allow_empty:
                 labelled = sum(store["labelled"][part] for store in stores)
                 raise RevisitError(
-                    f"collection {name}: no sample of class {code} ({WORLDCOVER[code].name}) in {part}, of "
+                    f"collection {name}: no sample of class {code} ({names[code]}) in {part}, of "
                     f"{labelled} labelled in {', '.join(store['region'] for store in stores)}; leave it out "
                     "of classes, add regions that show it, or say `allow_empty: true`"
                 )
     any_labels = any(store["label_years"] for store in stores)
     return {
-        "classes": [WORLDCOVER[code].name for code in classes] if any_labels else [],
+        "classes": [names[code] for code in classes] if any_labels else [],
         "class_codes": classes if any_labels else [],
+        "legend": about if any_labels else None,
         "label_columns": [codes.index(code) for code in classes] if any_labels else None,
         "class_samples": {
             part: [int(counts[code]) for code in classes] if any_labels else []

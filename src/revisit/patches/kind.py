@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.legend import Legend
 from revisit.errors import RevisitError
 from revisit.record import Record
 
-LAND_COVER = "worldcover"  # the search that labels come from
+LABELS = "labels"  # where a kind is told the years of the sensors, those of the labels
 NO_TIME = np.datetime64("NaT", "ns")  # the time of a slot or year that a sample does not have
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,7 +32,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Ground:
-    """A patch of ground: centre in metres, part of the split, all looks at it, WorldCover codes (y, x)."""
+    """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x)."""
 
     x: float
     y: float
@@ -60,22 +60,15 @@ class Entry(Record):
     min_valid: Share
     """Least share of valid pixels for a date, or a composite, to be used."""
     label_years_apart: int = Field(1, ge=0)
-    """Most calendar years between an image and the land-cover map that labels it; a sample of other years has
+    """Most calendar years between an image and those of the map that labels it; a sample of other years has
     no labels, and serves pretraining alone."""
     classes: list[int] | None = Field(None, min_length=1)
-    """WorldCover codes that are labels; all that occur in training if absent. One that no labelled sample of
-    training or of test shows is an error."""
+    """Codes of the legend that are labels; all that occur in training if absent. One that no labelled sample
+    of training or of test shows is an error."""
     min_class_fraction: float = Field(0.1, gt=0, le=1)
     """A class is a label of a patch from this share of its area on."""
     allow_empty: bool = False
     """Go on without a sample of a region, a part of the split, or one of `classes`: else an error."""
-
-    @field_validator("classes")
-    @classmethod
-    def _are_codes(cls, classes: list[int] | None) -> list[int] | None:
-        if unknown := sorted(set(classes or ()) - set(WORLDCOVER)):
-            raise ValueError(f"{unknown} are no codes of WorldCover, {list(WORLDCOVER)}")
-        return classes
 
 
 S = TypeVar("S", bound=Entry)
@@ -85,8 +78,8 @@ class Kind(ABC, Generic[S]):
     """What the samples of a region are.
 
     ``sensors`` are those of the region that the kind takes, with their scaling and years; ``seed`` is the
-    study's; ``label_years`` are those of the region's land-cover maps, empty where it has none. ``years`` are
-    those of each sensor's time axis where that counts years, else empty.
+    study's; ``label_years`` are the years that each of the region's label maps holds for, empty where it has
+    none. ``years`` are those of each sensor's time axis where that counts years, else empty.
     """
 
     Settings: ClassVar[type[Entry]]
@@ -94,7 +87,11 @@ class Kind(ABC, Generic[S]):
     time_axis: ClassVar[bool]  # whether a sample has several times of a sensor
 
     def __init__(
-        self, settings: S, sensors: Mapping[str, Sensed], seed: int, label_years: Sequence[int] = ()
+        self,
+        settings: S,
+        sensors: Mapping[str, Sensed],
+        seed: int,
+        label_years: Sequence[Sequence[int]] = (),
     ) -> None:
         self.settings, self.sensors, self.seed, self.label_years = settings, sensors, seed, label_years
         self.years: dict[str, list[int]] = {}
@@ -112,14 +109,16 @@ class Kind(ABC, Generic[S]):
         return bool(self.near_labels(times[~np.isnat(times)]).all())
 
     def near_labels(self, times: np.ndarray) -> np.ndarray:
-        """Which times are at most ``label_years_apart`` years from every land-cover map, bool (time,).
+        """Which times are at most ``label_years_apart`` years from every label map, bool (time,).
 
-        From every one, as the maps of a region are merged. None is where the region has no map.
+        From the nearest year that it holds for; and from every map, as those of a region are merged. None is
+        where the region has no map.
         """
         if not self.label_years:
             return np.zeros(len(times), bool)
-        apart = np.abs(years_of(times)[:, None] - np.array(self.label_years))
-        near: np.ndarray = apart.max(axis=1) <= self.settings.label_years_apart
+        years = years_of(times)[:, None]
+        apart = [np.abs(years - np.array(own)).min(axis=1) for own in self.label_years]
+        near: np.ndarray = np.max(apart, axis=0) <= self.settings.label_years_apart
         return near
 
     @classmethod
@@ -131,7 +130,7 @@ class Kind(ABC, Generic[S]):
     def check(cls, name: str, settings: S, searched: Mapping[str, Sequence[int]], block_pixels: int) -> None:
         """Raise RevisitError where the collection ``name`` does not fit the study.
 
-        ``searched``: the years searched by sensor, ``worldcover`` among them where labels are.
+        ``searched``: the years searched by sensor, and those of the ``labels`` where there are any.
         """
         check_blocks(name, settings.patch_pixels, block_pixels)
         check_sensors(name, cls.needs, searched)
@@ -148,7 +147,7 @@ def check_blocks(name: str, patch_pixels: int, block_pixels: int) -> None:
 
 def check_sensors(name: str, needed: Iterable[str], searched: Iterable[str]) -> None:
     """Raise RevisitError where a sensor the collection needs is not searched."""
-    images = sorted(set(searched) - {LAND_COVER})
+    images = sorted(set(searched) - {LABELS})
     if missing := [sensor for sensor in needed if sensor not in images]:
         raise RevisitError(
             f"collections.{name}: needs {' and '.join(missing)}, but searched are {', '.join(images)}; "
@@ -157,13 +156,28 @@ def check_sensors(name: str, needed: Iterable[str], searched: Iterable[str]) -> 
 
 
 def check_year(name: str, year: int, searched: Mapping[str, Sequence[int]]) -> None:
-    """Raise RevisitError where a sensor or the land cover is not searched in the year of the labels."""
+    """Raise RevisitError where a sensor is not searched, or labels do not hold, in the year of the labels."""
     for sensor, years in searched.items():
         if year not in years:
+            how = "the labels are of" if sensor == LABELS else f"{sensor} is searched in"
             raise RevisitError(
-                f"collections.{name}.label_year: {year}, but {sensor} is searched in {list(years)}; "
-                "choose a year of all"
+                f"collections.{name}.label_year: {year}, but {how} {list(years)}; choose a year of all"
             )
+
+
+def check_classes(name: str, classes: Sequence[int] | None, legend: Legend | None) -> None:
+    """Raise RevisitError where the collection ``name`` asks for classes that the labels do not have."""
+    if not classes:
+        return
+    if legend is None:
+        raise RevisitError(
+            f"collections.{name}.classes: {list(classes)}, but the study has no labels; search for a map, "
+            "such as worldcover, or give labels.files"
+        )
+    if unknown := sorted(set(classes) - set(legend.codes)):
+        raise RevisitError(
+            f"collections.{name}.classes: {unknown} are no codes of {legend.title}, {legend.codes}"
+        )
 
 
 def years_of(times: np.ndarray) -> np.ndarray:

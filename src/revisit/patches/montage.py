@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from revisit.cube.labels.worldcover import WORLDCOVER, palette
+from revisit.cube.labels.legend import NO_LABEL
 from revisit.cube.quicklook import save
 from revisit.patches.store import PARTS, PatchStore
 
@@ -35,7 +35,7 @@ def montage(patches_path: str | Path, picture: str | Path) -> None:
     titles = [part for part, indices in zip(PARTS, of_part, strict=True) for _ in _evenly(indices)]
     images = {sensor: _images(store, sensor, samples) for sensor in store.bands}
     codes = store.land_cover(samples)
-    rows = [*(image.colours for image in images.values()), palette()[codes]]
+    rows = [*(image.colours for image in images.values()), _painted(store, codes)]
     names = [*(f"{sensor}\n{image.meaning}" for sensor, image in images.items()), "land cover"]
     present = np.unique(codes)
     legend_rows = -(-len(present) // LEGEND_COLUMNS)
@@ -94,6 +94,11 @@ def _colours(values: np.ndarray, bands: Sequence[int]) -> np.ndarray:
     return np.moveaxis(values[:, bands], 1, -1)
 
 
+def _painted(store: PatchStore, codes: np.ndarray) -> np.ndarray:
+    """Land cover (sample, y, x) in the colours of the legend, blank where there is none."""
+    return store.legend.painted(codes) if store.legend else np.full((*codes.shape, 3), 255, np.uint8)
+
+
 def _labels(store: PatchStore, samples: np.ndarray) -> list[str]:
     """Numbers of the classes that each sample is labelled with, by their order in the index."""
     if store.attrs["label_columns"] is None:
@@ -104,9 +109,12 @@ def _labels(store: PatchStore, samples: np.ndarray) -> list[str]:
 def _legend(store: PatchStore, codes: np.ndarray) -> list[Patch]:
     """The land cover in the picture; classes of the collection with their numbers."""
     numbers = {code: f"{number} " for number, code in enumerate(store.attrs["class_codes"], start=1)}
-    names = {code: WORLDCOVER[code].name if code in WORLDCOVER else "no label" for code in codes.tolist()}
-    colours = palette() / 255
+    names, colours = (store.legend.names, store.legend.colours) if store.legend else ({}, {})
     return [
-        Patch(facecolor=colours[code], edgecolor="0.4", label=numbers.get(code, "") + name)
-        for code, name in names.items()
+        Patch(
+            facecolor=colours.get(code, NO_LABEL),
+            edgecolor="0.4",
+            label=numbers.get(code, "") + names.get(code, "no label"),
+        )
+        for code in codes.tolist()
     ]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -40,8 +41,9 @@ class PatchStore:
 
     ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
     ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
-    (sample,) says which samples have labels. Not every sample has every time: see ``present``. ``path`` is
-    the collection's folder or its index. Raises RevisitError where there is no finished collection.
+    (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels).
+    Not every sample has every time: see ``present``. ``path`` is the collection's folder or its index. Raises
+    RevisitError where there is no finished collection.
     """
 
     def __init__(self, path: str | Path, memory_mb: float = 512) -> None:
@@ -57,6 +59,7 @@ class PatchStore:
         self.bands: dict[str, list[str]] = self.attrs["bands"]
         self.scaling: dict[str, Any] = self.attrs["scaling"]
         self.patch_pixels: int = self.attrs["patch_pixels"]
+        self.legend = Legend.of(self.attrs["legend"]) if self.attrs.get("legend") else None
         self._stores: list[dict[str, Any]] = self.attrs["stores"]
         self._folders = [index.parent / store["path"] for store in self._stores]
         for folder in self._folders:
@@ -158,8 +161,8 @@ class PatchStore:
             sensors=tuple(chosen),
         )
 
-    def land_cover(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
-        """WorldCover codes (sample, y, x), 0 where there is none, as all over a sample without labels."""
+    def land_cover(self, indices: NDArray[Any]) -> NDArray[Any]:
+        """Codes of the legend (sample, y, x), 0 where there is none, as all over a sample without labels."""
         if self.attrs["label_columns"] is None:
             return np.zeros((len(indices), self.patch_pixels, self.patch_pixels), np.uint8)
         return self._array("land_cover").take(np.asarray(indices))
@@ -171,7 +174,10 @@ class PatchStore:
         """
         columns = self.attrs["label_columns"]
         if columns is None:
-            raise RevisitError(f"{self.path}: made without land cover; add worldcover to the search")
+            raise RevisitError(
+                f"{self.path}: made without labels; search for a map, such as worldcover, or give "
+                "labels.files"
+            )
         return self._array("multi_label").take(np.asarray(indices), columns)
 
     def where(self) -> dict[str, NDArray[Any]]:

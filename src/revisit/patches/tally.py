@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.cube.split import PARTS
 from revisit.patches.kind import Ground, Kind, Look
 
@@ -17,14 +16,15 @@ class Tally:
     """Counts while a region is tiled.
 
     ``cut``: patches that each part holds; ``uncut``: patches that the region would hold were it not split.
+    ``classes``: how many the legend has.
     """
 
-    def __init__(self, cut: Sequence[int], uncut: int) -> None:
+    def __init__(self, cut: Sequence[int], uncut: int, classes: int) -> None:
         self._cut = dict(zip(PARTS, cut, strict=True))
         self._off = uncut - sum(cut)
         self._lost = {part: Counter[str]() for part in PARTS}
         self._labelled = dict.fromkeys(PARTS, 0)
-        self._classes = {part: np.zeros(len(WORLDCOVER), int) for part in PARTS}
+        self._classes = {part: np.zeros(classes, int) for part in PARTS}
         self._masked: dict[str, np.ndarray] = {}
         self.places = 0
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from revisit import parts, stage
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS, Split, count_patches, distance
 from revisit.errors import RevisitError
 from revisit.files import atomic
 from revisit.job import Job
 from revisit.patches.ground import Region, grounds, open_region, sensed
-from revisit.patches.kind import LAND_COVER, Entry, Kind
+from revisit.patches.kind import LABELS, Entry, Kind, check_classes
 from revisit.patches.tally import Tally, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
@@ -38,6 +38,8 @@ class Settings(Record):
     """The collection's entry of the config."""
     years: dict[str, list[int]]
     """The years searched, by sensor."""
+    legend: Legend | None = None
+    """What the study's labels mean, for a region that has none; none where the study has no labels."""
 
 
 def run(job: Job) -> None:
@@ -63,9 +65,10 @@ def tile(
     kind_class: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
     region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
-    searched = dict(settings.years)
-    if region.label_years:
-        searched[LAND_COVER] = region.label_years
+    legend = region.legend or settings.legend
+    label_years = sorted({year for own in region.label_years for year in own})
+    searched = dict(settings.years) | ({LABELS: label_years} if label_years else {})
+    check_classes(name, entry.classes, legend)
     kind_class.check(name, entry, searched, settings.split.block_pixels)
     region = _with_sensors(region, kind_class.taken(entry, region.cubes))
     about = {sensor: sensed(cube) for sensor, cube in region.cubes.items()}
@@ -73,7 +76,7 @@ def tile(
     pixels, resolution = entry.patch_pixels, region.grid.resolution
     with atomic(patches_path) as aside:
         writer = StoreWriter(aside)
-        tally = _write_samples(writer, region, kind)
+        tally = _write_samples(writer, region, kind, legend)
         cause = "" if writer.places else f"patches: {told(tally.lost)}"
         if cause and not entry.allow_empty:
             raise RevisitError(
@@ -94,8 +97,9 @@ def tile(
                 "parts": {part: len(placed[part]) for part in PARTS},
                 "empty_because": cause,
                 **tally.attributes(kind),
-                "class_codes": list(WORLDCOVER),
-                "label_years": region.label_years,
+                "class_codes": legend.codes if legend else [],
+                "legend": legend.described() if legend else None,
+                "label_years": label_years,
                 "bands": {
                     sensor: list(sensor_about.scaling["bands"]) for sensor, sensor_about in about.items()
                 },
@@ -137,19 +141,21 @@ def _with_sensors(region: Region, sensors: Sequence[str]) -> Region:
     return replace(region, cubes={sensor: region.cubes[sensor] for sensor in sensors})
 
 
-def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any]) -> Tally:
+def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend: Legend | None) -> Tally:
     """Write all samples, and count them and what is lost."""
     entry: Entry = kind.settings
+    codes = legend.codes if legend else []
     pixels = entry.patch_pixels
     height, width = region.grid.shape
-    tally = Tally(count_patches(region.areas, pixels), (height // pixels) * (width // pixels))
+    cut, uncut = count_patches(region.areas, pixels), (height // pixels) * (width // pixels)
+    tally = Tally(cut, uncut, len(codes))
     for ground in grounds(region, pixels):
         samples, cause = kind.samples(ground)
         if not samples:
             tally.lose(ground, cause)
             continue
         covered = ground.land_cover.any()
-        labels = (_cover(ground.land_cover) >= entry.min_class_fraction).astype(np.uint8)
+        labels = (_cover(ground.land_cover, codes) >= entry.min_class_fraction).astype(np.uint8)
         place = Place(ground.x, ground.y, tally.places, ground.part)
         for looks in samples:
             labelled = covered and kind.labelled(looks)
@@ -159,10 +165,10 @@ def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any]) -> Tall
     return tally
 
 
-def _cover(land_cover: np.ndarray) -> np.ndarray:
-    """Share of the patch that each class of WorldCover covers: (11,)."""
-    counts = np.bincount(land_cover.ravel(), minlength=256)
-    shares: np.ndarray = counts[list(WORLDCOVER)] / land_cover.size
+def _cover(land_cover: np.ndarray, codes: Sequence[int]) -> np.ndarray:
+    """Share of the patch that each class of the legend covers: (class,)."""
+    counts = np.bincount(land_cover.ravel(), minlength=max(codes, default=0) + 1)
+    shares: np.ndarray = counts[codes] / land_cover.size
     return shares
 
 

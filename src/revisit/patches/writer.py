@@ -4,7 +4,7 @@ A shard is one file, written whole, so a million samples are thousands of files;
 bytes, so a reader takes just the samples it draws.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ class StoreWriter:
             self._shard_samples = max(1, self._shard_bytes // largest)
         for name, (axes, chunk) in chunks.items():
             if name not in self._waiting:
-                self._waiting[name] = np.zeros((self._shard_samples, *chunk.shape), np.uint8)
+                self._waiting[name] = np.zeros((self._shard_samples, *chunk.shape), chunk.dtype)
                 self._axes[name] = axes
             self._waiting[name][self._filled] = chunk
         self._filled += 1
@@ -94,22 +94,23 @@ class StoreWriter:
             self._small("split", parts.astype(np.uint8))
             for name, dates in self._dates.items():
                 self._small(name, np.stack(dates), "time", units="nanoseconds since 1970-01-01")
-            self._finish_labels(len(attributes.get("class_codes") or ()))
+            self._finish_labels(attributes.get("class_codes") or ())
         self._group.attrs.update({"epsg": epsg, "layout": LAYOUT, **attributes})
 
-    def _finish_labels(self, classes: int) -> None:
+    def _finish_labels(self, codes: Sequence[int]) -> None:
         """Write which samples are labelled, and the labels: 0 where there are none."""
         labelled = np.array([labels is not None for labels in self._labels])
         self._small("labelled", labelled.astype(np.uint8))
         given = [labels for labels in self._labels if labels is not None]
-        classes = len(given[0]) if given else classes
+        classes = len(given[0]) if given else len(codes)
         if classes:
             table = np.zeros((len(labelled), classes), np.uint8)
             if given:
                 table[labelled] = np.stack(given)
             self._small("multi_label", table, "class")
             self._axes.setdefault("land_cover", ("y", "x"))
-            self._grown("land_cover", self._side)
+            # Of the type that label cubes with these codes have.
+            self._grown("land_cover", self._side, np.min_scalar_type(max(codes, default=0)))
 
     def _small(self, name: str, values: np.ndarray, *axes: str, **attributes: Any) -> None:
         self._group.create_array(
@@ -127,14 +128,14 @@ class StoreWriter:
             self._shard_samples = self._filled  # of the one shard of a small store, or what it was
         first, self._written = self._written, until
         for name, waiting in self._waiting.items():
-            array = self._grown(name, waiting.shape[1:])
+            array = self._grown(name, waiting.shape[1:], waiting.dtype)
             # An empty chunk is written too: a reader finds every sample in the file.
             array.with_config({"write_empty_chunks": True})[first:until] = waiting[: self._filled]
         # Land cover is written only of shards that have some: it is 0 elsewhere.
         self._waiting.pop("land_cover", None)
         self._filled = 0
 
-    def _grown(self, name: str, shape: tuple[int, ...]) -> zarr.Array[Any]:
+    def _grown(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
         """The array, as long as the samples written; made where there is none."""
         if name not in self._group:
             self._group.create_array(
@@ -142,7 +143,7 @@ class StoreWriter:
                 shape=(self._written, *shape),
                 chunks=(1, *shape),
                 shards=(self._shard_samples, *shape),
-                dtype="uint8",
+                dtype=dtype,
                 fill_value=MISSING if "band" in self._axes[name] else 0,
                 compressors=None,
                 dimension_names=("sample", *self._axes[name]),

@@ -9,7 +9,6 @@ from revisit.cube.bands import BANDS
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 
-LAND_COVER = "worldcover"
 Settings = dict[str, Any]
 
 
@@ -21,6 +20,8 @@ class DataPlan:
         self.entries: dict[str, dict[str, Any]] = checked["entries"]
         self.runs: list[dict[str, Any]] = checked["runs"]
         self.facts: dict[str, Any] = checked["facts"]
+        self._labels: dict[str, Any] | None = checked["labels"]
+        self.labelled: list[str] = self._labels["regions"] if self._labels else []
         self._folders: dict[str, str | None] = checked["folders"]
         self._modules: dict[str, dict[str, Any]] = {key: checked[key] for key in ("collections", "layouts")}
         study = self.config["study"]
@@ -78,6 +79,10 @@ class DataPlan:
         """
         region = dict(wildcards.items()).get("region")
         return len(self.regions) if region is None else self._urgency[region]
+
+    def searched(self, region: str) -> list[str]:
+        """What is searched over a region: label maps only where it is to have labels."""
+        return [name for name in self.config["search"] if name in self.sensors or region in self.labelled]
 
     # Acquire
 
@@ -139,22 +144,20 @@ class DataPlan:
         """How scenes are fetched."""
         return {**self.config["download"], **self.asking(wildcards), "keep": self.config["keep"]["scenes"]}
 
-    def manifests(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
-        """The manifests of a region's downloads, of the job's sensor or the one given."""
+    def manifests(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of the downloads of a region and sensor."""
+        return self._manifests(wildcards.region, wildcards.sensor)
 
-        return self._of_downloads("manifest.json", sensor)
+    def clips(self, wildcards: Wildcards) -> list[str]:
+        """The folders of the clips of a region and sensor."""
+        return self._of_downloads(wildcards.region, wildcards.sensor, "clips")
 
-    def clips(self, sensor: str | None = None) -> Callable[[Wildcards], list[str]]:
-        """The folders of a region's clips, of the job's sensor or the one given."""
-        return self._of_downloads("clips", sensor)
+    def _of_downloads(self, region: str, sensor: str, file: str) -> list[str]:
+        folder = f"{self.root}/scenes/{region}/{sensor}"
+        return [f"{folder}/{year}/{file}" for year in self.years(sensor)]
 
-    def _of_downloads(self, file: str, sensor: str | None) -> Callable[[Wildcards], list[str]]:
-        def of(wildcards: Wildcards) -> list[str]:
-            name = sensor or wildcards.sensor
-            folder = f"{self.root}/scenes/{wildcards.region}/{name}"
-            return [f"{folder}/{year}/{file}" for year in self.years(name)]
-
-        return of
+    def _manifests(self, region: str, sensor: str) -> list[str]:
+        return self._of_downloads(region, sensor, "manifest.json")
 
     def _provider(self) -> Settings:
         return {"provider": self.config["provider"], "providers": self.config["providers"]}
@@ -179,6 +182,31 @@ class DataPlan:
     def grid(self, wildcards: Wildcards) -> Settings:
         """The grid of a region."""
         return {**self._place(wildcards.region), "resolution_m": self.config["cube"]["resolution_m"]}
+
+    def label_maps(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of a region's label maps; none where labels are files."""
+        searched = self._labels and self._labels["searched"]
+        return self._manifests(wildcards.region, searched) if searched else []
+
+    def label_clips(self, wildcards: Wildcards) -> list[str]:
+        """The folders of the clips of a region's label maps; none where labels are files."""
+        searched = self._labels and self._labels["searched"]
+        return self._of_downloads(wildcards.region, searched, "clips") if searched else []
+
+    def label_files(self, wildcards: Wildcards) -> list[str]:
+        """The files that labels are made of."""
+        files = self._labels["files"] if self._labels else []
+        return [file["raster"] or file["vector"] for file in files]
+
+    def label(self, wildcards: Wildcards) -> Settings:
+        """What labels are made of, on which grid."""
+        labels = self._labels or {}
+        return {
+            **self.grid(wildcards),
+            "source": labels["searched"] or "files",
+            "legend": labels["legend"],
+            "files": labels["files"],
+        }
 
     def coregister(self, wildcards: Wildcards) -> Settings:
         """How far a date may be moved."""
@@ -225,8 +253,8 @@ class DataPlan:
         return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
 
     def labels(self, wildcards: Wildcards) -> list[str]:
-        """The label cube of a region; none where the study searches for no labels."""
-        if LAND_COVER not in self.config["search"]:
+        """The label cube of a region; none where it has no labels."""
+        if wildcards.region not in self.labelled:
             return []
         return [f"{self.root}/cubes/{wildcards.region}/labels.zarr"]
 
@@ -240,8 +268,11 @@ class DataPlan:
 
     def tile(self, wildcards: Wildcards) -> Settings:
         """What a region's patches are cut by."""
-        years = {sensor: self.years(sensor) for sensor in self.sensors}
-        return {**self._collection(wildcards.collection, [wildcards.region]), "years": years}
+        return {
+            **self._collection(wildcards.collection, [wildcards.region]),
+            "years": {sensor: self.years(sensor) for sensor in self.sensors},
+            "legend": self._labels and self._labels["legend"],
+        }
 
     def index(self, wildcards: Wildcards) -> Settings:
         """What the index of a collection says beside its stores."""

@@ -6,7 +6,7 @@ what they are; so nothing here depends on how a region, method or experiment is 
 
 from pathlib import PurePosixPath
 
-from revisit.plan.data import LAND_COVER, Settings
+from revisit.plan.data import Settings
 from revisit.plan.jobs import Wildcards
 from revisit.plan.models import ModelPlan
 
@@ -96,14 +96,13 @@ class Plan(ModelPlan):
     def quicklooks(self) -> list[str]:
         """The pictures of the data that the report shows."""
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
-        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.regions]
+        labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.labelled]
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
-        return [*cubes, *(labels if LAND_COVER in self.config["search"] else []), *patches]
+        return [*cubes, *labels, *patches]
 
     def products(self) -> list[str]:
         """The last cube of every region and sensor, and the label cubes: the others are made on the way."""
-        labelled = self.regions if LAND_COVER in self.config["search"] else []
-        labels = [f"{self.root}/cubes/{region}/labels.zarr" for region in labelled]
+        labels = [f"{self.root}/cubes/{region}/labels.zarr" for region in self.labelled]
         return [*self.beside_cubes("scaled.zarr"), *labels]
 
     def items(self) -> list[str]:
@@ -111,7 +110,7 @@ class Plan(ModelPlan):
         return [
             f"{self.root}/items/{region}/{sensor}.json"
             for region in self.regions
-            for sensor in self.config["search"]
+            for sensor in self.searched(region)
         ]
 
     def downloads(self) -> list[str]:
@@ -119,7 +118,7 @@ class Plan(ModelPlan):
         return [
             f"{self.root}/scenes/{region}/{sensor}/{year}/manifest.json"
             for region in self.regions
-            for sensor in self.config["search"]
+            for sensor in self.searched(region)
             for year in self.years(sensor)
         ]
 

@@ -18,12 +18,13 @@ Item = dict[str, Any]
 CLASS_BANDS = ("scl", "map")
 SCALED = ("reflectance", "linear power", "decibel")
 OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
+MAP_TILES = ("esa_worldcover:product_tile", "io:tile_id")
 APPLIED = "earthsearch:boa_offset_applied"
 
 
 def wanted(sensor: str, bands: Sequence[str] | None) -> list[str]:
     """The bands to fetch: those asked for and, for Sentinel-2, the scene classification that masks them."""
-    if sensor == "worldcover" or not bands:
+    if not bands:
         bands = BANDS[sensor]
     if unknown := sorted(set(bands) - set(BANDS[sensor])):
         raise RevisitError(f"bands: {sensor} has no {', '.join(unknown)}; it has {', '.join(BANDS[sensor])}")
@@ -60,7 +61,7 @@ def tile(item: Item) -> str | None:
     """MGRS tile such as ``31UFS``, or another grid's cell; None where there is no grid."""
     properties = item["properties"]
     cell = str(properties.get("grid:code") or "").rpartition("-")[2]
-    name = properties.get("s2:mgrs_tile") or cell or properties.get("esa_worldcover:product_tile")
+    name = properties.get("s2:mgrs_tile") or cell or next(filter(None, map(properties.get, MAP_TILES)), None)
     match = re.search(r"_T(\d\d[A-Z]{3})_", item["id"])
     return name or (match.group(1) if match else None)
 
@@ -121,15 +122,17 @@ def cloud_cover(item: Item) -> float | None:
 def drop_duplicates(items: Iterable[Item]) -> list[Item]:
     """One item per acquisition, by time and id: of several processings the highest baseline, then the newest.
 
-    An acquisition is tile, platform, relative orbit, day and data strip; without a tile, platform and moment.
-    Two strips that share a tile are two acquisitions, each of which may have been processed anew or not.
+    An acquisition is tile, platform, relative orbit, day and data strip; without a tile, platform and moment;
+    of a map that has neither, box and moment. Two strips that share a tile are two acquisitions, each of
+    which may have been processed anew or not.
     """
     acquisitions: dict[tuple[Any, ...], list[Item]] = {}
     for item in items:
         where, when = tile(item), moment(item)
+        platform = _lower(item["properties"].get("platform"))
         key = (
-            where,
-            _lower(item["properties"].get("platform")),
+            where or (None if platform else tuple(item["bbox"])),
+            platform,
             relative_orbit(item),
             when[:10] if where else when,
             _strip(item),

@@ -12,16 +12,17 @@ import yaml
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from revisit.cube import bands as cube
+from revisit.cube.labels.maps import MAPS
 from revisit.errors import RevisitError
 from revisit.record import Record, read
 from revisit.stac.signing import signed
 
 Number = Annotated[float, Field(strict=True)]  # no text, no truth value
-Sensor = Literal["sentinel-1", "sentinel-2", "worldcover"]
+Sensor = Literal["sentinel-1", "sentinel-2", "worldcover", "io-lulc", "truth", "land-cover"]
 BANDS: dict[str, tuple[str, ...]] = {
     **cube.BANDS,
     "sentinel-2": (*cube.BANDS["sentinel-2"], "scl"),
-    "worldcover": ("map",),
+    **dict.fromkeys(MAPS, ("map",)),
 }
 
 

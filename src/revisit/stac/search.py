@@ -101,10 +101,24 @@ class Sentinel2Search(_Series):
     """Leave out scenes with more clouds than this, per cent."""
 
 
-class LandCoverSearch(_Items):
+class WorldCoverSearch(_Items):
     """Which WorldCover maps to search for."""
 
     years: Annotated[list[int], Field(min_length=1), _from(2020, 2021)]
+    """Years of the maps."""
+
+
+class ImpactObservatorySearch(_Items):
+    """Which maps of Impact Observatory to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2017)]
+    """Years of the maps."""
+
+
+class LabelMapSearch(_Items):
+    """Which label maps to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), AfterValidator(_once)]
     """Years of the maps."""
 
 
@@ -115,13 +129,19 @@ class Search(Stated):
     """Radar: Sentinel-1."""
     sentinel_2: Sentinel2Search | None = Field(None, alias="sentinel-2")
     """Optical: Sentinel-2."""
-    worldcover: LandCoverSearch | None = None
-    """Land cover: ESA WorldCover, which labels are made of."""
+    worldcover: WorldCoverSearch | None = None
+    """Labels: ESA WorldCover."""
+    io_lulc: ImpactObservatorySearch | None = Field(None, alias="io-lulc")
+    """Labels: annual land cover of Impact Observatory and Esri."""
+    truth: LabelMapSearch | None = None
+    """Labels: the land cover that the scenes of the provider `embedded` are made from."""
+    land_cover: LabelMapSearch | None = Field(None, alias="land-cover")
+    """Labels: any other map, a collection of one of your `providers`; `labels` says what its codes mean."""
 
     @model_validator(mode="after")
     def _any(self) -> "Search":
         if not self.content():
-            raise ValueError("names no sensor; add sentinel-1, sentinel-2 or worldcover")
+            raise ValueError("names no sensor; add sentinel-1 or sentinel-2")
         return self
 
 

@@ -9,23 +9,25 @@ from rasterio.warp import transform
 from revisit.cube.contract import grid_of, open_cube
 from revisit.cube.grid import region_grid
 from revisit.cube.labels.labels import Settings, label, run
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.legend import Legend
+from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.job import Job
 
+WORLDCOVER = ready("worldcover", "test")
 DEGREE = 1 / 12000  # WorldCover's pixel
 
 
 def place(settings):
     """What the labels stage is given of the settings of the stack stage."""
-    return Settings(bbox=settings(["red"]).bbox, resolution_m=10)
+    return Settings(bbox=settings(["red"]).bbox, resolution_m=10, source="worldcover", legend=WORLDCOVER)
 
 
 def world(settings, seed: int = 0):
     """A map in degrees, as WorldCover comes, around the region, with all codes; and its corner."""
     west, _, _, north = settings(["red"]).bbox
     left, top = (np.floor(west / DEGREE) - 6) * DEGREE, (np.ceil(north / DEGREE) + 6) * DEGREE
-    codes = np.random.default_rng(seed).choice([0, *WORLDCOVER], (60, 70)).astype(np.uint8)
+    codes = np.random.default_rng(seed).choice([0, *WORLDCOVER.codes], (60, 70)).astype(np.uint8)
     return codes, left, top
 
 
@@ -49,9 +51,10 @@ def test_codes_are_those_of_the_nearest_pixel(tmp_path, download, settings) -> N
     assert inside.mean() > 0.5
     np.testing.assert_array_equal(found.ravel()[inside], expected.ravel()[inside])
     assert found.dtype == np.uint8
-    assert set(np.unique(found)) == {0, *WORLDCOVER}
-    assert cube["land_cover"].attrs["flag_values"] == list(WORLDCOVER)
-    assert len(cube["land_cover"].attrs["flag_meanings"].split()) == len(WORLDCOVER)
+    assert set(np.unique(found)) == {0, *WORLDCOVER.codes}
+    assert cube["land_cover"].attrs["flag_values"] == WORLDCOVER.codes
+    assert len(cube["land_cover"].attrs["flag_meanings"].split()) == len(WORLDCOVER.codes)
+    assert Legend.of_cube(cube).described() == WORLDCOVER.described()
 
 
 def test_maps_fill_each_others_gaps_newest_first(tmp_path, download, settings) -> None:
@@ -65,6 +68,7 @@ def test_maps_fill_each_others_gaps_newest_first(tmp_path, download, settings) -
     cube = open_cube(tmp_path / "labels.zarr")
     assert cube["land_cover"].values[0].tolist() == [0] * 4 + [10] * 8 + [50] * 12
     assert cube.attrs["years"] == [2020, 2021]
+    assert cube.attrs["map_years"] == [[2020], [2021]]
 
 
 def test_no_map_over_the_region_is_an_error(tmp_path, download, settings) -> None:

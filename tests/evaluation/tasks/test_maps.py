@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
+from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
 from revisit.evaluation.task import Run
@@ -35,10 +36,11 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     },
 }
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
+LEGEND = ready("worldcover", "test").described()
 COLLECTIONS = {
-    "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS},
-    "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS},
-    "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS},
+    "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS, "legend": LEGEND},
 }
 TRAIN = {"max_steps": 80, "batch_size": 8, "learning_rate": 1e-2, "validate_every": 20, "patience": 9}
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.task import Run
@@ -37,9 +38,10 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     },
 }
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
+LEGEND = ready("worldcover", "test").described()
 COLLECTIONS = {
-    "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS},
-    "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS},
+    "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
 }
 EXPERIMENT: dict[str, Any] = {
     "task": "multi-label",

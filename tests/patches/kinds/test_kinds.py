@@ -15,7 +15,7 @@ OWN: dict[str, dict[str, Any]] = {
     "series": {"dates": 5, "min_dates": 2},
     "yearly": {"label_year": 2020},
 }
-SEARCHED = {"sentinel-1": [2019, 2020], "sentinel-2": [2020], "worldcover": [2020]}
+SEARCHED = {"sentinel-1": [2019, 2020], "sentinel-2": [2020], "labels": [2020]}
 
 
 def check(kind: str, searched: dict[str, list[int]], block_pixels: int = 64, **changes: Any) -> Entry:
@@ -42,9 +42,9 @@ def test_every_kind(kind: str) -> None:
 def test_sensors() -> None:
     """Pairs need both sensors, a series those it names; land cover is no image."""
     with pytest.raises(RevisitError, match="needs sentinel-1, but searched are sentinel-2"):
-        check("pairs", {"sentinel-2": [2020], "worldcover": [2020]})
-    with pytest.raises(RevisitError, match="needs worldcover, but searched are sentinel-1, sentinel-2"):
-        check("series", SEARCHED, sensors=["worldcover"])
+        check("pairs", {"sentinel-2": [2020], "labels": [2020]})
+    with pytest.raises(RevisitError, match="needs labels, but searched are sentinel-1, sentinel-2"):
+        check("series", SEARCHED, sensors=["labels"])
     check("series", {"sentinel-2": [2020]}, sensors=["sentinel-2"])
 
 
@@ -52,8 +52,8 @@ def test_label_year() -> None:
     """The labels' year is searched for every sensor and for the labels, where there are any."""
     with pytest.raises(RevisitError, match=r"label_year: 2019, but sentinel-2 is searched in \[2020\]"):
         check("yearly", SEARCHED, label_year=2019)
-    with pytest.raises(RevisitError, match="label_year: 2021, but worldcover"):
-        check("yearly", {"worldcover": [2020], "sentinel-2": [2021]}, label_year=2021)
+    with pytest.raises(RevisitError, match=r"label_year: 2021, but the labels are of \[2020\]"):
+        check("yearly", {"labels": [2020], "sentinel-2": [2021]}, label_year=2021)
     check("yearly", {"sentinel-2": [2020]})
 
 

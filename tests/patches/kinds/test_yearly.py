@@ -35,10 +35,15 @@ def ground(cloudy: int | None) -> Ground:
     return Ground(0, 0, 0, {"sentinel-2": Look(values, valid, times)}, np.zeros((12, 12), np.uint8))
 
 
-def kind(years: list[int], label_years: tuple[int, ...] = (2020,), **changes: Any) -> Yearly:
+def kind(years: list[int], label_years: tuple[int | list[int], ...] = (2020,), **changes: Any) -> Yearly:
     given = {"kind": "yearly", "patch_pixels": 12, "min_valid": 0.9, "label_year": 2020}
     entry = YearlyEntry.model_validate(given | changes)
-    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, label_years)
+    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, [years_of(own) for own in label_years])
+
+
+def years_of(one_map: int | list[int]) -> list[int]:
+    """The years that a label map holds for."""
+    return [one_map] if isinstance(one_map, int) else one_map
 
 
 def test_a_missing_year_is_masked() -> None:
@@ -71,7 +76,7 @@ def test_the_label_belongs_to_its_year() -> None:
     """Without a composite of the label's year, or with a map of another time, a sample is kept unlabelled."""
     years = [2019, 2020, 2021]
 
-    def labelled(cloudy: int, *label_years: int, **changes: Any) -> bool:
+    def labelled(cloudy: int, *label_years: int | list[int], **changes: Any) -> bool:
         yearly = kind(years, label_years, **changes)
         (sample,), _ = yearly.samples(ground(cloudy))
         return yearly.labelled(sample)
@@ -81,3 +86,5 @@ def test_the_label_belongs_to_its_year() -> None:
     assert not labelled(2021)
     assert labelled(2021, 2020, 2021)
     assert not labelled(2021, 2020, 2021, label_years_apart=0)
+    assert labelled(2021, [2018, 2020, 2021], label_years_apart=0)  # one map that holds for all of them
+    assert not labelled(2021, [2018, 2020], 2021, label_years_apart=0)

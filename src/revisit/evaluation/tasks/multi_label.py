@@ -117,6 +117,7 @@ class MultiLabel(Task):
     ) -> None:
         wanted, where = cast(SceneExperiment, settings), f"experiments.{name}"
         collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
+        checks.legend_of(collection, f"{where}.collection")
         checks.lists_each_once(wanted, where)
         for protocol in wanted.protocols:
             sort = checks.learner(protocol, f"{where}.protocols")
@@ -162,7 +163,8 @@ class MultiLabel(Task):
 
         classes = tuple(store.attrs["classes"])
         bands = bands_of(modality, store.bands)
-        return Data(store, bands, None, labels, labels, classes, store.positions, **splits)
+        train, val, test = splits.values()
+        return Data(store, bands, None, labels, labels, classes, store.positions, train, val, test)
 
     def networks(
         self,

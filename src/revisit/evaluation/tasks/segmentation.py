@@ -1,7 +1,7 @@
 """Land-cover segmentation: a class for every pixel of an annual composite, scored by one confusion matrix.
 
 Works on yearly collections. The input is the composite of the label year, as the tables of STMIM read
-literally; the classes are merged from ESA WorldCover codes.
+literally; the classes are those of the labels' legend, or merged from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.subsets import evenly
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
-from revisit.evaluation.tasks.landcover import CLASSES, LandClass, Legend
+from revisit.evaluation.tasks.landcover import LandClass, Merging
 from revisit.evaluation.tasks.losses import segmentation_loss
 from revisit.nets.load_save import architecture_modules, build_encoder, check_architecture
 from revisit.nets.network import Network
@@ -40,8 +40,9 @@ BATCH = 32  # class maps predicted at once
 class MapGiven(Given):
     """What a job gets of an experiment."""
 
-    classes: list[LandClass] = CLASSES
-    """What to tell apart, in order: names of classes with the WorldCover codes merged into each."""
+    classes: list[LandClass] | None = None
+    """What to tell apart, in order: names of classes with the codes of the labels merged into each. Left out,
+    the four classes of the STMIM tables where labels are WorldCover's, else every class of the legend."""
 
 
 class MapNetwork(Record):
@@ -167,8 +168,9 @@ class Segmentation(Task):
         wanted, where = cast(MapExperiment, settings), f"experiments.{name}"
         collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
         checks.lists_each_once(wanted, where)
+        legend = checks.legend_of(collection, f"{where}.collection")
         with checks.at(where):
-            Legend(wanted.classes)
+            Merging(wanted.classes, legend)
         if not wanted.networks:
             raise RevisitError(f"{where}.networks: is empty; give at least one")
         self._check_protocols(wanted.protocols, f"{where}.protocols")
@@ -240,14 +242,16 @@ class Segmentation(Task):
         bands, year = bands_of(modality, store.bands), store.attrs["label_year"]
         if year not in (years := store.years(bands)):
             raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
-        legend = Legend(cast(MapGiven, given).classes)
+        if store.legend is None:
+            raise RevisitError(f"{store.path}: made without labels; tile it anew with some")
+        merging = Merging(cast(MapGiven, given).classes, store.legend)
 
         def labels(indices: Indices) -> NDArray[np.uint8]:
-            return legend.merge(store.land_cover(indices))
+            return merging.merge(store.land_cover(indices))
 
         def shows(indices: Indices) -> NDArray[np.uint8]:
             maps = labels(indices).reshape(len(indices), -1)
-            return np.stack([(maps == number).any(1) for number in range(len(legend.names))], 1).astype("u1")
+            return np.stack([(maps == number).any(1) for number in range(len(merging.names))], 1).astype("u1")
 
         # Of all sensors, whichever are asked for: rows on other bands are scored on the same places.
         of_year = [
@@ -266,7 +270,10 @@ class Segmentation(Task):
                     f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
                     "use more or larger regions, or another split"
                 )
-        return Data(store, bands, years.index(year), labels, shows, legend.names, store.positions, **splits)
+        return Data(
+            store, bands, years.index(year), labels, shows, merging.names, store.positions, **splits,
+            colours=merging.colours,
+        )  # fmt: skip
 
     def networks(
         self,
@@ -295,7 +302,7 @@ class Segmentation(Task):
 
         Predictions, of ``PLACES`` test samples: ``image`` uint8 (sample, band, y, x), ``label`` and
         ``prediction`` uint8 (sample, y, x) class numbers, 255 for no label, ``sample`` indices into the
-        collection, ``bands`` and ``classes``.
+        collection, ``bands``, ``classes`` and their ``colours``.
         """
         matrix = confusion(data, predict, data.test)
         by_metric = matrix.scores()
@@ -317,6 +324,7 @@ class Segmentation(Task):
                 "prediction": class_maps(predict, shown),
                 "bands": np.array(data.bands),
                 "classes": np.array(data.classes),
+                "colours": np.array(data.colours),
             },
         )
 

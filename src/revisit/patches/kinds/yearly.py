@@ -10,7 +10,7 @@ from revisit.cube.averages import mean_of_power, median_of_valid
 from revisit.cube.scaling.eight_bit import from_uint8, to_uint8
 from revisit.errors import RevisitError
 from revisit.patches.kind import (
-    LAND_COVER,
+    LABELS,
     NO_TIME,
     Entry,
     Ground,
@@ -44,7 +44,7 @@ class Yearly(Kind[YearlyEntry]):
         settings: YearlyEntry,
         sensors: Mapping[str, Sensed],
         seed: int,
-        label_years: Sequence[int] = (),
+        label_years: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__(settings, sensors, seed, label_years)
         self.years = {name: list(sensed.years) for name, sensed in sensors.items()}
@@ -56,7 +56,7 @@ class Yearly(Kind[YearlyEntry]):
         super().check(name, settings, searched, block_pixels)
         check_year(name, settings.label_year, searched)
         for sensor, years in searched.items():
-            if sensor != LAND_COVER and (unknown := sorted({*settings.required_years} - {*years})):
+            if sensor != LABELS and (unknown := sorted({*settings.required_years} - {*years})):
                 raise RevisitError(
                     f"collections.{name}.required_years: {unknown}, but {sensor} is searched in "
                     f"{list(years)}; search them or leave them out"

@@ -1,7 +1,7 @@
 """Land-cover maps of test places: image, label and the prediction of each method, with a legend."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SAMPLES = 5
 LEGEND_COLUMNS = 6
 TITLE_LETTERS = 18  # what stands above a map without reaching over the next
-ARRAYS = ("image", "bands", "label", "prediction", "classes")
+ARRAYS = ("image", "bands", "label", "prediction", "classes", "colours")
 
 
 def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
@@ -46,7 +46,9 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
                 raise RevisitError(
                     f"{path}: its {name} differ from those of {paths[0]}; rerun the evaluation of one"
                 )
-    classes = tuple(str(name) for name in first["classes"])
+    classes: dict[str, str] = dict(
+        zip(*(first[key].astype(str).tolist() for key in ("classes", "colours")), strict=True)
+    )
     label = first["label"]
     images: dict[str, NDArray[Any]] = {}  # what there is to show: SAR as VV, RGB
     for run in runs:
@@ -77,19 +79,17 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
         _legend(figure, classes, bool((label >= len(classes)).any()))
 
 
-def _map(axes: "Axes", numbers: NDArray[Any], classes: tuple[str, ...]) -> None:
+def _map(axes: "Axes", numbers: NDArray[Any], classes: Mapping[str, str]) -> None:
     from matplotlib.colors import ListedColormap
 
     shown = np.ma.masked_greater_equal(numbers, len(classes))
-    colours = ListedColormap(style.class_colours(classes)).with_extremes(bad=style.NO_LABEL)
+    colours = ListedColormap(list(classes.values())).with_extremes(bad=style.NO_LABEL)
     axes.imshow(shown, vmin=-0.5, vmax=len(classes) - 0.5, cmap=colours)
     style.bare(axes)
 
 
-def _legend(figure: "Figure", classes: tuple[str, ...], unlabelled: bool) -> None:
-    patches = [
-        style.swatch(colour, name) for name, colour in zip(classes, style.class_colours(classes), strict=True)
-    ]
+def _legend(figure: "Figure", classes: Mapping[str, str], unlabelled: bool) -> None:
+    patches = [style.swatch(colour, name) for name, colour in classes.items()]
     if unlabelled:
         patches.append(style.swatch(style.NO_LABEL, "no label, not scored"))
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), LEGEND_COLUMNS))

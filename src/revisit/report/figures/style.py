@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit import files
-from revisit.cube.labels.worldcover import COLOURS as LAND_COVER
 from revisit.report import words
 from revisit.report.facts import Run
 
@@ -138,11 +137,6 @@ def scale(panels: Iterable["Axes"], values: Sequence[float], names: Sequence[str
         panel.set_xlim(min(values) / 1.5, max(values) * 1.5)
         if (place := panel.get_subplotspec()) is None or place.is_last_row():
             panel.set_xlabel(label)
-
-
-def class_colours(classes: tuple[str, ...]) -> list[str]:
-    """Colours of class numbers 0..n-1, those of the legend of land cover; others take the palette's."""
-    return [LAND_COVER.get(name, colour_of(number)) for number, name in enumerate(classes)]
 
 
 def stretch(image: NDArray[Any], reference: NDArray[Any] | None = None) -> NDArray[np.float64]:
