@@ -198,3 +198,23 @@ def test_a_job_file_is_written_when_the_run_starts_and_only_if_it_changed(plan, 
     before = path.stat().st_mtime_ns
     plan.files.start()
     assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("mask", "band"),
+    [
+        ({"by": "scene-classification"}, ["scl"]),
+        ({"by": "cloud-probability", "most": 30}, ["cloud"]),
+        ({"by": "nothing"}, []),
+    ],
+)
+def test_the_mask_of_a_study_is_fetched_and_nothing_for_none(config, mask, band):
+    """How much cloud is too much is the stack's: another threshold fetches nothing anew."""
+    plan = Plan(check({**config, "cube": {**config["cube"], "cloud_mask": mask}}))
+    place = Wildcards(region=plan.regions[0], sensor="sentinel-2")
+    bands = config["cube"]["bands"]["sentinel-2"]
+    assert plan.search(place)["bands"] == plan.download(place)["bands"] == [*bands, *band]
+    assert plan.stack(place)["bands"] == bands
+    assert plan.stack(place)["cloud_mask"]["by"] == mask["by"]
+    radar = Wildcards(region=plan.regions[0], sensor="sentinel-1")
+    assert plan.download(radar)["bands"] == config["cube"]["bands"]["sentinel-1"]

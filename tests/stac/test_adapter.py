@@ -318,13 +318,3 @@ def test_strips_and_processings_as_each_catalogue_tells_them(shared: Path, name:
             )
     kept = [found["id"] for found in adapter.drop_duplicates([item, again, part])]
     assert sorted(kept) == ["again", "part"]
-
-
-def test_wanted_bands() -> None:
-    """The scene classification comes along unasked; an unknown band is named."""
-    assert adapter.wanted("sentinel-2", ["red", "nir"]) == ["red", "nir", "scl"]
-    assert adapter.wanted("sentinel-2", ["scl", "red"]) == ["scl", "red"]
-    assert adapter.wanted("sentinel-1", None) == ["vv", "vh"]
-    assert adapter.wanted("worldcover", None) == ["map"]
-    with pytest.raises(RevisitError, match="sentinel-2 has no infrared"):
-        adapter.wanted("sentinel-2", ["infrared"])

@@ -92,7 +92,7 @@ class DataPlan:
             **self.config["search"][wildcards.sensor],
             **self._provider(),
             "bbox": self._place(wildcards.region)["bbox"],
-            "bands": self._bands(wildcards.sensor),
+            "bands": self._fetched(wildcards.sensor),
         }
 
     def download(self, wildcards: Wildcards) -> Settings:
@@ -100,7 +100,7 @@ class DataPlan:
         return {
             **self._provider(),
             **self._place(wildcards.region),
-            "bands": self._bands(wildcards.sensor),
+            "bands": self._fetched(wildcards.sensor),
         }
 
     def asking(self, wildcards: Wildcards) -> Settings:
@@ -135,6 +135,11 @@ class DataPlan:
         bands: list[str] = self.config["cube"]["bands"].get(sensor, ["map"])
         return bands
 
+    def _fetched(self, sensor: str) -> list[str]:
+        """The bands to fetch: those of the cube and, of Sentinel-2, that of its mask."""
+        mask = self.config["cube"]["cloud_mask"]["band"] if sensor == "sentinel-2" else None
+        return self._bands(sensor) + ([mask] if mask else [])
+
     # Cubes
 
     def stack(self, wildcards: Wildcards) -> Settings:
@@ -142,7 +147,7 @@ class DataPlan:
         return {
             **self.grid(wildcards),
             "bands": self._bands(wildcards.sensor),
-            "scene_classification_valid": self.config["cube"]["scene_classification_valid"],
+            **{key: self.config["cube"][key] for key in ("scene_classification_valid", "cloud_mask")},
         }
 
     def grid(self, wildcards: Wildcards) -> Settings:

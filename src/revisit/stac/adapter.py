@@ -7,7 +7,7 @@ stated though applied, or not mentioned, depending on the provider (`offset_rule
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from revisit.errors import RevisitError
@@ -19,15 +19,6 @@ CLASS_BANDS = ("scl", "map")
 SCALED = ("reflectance", "linear power", "decibel")
 OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
 APPLIED = "earthsearch:boa_offset_applied"
-
-
-def wanted(sensor: str, bands: Sequence[str] | None) -> list[str]:
-    """The bands to fetch: those asked for and, for Sentinel-2, the scene classification that masks them."""
-    if sensor == "worldcover" or not bands:
-        bands = BANDS[sensor]
-    if unknown := sorted(set(bands) - set(BANDS[sensor])):
-        raise RevisitError(f"bands: {sensor} has no {', '.join(unknown)}; it has {', '.join(BANDS[sensor])}")
-    return list(dict.fromkeys([*bands, *(["scl"] if sensor == "sentinel-2" else [])]))
 
 
 def scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
@@ -160,6 +151,7 @@ def _strip(item: Item) -> str | None:
 
 def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str, Any]:
     name, asset = find_asset(item, band, source)
+    is_measured = band in BANDS[source.sensor]  # any other is a probability of cloud
     stated = {
         **next(iter(asset.get("raster:bands", ())), {}),
         **next(iter(asset.get("bands", ())), {}),
@@ -168,10 +160,11 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
     record: dict[str, Any] = {
         "asset": name,
         "source": asset["href"],
-        "unit": "class" if band in CLASS_BANDS else source.unit,
+        "unit": "class" if band in CLASS_BANDS else source.unit if is_measured else "per cent",
         "scale": 1.0,
         "offset": 0.0,
-        "nodata": stated.get("nodata"),
+        # No number of a probability means that there is none: 0 per cent is clear, whatever file or item say.
+        "nodata": stated.get("nodata") if is_measured else "nan",
         "offset_rule": None,
     }
     if record["unit"] in SCALED:

@@ -62,8 +62,8 @@ class Settings(Download, Shared, Region):
     """Name of the provider."""
     providers: dict[str, Provider] = Field(default_factory=dict)
     """Own providers, by name."""
-    bands: list[str] | None = None
-    """Bands to fetch; all of the sensor if absent."""
+    bands: list[str] = Field(min_length=1)
+    """Bands to fetch, that of the mask too."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def download(
     origin = source(settings.provider, sensor, settings.providers)
     area = Area.around(settings.bbox, settings.epsg)
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
-    scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.bands))
+    scenes, quarantine = _scenes(mine, origin, settings.bands)
     folders = _folders(scenes, where, sensor)
     served = origin.folder or folder
     tasks = [

@@ -128,8 +128,8 @@ class Settings(Sentinel1Search, Sentinel2Search, Patient, Shared):
     """Own providers, by name."""
     bbox: list[float] = Field(min_length=4, max_length=4)
     """West, south, east, north in degrees."""
-    bands: list[str] | None = None
-    """Bands that an item must have; all of the sensor if absent."""
+    bands: list[str] = Field(min_length=1)
+    """Bands that an item must have, that of its mask too."""
 
 
 def run(job: Job) -> None:
@@ -239,12 +239,12 @@ def _frozen(item: Item, url: str) -> Item:
     return {**item, "assets": assets, "links": links}
 
 
-def _with_bands(items: list[Item], origin: Source, bands: Sequence[str] | None) -> list[Item]:
+def _with_bands(items: list[Item], origin: Source, bands: Sequence[str]) -> list[Item]:
     """The items that have an asset for every band: single-polarised scenes, say, are left out and named."""
     kept, lacking = [], []
     for item in items:
         try:
-            adapter.scene(item, origin, adapter.wanted(origin.sensor, bands))
+            adapter.scene(item, origin, bands)
             kept.append(item)
         except RevisitError as error:
             lacking.append(error)
