@@ -10,7 +10,10 @@ from revisit.record import Record, read
 from revisit.stac.providers import BANDS, Provider, check_provider, resolve
 from revisit.stac.providers import source as source_of
 
-SHIPPED = ("embedded", "earth-search", "earth-search-l2a", "planetary-computer", "cdse")
+SHIPPED = (
+    *("embedded", "earth-search", "earth-search-l2a", "planetary-computer", "planetary-computer-grd"),
+    *("cdse", "cdse-l1c"),
+)
 BELGIUM = {
     "inherits": "embedded",
     "folder": "somewhere",
@@ -47,7 +50,8 @@ def test_shipped_definitions_are_whole(provider: str, sensor: str) -> None:
     found = source(provider, sensor)
     assert found.collection
     assert set(found.assets) == set(BANDS[sensor])
-    assert (found.calibration_db is not None) == (found.unit == "amplitude")
+    calibrated = found.calibration_db is not None or bool(found.calibration_asset)
+    assert calibrated == (found.unit == "amplitude")
     assert (found.url is None) == (provider == "embedded")
 
 
@@ -59,7 +63,9 @@ def test_the_offset_rule_hangs_on_the_provider() -> None:
         "earth-search": "stated",
         "earth-search-l2a": "unless-applied",
         "planetary-computer": "baseline",
+        "planetary-computer-grd": "baseline",
         "cdse": "stated",
+        "cdse-l1c": "stated",
     }
     assert source("earth-search", "sentinel-2").collection == "sentinel-2-c1-l2a"
 

@@ -173,6 +173,9 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
         record["offset"] = offset or 0.0
         if record["unit"] == "reflectance":
             record["offset"], record["offset_rule"] = _offset(item, source, offset, level)
+    elif record["unit"] == "amplitude" and source.calibration_asset:
+        annotation, _ = find_asset(item, source.calibration_asset.format(band=band), source)
+        record |= {"unit": "linear power", "calibration": item["assets"][annotation]["href"], "nodata": 0}
     elif record["unit"] == "amplitude":
         record["calibration_db"] = source.calibration_db
     return record

@@ -32,7 +32,7 @@ from revisit.record import read
 from revisit.stac import adapter
 from revisit.stac.clip import Area
 from revisit.stac.failures import OutageError, UnreadableError
-from revisit.stac.fetch import fetch
+from revisit.stac.fetch import annotation, fetch
 from revisit.stac.journal import Journal
 from revisit.stac.local import endpoint, frozen, identity, resolve
 from revisit.stac.patience import Patience, Patient
@@ -110,7 +110,7 @@ def download(
     folders = _folders(scenes, where, sensor)
     served = origin.folder or folder
     tasks = [
-        Task(name, f"{folders[name]}/{band}.tif", record, identity(record["source"], served))
+        Task(name, f"{folders[name]}/{band}.tif", record, _identity(record, served))
         for name, scene in scenes.items()
         for band, record in scene["bands"].items()
     ]
@@ -152,6 +152,7 @@ def download(
         "sensor": sensor,
         "year": year,
         "provider": origin.provider,
+        "quantity": origin.quantity,
         "scenes": sorted(kept, key=lambda scene: (scene["datetime"], scene["id"])),
         "quarantine": sorted(quarantine, key=lambda entry: (entry["item"], entry["asset"])),
         "without_data": sorted(empty),
@@ -161,6 +162,11 @@ def download(
     files.write_json(out.parent / "items.json", {"type": "FeatureCollection", "features": collection})
     files.write_json(out, manifest)
     return manifest
+
+
+def _identity(record: dict[str, Any], served: Path | None) -> str:
+    """What a clip's content hangs on: the band's file, and the calibration if there is one."""
+    return " by ".join(identity(record[key], served) for key in ("source", "calibration") if key in record)
 
 
 def _scenes(
@@ -224,11 +230,12 @@ def _fetch(
     """Fetch one clip. Each try waits for its turn and signs anew, as signatures expire."""
     target, record = folder / task.path, task.record
     fallback = 0 if record["unit"] == "class" else origin.nodata
-    href = resolve(record["source"], url)
+    href, by = resolve(record["source"], url), record.get("calibration")
 
     def attempt() -> dict[str, Any]:
         with settings.turn(origin):
-            return fetch(origin.signed(href), area, target, record["nodata"], fallback, origin.gdal)
+            table = annotation(origin.signed(resolve(by, url))) if by else None
+            return fetch(origin.signed(href), area, target, record["nodata"], fallback, origin.gdal, table)
 
     try:
         what = f"asset {record['asset']!r} of {task.item} at {urlsplit(href).netloc}"
@@ -316,5 +323,8 @@ def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:
                 "the provider may have applied it already",
                 *(scene["id"], 100 * max(visible), scene["offset_rule"]),
             )
+    bands = [band for scene in scenes for band in scene["bands"].values()]
+    if any(band["unit"] == "amplitude" and band["calibration_db"] == 0 for band in bands):
+        stage.log.warning("%s: amplitudes without calibration; their decibels are relative", where)
     if not scenes:
         stage.log.warning("%s: nothing is left; the stack will lack this year", where)

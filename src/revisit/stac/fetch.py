@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from revisit import files
+from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import GONE, PassingError, UnreadableError
 from revisit.stac.patience import broken, refusal
@@ -22,25 +23,37 @@ PART_BYTES = 2**20
 
 
 def fetch(
-    href: str, area: Area, target: Path, nodata: Any, fallback: float | None, options: dict[str, Any]
+    href: str,
+    area: Area,
+    target: Path,
+    nodata: Any,
+    fallback: float | None,
+    options: dict[str, Any],
+    table: SigmaNought | None = None,
 ) -> dict[str, Any]:
     """As ``cut``, but raises PassingError where the provider is at fault or nobody can tell.
 
     UnreadableError is then lasting. OSError where the target cannot be written.
     """
     try:
-        return cut(href, area, target, nodata, fallback, options)
+        return cut(href, area, target, nodata, fallback, options, table)
     except UnreadableError as error:
         with _answer(href, error):
             pass  # the server is well: either the cause has passed, or it is the file
     try:
-        return cut(href, area, target, nodata, fallback, options)
+        return cut(href, area, target, nodata, fallback, options, table)
     except UnreadableError as error:
         with _answer(href, error) as response, _copy(response, target) as copy:
             try:
-                return cut(str(copy), area, target, nodata, fallback)
+                return cut(str(copy), area, target, nodata, fallback, None, table)
             except UnreadableError:
                 raise UnreadableError(str(error), lasting=True) from error
+
+
+def annotation(href: str) -> SigmaNought:
+    """The calibration of an image; raises as ``fetch`` does."""
+    with _answer(href, UnreadableError("only https:// addresses of annotations can be read")) as response:
+        return SigmaNought.parse(response.content)
 
 
 @contextmanager

@@ -110,6 +110,8 @@ def stack(
         ThreadPoolExecutor(threads) as pool,
     ):
         clear = settings.scene_classification_valid
+        if quantity := _quantity(manifests):
+            cube.name(quantity)
         for scenes in progress(passes, f"stack {region} {sensor}"):
             cause = _Pass(scenes, bands, optical, mask, clear, pool).write(cube, grid)
             if cause:
@@ -256,6 +258,11 @@ class _Pass:
 
     def _offset(self, scene: Scene) -> float:
         return scene.clips[self.bands[0]].offset
+
+
+def _quantity(manifests: Sequence[str | Path]) -> str | None:
+    """What the provider says it measures."""
+    return next((read_json(path).get("quantity") for path in manifests), None)
 
 
 def _providers(manifests: Sequence[str | Path]) -> str:
