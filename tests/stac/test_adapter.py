@@ -93,6 +93,35 @@ def test_the_offset_of_every_real_item(shared: Path) -> None:
         assert adapter.scene(item, origin, ["red"])["bands"]["red"]["offset"] == -0.1
 
 
+def test_earth_search_collection_1() -> None:
+    """Assets by common name, the offset stated and not yet applied; a tile's two strips are both kept."""
+
+    def item(name: str, strip: str) -> dict[str, Any]:
+        bands = [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}]
+        return {
+            "id": name,
+            "properties": {
+                "datetime": "2020-07-01T10:36:29.000000Z",
+                "platform": "sentinel-2a",
+                "proj:code": "EPSG:32631",
+                "grid:code": "MGRS-31UFS",
+                "s2:processing_baseline": "05.00",
+                "s2:datastrip_id": f"S2A_OPER_MSI_L2A_DS_S2RP_20230429T000000_S{strip}_N05.00",
+            },
+            "assets": {
+                "red": {"href": "B04.tif", "raster:bands": bands},
+                "scl": {"href": "SCL.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
+                "cloud": {"href": "CLD_20m.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
+            },
+        }
+
+    one, other = item("one", "20200701T103629"), item("other", "20200701T104000")
+    bands = adapter.scene(one, source("earth-search", "sentinel-2"), ["red", "scl", "cloud"])["bands"]
+    assert [(band["scale"], band["offset"]) for band in bands.values()] == [(0.0001, -0.1), (1, 0), (1, 0)]
+    assert [band["unit"] for band in bands.values()] == ["reflectance", "class", "per cent"]
+    assert len(adapter.drop_duplicates([one, other])) == 2
+
+
 def test_real_duplicates(shared: Path) -> None:
     """Two tile-dates are there twice, reprocessed: the highest baseline stays, whatever the order."""
     items = real(shared, "earth-search-v1__sentinel-2-l2a")

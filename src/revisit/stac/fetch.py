@@ -5,6 +5,7 @@ recognized as being in a supported file format". A file is at fault only if it i
 it, as long as the server said, cannot be read either.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import requests
 
 from revisit import files
+from revisit.errors import RevisitError
 from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import GONE, PassingError, UnreadableError
@@ -20,6 +22,10 @@ from revisit.stac.patience import broken, refusal
 
 TIMEOUTS_S = (20, 60)  # to connect, and between two parts of an answer
 PART_BYTES = 2**20
+# How GDAL says that it found no keys, and an object store that those it got are wrong.
+NO_KEYS = re.compile(
+    r"InvalidCredentials|InvalidAccessKeyId|Access Key Id you provided|SignatureDoesNotMatch"
+)
 
 
 def fetch(
@@ -33,7 +39,8 @@ def fetch(
 ) -> dict[str, Any]:
     """As ``cut``, but raises PassingError where the provider is at fault or nobody can tell.
 
-    UnreadableError is then lasting. OSError where the target cannot be written.
+    UnreadableError is then lasting. RevisitError where keys of an object store are missing or wrong; OSError
+    where the target cannot be written.
     """
     try:
         return cut(href, area, target, nodata, fallback, options, table)
@@ -66,6 +73,11 @@ def _answer(href: str, error: UnreadableError) -> Iterator[requests.Response]:
     if error.lasting:
         raise error
     if not href.startswith("http"):  # an object store that only GDAL can talk to
+        if NO_KEYS.search(str(error)):
+            raise RevisitError(
+                f"{href}: its object store wants valid keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                f"in the environment (docs/providers.md)"
+            ) from error
         raise PassingError(str(error)) from error
     try:
         # As it is stored, so that its length is the stated one.
