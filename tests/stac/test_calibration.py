@@ -12,9 +12,11 @@ from rasterio.transform import from_origin, xy
 from rasterio.windows import Window
 from scipy.interpolate import RegularGridInterpolator
 
+from revisit.errors import RevisitError
 from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import UnreadableError
+from revisit.stac.fetch import annotation as annotation_of
 
 UTM, SIZE = 32631, 900
 TURN = from_origin(600_000, 5_700_000, 10, 10) @ rasterio.Affine.rotation(12)
@@ -261,6 +263,12 @@ def test_without_calibration_decibels_are_relative_and_said_so(
     assert [scene["bands"]["vv"]["unit"] for scene in manifest["scenes"]] == ["amplitude"] * 2
     assert manifest["quantity"] == "relative backscatter"
     assert "amplitudes without calibration; their decibels are relative" in caplog.text
+
+
+def test_annotations_in_an_object_store_are_refused_at_once() -> None:
+    """GDAL reads such files, but no such text."""
+    with pytest.raises(RevisitError, match=r"s3://bucket/a\.xml: .*planetary-computer-grd"):
+        annotation_of("s3://bucket/a.xml")
 
 
 def test_real_items_have_annotations(shared: Path) -> None:

@@ -21,6 +21,7 @@ from revisit.stac.providers import source
 
 KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "secret"}
 EPSG, LEFT, TOP, PIXELS = 32631, 600_000, 5_700_000, 300
+GEOJSON = "application/geo+json"
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -73,7 +74,7 @@ def catalogue(items: list[dict[str, Any]], asked: list[dict[str, Any]]) -> Any:
                 "links": [
                     {"rel": "self", "href": root, "type": "application/json"},
                     {"rel": "root", "href": root, "type": "application/json"},
-                    {"rel": "search", "href": f"{root}/search", "method": "POST"},
+                    {"rel": "search", "href": f"{root}/search", "type": GEOJSON, "method": "POST"},
                 ],
             }  # fmt: skip
         else:
@@ -83,7 +84,7 @@ def catalogue(items: list[dict[str, Any]], asked: list[dict[str, Any]]) -> Any:
             links = [{"rel": "root", "href": root, "type": "application/json"}]
             if begin + 2 < len(items):
                 following = {**parameters, "token": f"next:{begin + 2}"}
-                address = {"rel": "next", "href": f"{root}/search", "type": "application/geo+json"}
+                address = {"rel": "next", "href": f"{root}/search", "type": GEOJSON}
                 links.append({**address, "method": "POST", "body": following})
             content = {"type": "FeatureCollection", "features": items[begin : begin + 2], "links": links}
             content["numberReturned"] = len(content["features"])

@@ -58,8 +58,13 @@ def fetch(
 
 
 def annotation(href: str) -> SigmaNought:
-    """The calibration of an image; raises as ``fetch`` does."""
-    with _answer(href, UnreadableError("only https:// addresses of annotations can be read")) as response:
+    """The calibration of an image; raises as ``fetch`` does, RevisitError where it lies in an object store."""
+    if not href.startswith("http"):
+        raise RevisitError(
+            f"{href}: calibration annotations are read from https:// alone; take the provider "
+            f'planetary-computer-grd, or set calibration_asset to "" for relative decibels'
+        )
+    with _answer(href, UnreadableError("")) as response:
         return SigmaNought.parse(response.content)
 
 
