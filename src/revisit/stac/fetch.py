@@ -58,7 +58,7 @@ def fetch(
 
 
 def annotation(href: str) -> SigmaNought:
-    """The calibration of an image; raises as ``fetch`` does, RevisitError where it lies in an object store."""
+    """The calibration of an image; raises as ``fetch`` does, RevisitError where it is in an object store."""
     if not href.startswith("http"):
         raise RevisitError(
             f"{href}: calibration annotations are read from https:// alone; take the provider "
