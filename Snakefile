@@ -35,7 +35,7 @@ pathvars:
 
 wildcard_constraints:
     region="[a-z0-9-]+",
-    sensor="sentinel-1|sentinel-2|worldcover",
+    sensor="sentinel-1|sentinel-2|worldcover|dem",
     year=r"\d{4}",
     method="[a-z0-9+-]+",
     modality="[a-z0-9+]+",

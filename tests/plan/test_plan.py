@@ -218,3 +218,22 @@ def test_the_mask_of_a_study_is_fetched_and_nothing_for_none(config, mask, band)
     assert plan.stack(place)["cloud_mask"]["by"] == mask["by"]
     radar = Wildcards(region=plan.regions[0], sensor="sentinel-1")
     assert plan.download(radar)["bands"] == config["cube"]["bands"]["sentinel-1"]
+
+
+def test_elevation_is_made_where_it_is_asked_for_and_trained_on_nowhere(config):
+    """It is searched as a sensor is, and the years of collections are none of its business."""
+    own = {**config, "provider": "planetary-computer"}
+    plan = Plan(check({**own, "search": {**config["search"], "dem": {}}}))
+    region = plan.regions[0]
+    assert plan.manifests("dem")(Wildcards(region=region)) == [
+        f"results/scenes/{region}/dem/2021/manifest.json"
+    ]
+    assert plan.download(Wildcards(region=region, sensor="dem"))["bands"] == ["elevation"]
+    assert f"results/cubes/{region}/dem.png" in plan.quicklooks()
+    assert "dem" not in plan.sensors
+    assert not [path for path in Plan(check(own)).quicklooks() if path.endswith("dem.png")]
+
+
+def test_the_simulated_earth_has_no_elevation(config):
+    with pytest.raises(RevisitError, match="provider embedded: no sensor 'dem'"):
+        check({**config, "search": {**config["search"], "dem": {}}})

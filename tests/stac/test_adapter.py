@@ -313,6 +313,23 @@ def test_maps_beside_each_other_are_no_duplicates(shared: Path) -> None:
     assert adapter.drop_duplicates([older, other]) == [other]
 
 
+def test_tiles_of_elevation_are_no_duplicates() -> None:
+    """All tiles bear one moment and platform; their corner, in the id alone, tells them apart."""
+
+    def item(corner: str) -> dict[str, Any]:
+        return {
+            "id": f"Copernicus_DSM_COG_10_{corner}_DEM",
+            "properties": {"datetime": "2021-04-22T00:00:00Z", "platform": "TanDEM-X", "proj:epsg": 4326},
+            "assets": {"data": {"href": "dem.tif"}},
+        }
+
+    tiles = [item("N51_00_E005_00"), item("N51_00_E004_00"), item("S01_00_W070_00")]
+    assert [adapter.tile(tile) for tile in tiles] == ["N51_00_E005_00", "N51_00_E004_00", "S01_00_W070_00"]
+    assert len(adapter.drop_duplicates(tiles)) == 3
+    band = adapter.scene(tiles[0], source("planetary-computer", "dem"), ["elevation"])["bands"]["elevation"]
+    assert (band["unit"], band["asset"], band["nodata"]) == ("metres", "data", None)
+
+
 def strip_of(item: dict[str, Any], name: str, began: str) -> dict[str, Any]:
     """The part of the same tile, on the same pass, that another data strip has."""
     other = copy.deepcopy(item) | {"id": name}

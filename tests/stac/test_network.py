@@ -24,6 +24,7 @@ SOURCES = [
     ("planetary-computer", "sentinel-2", ["red", "nir", "scl"]),
     ("planetary-computer", "sentinel-1", ["vv"]),
     ("planetary-computer", "worldcover", ["map"]),
+    ("planetary-computer", "dem", ["elevation"]),
     ("planetary-computer-grd", "sentinel-1", ["vv"]),
     ("earth-search", "sentinel-2", ["red", "nir", "scl", "cloud"]),
     ("earth-search-l2a", "sentinel-2", ["red", "nir", "scl"]),
@@ -43,7 +44,7 @@ def test_numbers_are_plausible(
         pytest.skip(f"{provider}: {sensor} wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     settings: dict[str, Any] = {"provider": provider, "providers": {}, "bbox": FIELDS, "epsg": 32631}
     settings |= {"years": [2021], "bands": bands, "patience_s": 60}
-    if sensor != "worldcover":
+    if sensor.startswith("sentinel"):
         settings |= {"months": [6], "dates_per_year": 1}
     items = search("fields", sensor, settings)
     out = tmp_path / "scenes" / "manifest.json"
@@ -55,6 +56,9 @@ def test_numbers_are_plausible(
             numbers[band] = file.read(1)
     if sensor == "worldcover":
         assert set(np.unique(numbers["map"])) <= {0, *WORLDCOVER}
+        return
+    if sensor == "dem":
+        assert 0 < numbers["elevation"].min() < numbers["elevation"].max() < 100  # metres
         return
     values = {
         band: physical(numbers[band], scene.clips[band]) for band in bands if band in ("red", "nir", "vv")

@@ -15,7 +15,7 @@ from typing import Any
 from revisit import parts
 from revisit.archive.settings import check_years
 from revisit.config.study import Study
-from revisit.cube.bands import BANDS
+from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
 from revisit.cube.grid import region_grid
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
@@ -180,7 +180,7 @@ def _collection(study: Study, name: str) -> dict[str, Any]:
     if own.regions is not None:
         _known(own.regions, study.regions, f"{where}.regions")
     searched = study.search.content()
-    years = {sensor: sorted(entry["years"]) for sensor, entry in searched.items()}
+    years = {sensor: sorted(entry["years"]) for sensor, entry in searched.items() if sensor != ELEVATION}
     kind.check(name, own, years, study.split.block_pixels)
     names = own.regions or list(study.regions)
     check_blocks({region: study.regions[region] for region in names}, study.cube.resolution_m, study.split)

@@ -24,6 +24,7 @@ LINEAGE = {
     "raw": "Scenes snapped to one grid, mosaicked by pass, turned into physical units.",
     "aligned": "Dates of the raw cube moved onto each other.",
     "scaled": "Values of the aligned cube between the limits of their band, as 8 bits.",
+    "dem": "Elevation interpolated from the tiles of a model.",
     "labels": "Land cover taken from the nearest pixel of its map.",
 }
 

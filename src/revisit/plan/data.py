@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from revisit.code_digests import code
-from revisit.cube.bands import BANDS
+from revisit.cube.bands import BANDS, ELEVATION
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 
@@ -132,7 +132,8 @@ class DataPlan:
         return dict(self.config["regions"][region])
 
     def _bands(self, sensor: str) -> list[str]:
-        bands: list[str] = self.config["cube"]["bands"].get(sensor, ["map"])
+        static = ["elevation"] if sensor == ELEVATION else ["map"]
+        bands: list[str] = self.config["cube"]["bands"].get(sensor, static)
         return bands
 
     def _fetched(self, sensor: str) -> list[str]:

@@ -6,6 +6,7 @@ what they are; so nothing here depends on how a region, method or experiment is 
 
 from pathlib import PurePosixPath
 
+from revisit.cube.bands import ELEVATION
 from revisit.plan.data import LAND_COVER, Settings
 from revisit.plan.jobs import Wildcards
 from revisit.plan.models import ModelPlan
@@ -90,7 +91,8 @@ class Plan(ModelPlan):
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
         labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.regions]
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
-        return [*cubes, *(labels if LAND_COVER in self.config["search"] else []), *patches]
+        dem = [f"{self.root}/cubes/{region}/dem.png" for region in self.regions if self.years(ELEVATION)]
+        return [*cubes, *dem, *(labels if LAND_COVER in self.config["search"] else []), *patches]
 
     def items(self) -> list[str]:
         """What the searches of the study found."""

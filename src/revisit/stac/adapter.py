@@ -52,8 +52,9 @@ def tile(item: Item) -> str | None:
     properties = item["properties"]
     cell = str(properties.get("grid:code") or "").rpartition("-")[2]
     name = properties.get("s2:mgrs_tile") or cell or properties.get("esa_worldcover:product_tile")
-    match = re.search(r"_T(\d\d[A-Z]{3})_", item["id"])
-    return name or (match.group(1) if match else None)
+    # Sentinel-2's tile, or the corner of a tile of Copernicus DEM such as N51_00_E005_00.
+    match = re.search(r"_T(\d\d[A-Z]{3})_|_([NS]\d\d_\d\d_[EW]\d{3}_\d\d)_", item["id"])
+    return name or (match.group(match.lastindex or 0) if match else None)
 
 
 def baseline(item: Item) -> str | None:

@@ -17,7 +17,7 @@ from revisit.record import Record, read
 from revisit.stac.signing import signed
 
 Number = Annotated[float, Field(strict=True)]  # no text, no truth value
-Sensor = Literal["sentinel-1", "sentinel-2", "worldcover"]
+Sensor = Literal["sentinel-1", "sentinel-2", "worldcover", "dem"]
 Quantity = Literal[
     "surface reflectance",
     "top-of-atmosphere reflectance",
@@ -30,6 +30,7 @@ BANDS: dict[str, tuple[str, ...]] = {
     **cube.BANDS,
     "sentinel-2": (*cube.BANDS["sentinel-2"], "scl"),
     "worldcover": ("map",),
+    "dem": ("elevation",),
 }
 
 
@@ -50,7 +51,7 @@ class SensorSource(Stated):
     """The STAC collection."""
     assets: dict[str, str] | None = None
     """Name of each band's asset; bands not named here are found by their common name."""
-    unit: Literal["reflectance", "linear power", "decibel", "amplitude", "class"] | None = None
+    unit: Literal["reflectance", "linear power", "decibel", "amplitude", "class", "metres"] | None = None
     """What the numbers are after scaling."""
     quantity: Quantity | None = None
     """What is measured, as cubes say it; if absent, surface reflectance or backscatter."""

@@ -100,6 +100,13 @@ class LandCoverSearch(_Items):
     """Years of the maps."""
 
 
+class ElevationSearch(_Items):
+    """Which tiles of Copernicus DEM to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2021, 2021)] = [2021]
+    """The year its items bear in catalogues; the radar measured from 2011 to 2015."""
+
+
 class Search(Stated):
     """What to ask the catalogue for: the sensors of the study, each with its years and limits."""
 
@@ -109,6 +116,8 @@ class Search(Stated):
     """Optical: Sentinel-2."""
     worldcover: LandCoverSearch | None = None
     """Land cover: ESA WorldCover, which labels are made of."""
+    dem: ElevationSearch | None = None
+    """Elevation: Copernicus DEM GLO-30, which becomes `cubes/{region}/dem.zarr`; nothing is trained on it."""
 
     @model_validator(mode="after")
     def _any(self) -> "Search":
