@@ -86,6 +86,7 @@ def _cube(path: Path) -> list[str]:
             {
                 "grid": _grid(cube),
                 "unit": _unit(attributes),
+                "measured": attributes.get("source_quantity", values.attrs["long_name"]),
                 "dates": f"{len(times)}, from {times[0]} to {times[-1]}"
                 + (f"; {len(dropped)} left out" if dropped else ""),
                 "storage": f"{_size(path)}; {values.name} {values.encoding.get('dtype', values.dtype)}, "

@@ -1,4 +1,4 @@
-"""Pictures of what has no dates: a map of labels with its legend, one of elevation with a bar of its metres."""
+"""Pictures of what has no dates: a map of labels with its legend, one of elevation in metres."""
 
 from pathlib import Path
 

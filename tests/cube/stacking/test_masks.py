@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from revisit.cube.contact_sheet import contact_sheet
 from revisit.cube.contract import open_cube, values_of
 from revisit.cube.coregistration import coregister
-from revisit.cube.quicklook import contact_sheet, median_image
+from revisit.cube.median_image import median_image
 from revisit.cube.stacking.masks import CloudMask
 from revisit.cube.stacking.stack import stack
 from revisit.errors import RevisitError
