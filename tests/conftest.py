@@ -11,6 +11,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of the real catalogues wait to be asked for."""
+    if "network" in config.option.markexpr:
+        return
+    skip = pytest.mark.skip(reason="asks the real catalogues; run pytest -m network where there is internet")
+    for item in items:
+        if item.get_closest_marker("network"):
+            item.add_marker(skip)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real imagery and real STAC answers beside the project; skips where it is absent."""

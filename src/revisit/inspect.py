@@ -22,6 +22,7 @@ def inspect(path: str | Path) -> str:
     described = {
         "cube": _cube,
         "labels": _labels,
+        "elevation": _elevation,
         "patches": _patches,
         "collection": _collection,
         "encoder": _encoder,
@@ -30,16 +31,17 @@ def inspect(path: str | Path) -> str:
 
 
 def draw(path: str | Path, picture: str | Path) -> None:
-    """Draw the cube or label cube at ``path`` as a PNG."""
+    """Draw the cube at ``path``, of images, labels or elevation, as a PNG."""
     from revisit.cube.contact_sheet import contact_sheet
-    from revisit.cube.quicklook import label_map
+    from revisit.cube.quicklook import elevation_map, label_map
 
     kind, place = _kind(Path(path))
-    if kind not in ("cube", "labels"):
+    pictures = {"cube": contact_sheet, "labels": label_map, "elevation": elevation_map}
+    if kind not in pictures:
         raise RevisitError(
             f"{path}: only cubes are drawn; the pictures of a collection or encoder lie beside it"
         )
-    (contact_sheet if kind == "cube" else label_map)(open_cube(place), picture)
+    pictures[kind](open_cube(place), picture)
 
 
 def _kind(path: Path) -> tuple[str, Path]:
@@ -51,7 +53,7 @@ def _kind(path: Path) -> tuple[str, Path]:
         return "encoder", folder
     if (folder / "zarr.json").is_file():
         stage = read_json(folder / "zarr.json").get("attributes", {}).get("stage")
-        kinds = {"patches": "patches", "labels": "labels"}
+        kinds = {"patches": "patches", "labels": "labels", "dem": "elevation"}
         return kinds.get(stage, "cube"), folder  # what is no cube either, open_cube says
     if (folder / "index.json").is_file() and read_json(folder / "index.json").get("stage") == "patches":
         return "collection", folder
@@ -84,6 +86,7 @@ def _cube(path: Path) -> list[str]:
             {
                 "grid": _grid(cube),
                 "unit": _unit(attributes),
+                "measured": attributes.get("source_quantity", values.attrs["long_name"]),
                 "dates": f"{len(times)}, from {times[0]} to {times[-1]}"
                 + (f"; {len(dropped)} left out" if dropped else ""),
                 "storage": f"{_size(path)}; {values.name} {values.encoding.get('dtype', values.dtype)}, "
@@ -128,6 +131,24 @@ def _labels(path: Path) -> list[str]:
                 "code": codes.tolist(),
                 "class": [legend.names.get(code, "none") for code in codes.tolist()],
                 "share": [f"{count / counts.sum():.1%}" for count in counts],
+            }
+        ),
+    ]
+
+
+def _elevation(path: Path) -> list[str]:
+    cube = open_cube(path, stage="dem")
+    metres = cube["elevation"].values
+    return [
+        f"elevation, region {cube.attrs['region']}",
+        *_facts(
+            {
+                "grid": _grid(cube),
+                "tiles": cube.attrs["source_items"],
+                "metres": f"{np.nanmin(metres):.0f} to {np.nanmax(metres):.0f}, "
+                f"{np.isnan(metres).mean():.1%} without",
+                "storage": _size(path),
+                **_provenance(cube.attrs),
             }
         ),
     ]

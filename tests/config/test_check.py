@@ -73,6 +73,7 @@ def test_every_shipped_study_is_right(path):
         ((*METHODS, "scratch", "method", "encoder", "name"), "vit", "'vit'"),
         (("archive", "biomes"), {"nowhere": "coast"}, "archive.biomes: 'nowhere' is not defined"),
         (("provider",), "earthsearch", "did you mean 'earth-search'"),
+        (("provider",), "cdse-l1c", "cube.cloud_mask: Level 1C.*cdse-l1c.*by: nothing"),
         (("search", "sentinel-1"), {"orbit_state": "ascending"}, "search.sentinel-1.years is missing"),
         # Places
         (("regions", "plain", "bbox"), [1, 2, 3], "regions.plain.bbox"),

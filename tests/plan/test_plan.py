@@ -223,3 +223,42 @@ def test_a_job_file_is_written_when_the_run_starts_and_only_if_it_changed(plan, 
     before = path.stat().st_mtime_ns
     plan.files.start()
     assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("mask", "band"),
+    [
+        ({"by": "scene-classification"}, ["scl"]),
+        ({"by": "cloud-probability", "most": 30}, ["cloud"]),
+        ({"by": "nothing"}, []),
+    ],
+)
+def test_the_mask_of_a_study_is_fetched_and_nothing_for_none(config, mask, band):
+    """How much cloud is too much is the stack's: another threshold fetches nothing anew."""
+    plan = Plan(check({**config, "cube": {**config["cube"], "cloud_mask": mask}}))
+    place = Wildcards(region=plan.regions[0], sensor="sentinel-2")
+    bands = config["cube"]["bands"]["sentinel-2"]
+    assert plan.search(place)["bands"] == plan.download(place)["bands"] == [*bands, *band]
+    assert plan.stack(place)["bands"] == bands
+    assert plan.stack(place)["cloud_mask"]["by"] == mask["by"]
+    radar = Wildcards(region=plan.regions[0], sensor="sentinel-1")
+    assert plan.download(radar)["bands"] == config["cube"]["bands"]["sentinel-1"]
+
+
+def test_elevation_is_made_where_it_is_asked_for_and_trained_on_nowhere(config):
+    """It is searched as a sensor is, and the years of collections are none of its business."""
+    own = {**config, "provider": "planetary-computer"}
+    plan = Plan(check({**own, "search": {**config["search"], "dem": {}}}))
+    region = plan.regions[0]
+    assert plan.manifests("dem")(Wildcards(region=region)) == [
+        f"results/scenes/{region}/dem/2021/manifest.json"
+    ]
+    assert plan.download(Wildcards(region=region, sensor="dem"))["bands"] == ["elevation"]
+    assert f"results/cubes/{region}/dem.png" in plan.quicklooks()
+    assert "dem" not in plan.sensors
+    assert not [path for path in Plan(check(own)).quicklooks() if path.endswith("dem.png")]
+
+
+def test_the_simulated_earth_has_no_elevation(config):
+    with pytest.raises(RevisitError, match="provider embedded: no sensor 'dem'"):
+        check({**config, "search": {**config["search"], "dem": {}}})

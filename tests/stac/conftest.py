@@ -35,7 +35,7 @@ class Archive:
     @property
     def settings(self) -> dict[str, Any]:
         common = {"provider": "embedded", "providers": {}, "bbox": self.bbox, "epsg": None, "workers": 4}
-        return {**common, "years": [2019, 2020], "bands": ["blue", "red"]}
+        return {**common, "years": [2019, 2020], "bands": ["blue", "red", "scl"]}
 
     def items(self) -> list[dict[str, Any]]:
         return json.loads((self.folder / "items.json").read_text())["features"]
@@ -192,14 +192,9 @@ def fetch(archive: Archive, search: Any, download: Any, tmp_path: Path):
         sensor: str = "sentinel-2", year: int = 2020, faults: Any = (), items: Any = None, **settings: Any
     ) -> Any:
         settings = {**archive.settings, "patience_s": 20, "max_quarantined": 0.5, **settings}
-        if sensor == "sentinel-1" and settings["bands"] == ["blue", "red"]:
-            settings["bands"] = ["vv", "vh"]
-        items = items or search(
-            "north",
-            sensor,
-            {**settings, "bands": None} if sensor == "worldcover" else settings,
-            archive.folder,
-        )
+        if sensor != "sentinel-2":
+            settings["bands"] = {"sentinel-1": ["vv", "vh"], "worldcover": ["map"]}[sensor]
+        items = items or search("north", sensor, settings, archive.folder)
         if not faults:
             return download(items, "north", sensor, year, out, settings, archive.folder)
         with serve([archive.folder], faults=faults) as url:

@@ -93,6 +93,35 @@ def test_the_offset_of_every_real_item(shared: Path) -> None:
         assert adapter.scene(item, origin, ["red"])["bands"]["red"]["offset"] == -0.1
 
 
+def test_earth_search_collection_1() -> None:
+    """Assets by common name, the offset stated and not yet applied; a tile's two strips are both kept."""
+
+    def item(name: str, strip: str) -> dict[str, Any]:
+        bands = [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}]
+        return {
+            "id": name,
+            "properties": {
+                "datetime": "2020-07-01T10:36:29.000000Z",
+                "platform": "sentinel-2a",
+                "proj:code": "EPSG:32631",
+                "grid:code": "MGRS-31UFS",
+                "s2:processing_baseline": "05.00",
+                "s2:datastrip_id": f"S2A_OPER_MSI_L2A_DS_S2RP_20230429T000000_S{strip}_N05.00",
+            },
+            "assets": {
+                "red": {"href": "B04.tif", "raster:bands": bands},
+                "scl": {"href": "SCL.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
+                "cloud": {"href": "CLD_20m.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
+            },
+        }
+
+    one, other = item("one", "20200701T103629"), item("other", "20200701T104000")
+    bands = adapter.scene(one, source("earth-search", "sentinel-2"), ["red", "scl", "cloud"])["bands"]
+    assert [(band["scale"], band["offset"]) for band in bands.values()] == [(0.0001, -0.1), (1, 0), (1, 0)]
+    assert [band["unit"] for band in bands.values()] == ["reflectance", "class", "per cent"]
+    assert len(adapter.drop_duplicates([one, other])) == 2
+
+
 def test_real_duplicates(shared: Path) -> None:
     """Two tile-dates are there twice, reprocessed: the highest baseline stays, whatever the order."""
     items = real(shared, "earth-search-v1__sentinel-2-l2a")
@@ -300,6 +329,23 @@ def test_maps_without_a_tile_are_told_by_their_box() -> None:
     assert len(adapter.drop_duplicates([bare[0], bare[0] | {"id": "again"}])) == 1
 
 
+def test_tiles_of_elevation_are_no_duplicates() -> None:
+    """All tiles bear one moment and platform; their corner, in the id alone, tells them apart."""
+
+    def item(corner: str) -> dict[str, Any]:
+        return {
+            "id": f"Copernicus_DSM_COG_10_{corner}_DEM",
+            "properties": {"datetime": "2021-04-22T00:00:00Z", "platform": "TanDEM-X", "proj:epsg": 4326},
+            "assets": {"data": {"href": "dem.tif"}},
+        }
+
+    tiles = [item("N51_00_E005_00"), item("N51_00_E004_00"), item("S01_00_W070_00")]
+    assert [adapter.tile(tile) for tile in tiles] == ["N51_00_E005_00", "N51_00_E004_00", "S01_00_W070_00"]
+    assert len(adapter.drop_duplicates(tiles)) == 3
+    band = adapter.scene(tiles[0], source("planetary-computer", "dem"), ["elevation"])["bands"]["elevation"]
+    assert (band["unit"], band["asset"], band["nodata"]) == ("metres", "data", None)
+
+
 def strip_of(item: dict[str, Any], name: str, began: str) -> dict[str, Any]:
     """The part of the same tile, on the same pass, that another data strip has."""
     other = copy.deepcopy(item) | {"id": name}
@@ -334,13 +380,3 @@ def test_strips_and_processings_as_each_catalogue_tells_them(shared: Path, name:
             )
     kept = [found["id"] for found in adapter.drop_duplicates([item, again, part])]
     assert sorted(kept) == ["again", "part"]
-
-
-def test_wanted_bands() -> None:
-    """The scene classification comes along unasked; an unknown band is named."""
-    assert adapter.wanted("sentinel-2", ["red", "nir"]) == ["red", "nir", "scl"]
-    assert adapter.wanted("sentinel-2", ["scl", "red"]) == ["scl", "red"]
-    assert adapter.wanted("sentinel-1", None) == ["vv", "vh"]
-    assert adapter.wanted("worldcover", None) == ["map"]
-    with pytest.raises(RevisitError, match="sentinel-2 has no infrared"):
-        adapter.wanted("sentinel-2", ["infrared"])

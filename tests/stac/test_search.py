@@ -319,5 +319,7 @@ def test_the_section_reads_back_as_the_settings_of_each_search() -> None:
     assert content.keys() == section.keys()
     assert content["sentinel-2"] == {**optical, "dates_per_year": None, "orbits": None, "skip": []}
     for own in content.values():
-        settings = read(Settings, {**own, "provider": "embedded", "bbox": [1, 2, 3, 4]}, "search")
+        settings = read(
+            Settings, {**own, "provider": "embedded", "bbox": [1, 2, 3, 4], "bands": ["x"]}, "search"
+        )
         assert settings.years == own["years"]

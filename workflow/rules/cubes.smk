@@ -144,3 +144,26 @@ rule labels:
         "Grid the labels of {wildcards.region}"
     shell:
         "revisit run {params.job}"
+
+
+rule dem:
+    input:
+        manifests=plan.elevations,
+        clips=plan.elevation_clips,
+    output:
+        cube=directory("<results>/cubes/{region}/dem.zarr"),
+        quicklook="<results>/cubes/{region}/dem.png",
+    log:
+        "<results>/logs/dem/{region}.log",
+    priority: plan.priority
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        **plan.job("dem", "revisit.cube.elevation", plan.grid),
+    message:
+        "Grid the elevation of {wildcards.region}"
+    shell:
+        "revisit run {params.job}"

@@ -43,6 +43,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
     check_years({sensor: searched[sensor]["years"] for sensor, folder in folders.items() if folder is None})
+    _check_mask(study, searched)
     check_cubes(study.cube, study.regions, study.split)
     _known(study.split.regions, [*study.regions, *study.skip], "split.regions")
     check_apart(study.regions, study.cube.resolution_m, study.split, study.seed)
@@ -188,6 +189,16 @@ def _labelled(study: Study) -> set[str]:
     named = study.labels.regions if study.labels else None
     _known(named or (), study.regions, "labels.regions")
     return set(study.regions if named is None else named)
+
+
+def _check_mask(study: Study, searched: Iterable[str]) -> None:
+    """Refuse to mask by the scene classification what has none."""
+    origin = source(study.provider, "sentinel-2", study.providers) if "sentinel-2" in searched else None
+    if origin and origin.quantity == "top-of-atmosphere reflectance" and study.cube.cloud_mask.has_classes:
+        raise RevisitError(
+            f"cube.cloud_mask: Level 1C, which {study.provider} has, knows no scene classification; "
+            f"set cloud_mask to {{by: nothing}} or to a probability of cloud that its items have"
+        )
 
 
 def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, Any]:

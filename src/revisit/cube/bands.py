@@ -18,6 +18,7 @@ WAVELENGTH_NM = {
     "swir16": 1613.7,
     "swir22": 2202.4,
 }
+ELEVATION = "dem"  # searched as a sensor is, but no image: nothing is trained on it
 BANDS = {"sentinel-1": ("vv", "vh"), "sentinel-2": tuple(WAVELENGTH_NM)}
 
 

@@ -19,7 +19,13 @@ from revisit.cube.grid import Grid
 from revisit.errors import RevisitError
 
 # The variable that holds the values, for each unit.
-VARIABLES = {"reflectance": "reflectance", "dB": "backscatter", "scaled": "scaled", "class": "land_cover"}
+VARIABLES = {
+    "reflectance": "reflectance",
+    "dB": "backscatter",
+    "scaled": "scaled",
+    "class": "land_cover",
+    "m": "elevation",
+}
 
 # Coordinates along time: what a date has when its maker says nothing, and what they mean.
 DATE_COORDINATES: dict[str, tuple[str | int | float, str]] = {

@@ -70,6 +70,7 @@ LINEAGE = {
     "raw": "Scenes snapped to one grid, mosaicked by pass, turned into physical units.",
     "aligned": "Dates of the raw cube moved onto each other.",
     "scaled": "Values of the aligned cube between the limits of their band, as 8 bits.",
+    "dem": "Elevation interpolated from the tiles of a model.",
     "labels": "Labels of the nearest pixel of a map, or of the polygon around a pixel's centre.",
 }
 CONTENT = {

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from revisit.cube.bands import BANDS
 from revisit.cube.grid import Region
 from revisit.cube.split import PARTS, TRAIN, Split, check_blocks
+from revisit.cube.stacking.masks import CloudMask
 from revisit.errors import RevisitError
 from revisit.record import Record
 
@@ -27,6 +28,9 @@ class Cube(Record):
 
     scene_classification_valid: list[SceneClass] = Field(default=[4, 5, 6, 7], min_length=1)
     """Classes of the Sentinel-2 scene classification (0 to 11) that count as clear."""
+
+    cloud_mask: CloudMask = CloudMask()
+    """What tells the clear pixels of Sentinel-2: the scene classification, another band, or nothing."""
 
     max_shift_pixels: float = Field(default=3, ge=0, le=20)
     """Co-registration moves no date further than this."""

@@ -1,4 +1,4 @@
-"""A picture of a label cube: its map with a legend."""
+"""Pictures of what has no dates: a map of labels with its legend, one of elevation in metres."""
 
 from pathlib import Path
 
@@ -35,6 +35,20 @@ def label_map(cube: xr.Dataset, path: str | Path) -> None:
     figure.legend(handles=legend, loc="outside right upper", frameon=False, fontsize=9)
     _scale_bar(axes, cube, step)
     axes.set_title(heading(cube, "land cover"), fontsize=10)
+    save(figure, path)
+
+
+def elevation_map(cube: xr.Dataset, path: str | Path) -> None:
+    """Draw the elevation of a cube with a bar of its metres, as a PNG."""
+    step = step_of(cube, 2 * PANEL_PIXELS)
+    metres = cube["elevation"][::step, ::step].values
+    figure = Figure(figsize=(7.5, 0.5 + 5.6 * metres.shape[0] / metres.shape[1]), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    image = axes.imshow(metres, cmap="cividis", interpolation="nearest")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="m")
+    _scale_bar(axes, cube, step)
+    axes.set_title(heading(cube, "elevation"), fontsize=10)
     save(figure, path)
 
 

@@ -93,6 +93,10 @@ class CubeWriter:
         if classes is not None:
             self._arrays[2][(at, *block)] = classes[None]
 
+    def name(self, quantity: str) -> None:
+        """Say what the values are, where it is not what a cube of their unit mostly holds."""
+        self._arrays[0].attrs["long_name"] = quantity
+
     @property
     def valid_fraction(self) -> float:
         """Share of valid pixels in what was written of the present date."""

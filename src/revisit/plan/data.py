@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from revisit.code_digests import code
-from revisit.cube.bands import BANDS
+from revisit.cube.bands import BANDS, ELEVATION
 from revisit.job import Job
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 
@@ -82,7 +82,8 @@ class DataPlan:
 
     def searched(self, region: str) -> list[str]:
         """What is searched over a region: label maps only where it is to have labels."""
-        return [name for name in self.config["search"] if name in self.sensors or region in self.labelled]
+        everywhere = {*self.sensors, ELEVATION}
+        return [name for name in self.config["search"] if name in everywhere or region in self.labelled]
 
     # Acquire
 
@@ -121,7 +122,7 @@ class DataPlan:
             **self.config["search"][wildcards.sensor],
             **self._provider(),
             "bbox": self._place(wildcards.region)["bbox"],
-            "bands": self._bands(wildcards.sensor),
+            "bands": self._fetched(wildcards.sensor),
         }
 
     def download(self, wildcards: Wildcards) -> Settings:
@@ -129,7 +130,7 @@ class DataPlan:
         return {
             **self._provider(),
             **self._place(wildcards.region),
-            "bands": self._bands(wildcards.sensor),
+            "bands": self._fetched(wildcards.sensor),
         }
 
     def asking(self, wildcards: Wildcards) -> Settings:
@@ -166,8 +167,14 @@ class DataPlan:
         return dict(self.config["regions"][region])
 
     def _bands(self, sensor: str) -> list[str]:
-        bands: list[str] = self.config["cube"]["bands"].get(sensor, ["map"])
+        static = ["elevation"] if sensor == ELEVATION else ["map"]
+        bands: list[str] = self.config["cube"]["bands"].get(sensor, static)
         return bands
+
+    def _fetched(self, sensor: str) -> list[str]:
+        """The bands to fetch: those of the cube and, of Sentinel-2, that of its mask."""
+        mask = self.config["cube"]["cloud_mask"]["band"] if sensor == "sentinel-2" else None
+        return self._bands(sensor) + ([mask] if mask else [])
 
     # Cubes
 
@@ -176,12 +183,20 @@ class DataPlan:
         return {
             **self.grid(wildcards),
             "bands": self._bands(wildcards.sensor),
-            "scene_classification_valid": self.config["cube"]["scene_classification_valid"],
+            **{key: self.config["cube"][key] for key in ("scene_classification_valid", "cloud_mask")},
         }
 
     def grid(self, wildcards: Wildcards) -> Settings:
         """The grid of a region."""
         return {**self._place(wildcards.region), "resolution_m": self.config["cube"]["resolution_m"]}
+
+    def elevations(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of a region's elevation model."""
+        return self._manifests(wildcards.region, ELEVATION)
+
+    def elevation_clips(self, wildcards: Wildcards) -> list[str]:
+        """The folders of the clips of a region's elevation model."""
+        return self._of_downloads(wildcards.region, ELEVATION, "clips")
 
     def label_maps(self, wildcards: Wildcards) -> list[str]:
         """The manifests of a region's label maps; none where labels are files."""

@@ -6,6 +6,7 @@ what they are; so nothing here depends on how a region, method or experiment is 
 
 from pathlib import PurePosixPath
 
+from revisit.cube.bands import ELEVATION
 from revisit.plan.data import Settings
 from revisit.plan.jobs import Wildcards
 from revisit.plan.models import ModelPlan
@@ -98,12 +99,14 @@ class Plan(ModelPlan):
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
         labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.labelled]
         patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
-        return [*cubes, *labels, *patches]
+        dem = [f"{self.root}/cubes/{region}/dem.png" for region in self.regions if self.years(ELEVATION)]
+        return [*cubes, *dem, *labels, *patches]
 
     def products(self) -> list[str]:
         """The last cube of every region and sensor, and the label cubes: the others are made on the way."""
         labels = [f"{self.root}/cubes/{region}/labels.zarr" for region in self.labelled]
-        return [*self.beside_cubes("scaled.zarr"), *labels]
+        dem = [f"{self.root}/cubes/{region}/dem.zarr" for region in self.regions if self.years(ELEVATION)]
+        return [*self.beside_cubes("scaled.zarr"), *labels, *dem]
 
     def items(self) -> list[str]:
         """What the searches of the study found."""

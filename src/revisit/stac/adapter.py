@@ -7,7 +7,7 @@ stated though applied, or not mentioned, depending on the provider (`offset_rule
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from revisit.errors import RevisitError
@@ -20,15 +20,6 @@ SCALED = ("reflectance", "linear power", "decibel")
 OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
 MAP_TILES = ("esa_worldcover:product_tile", "io:tile_id")
 APPLIED = "earthsearch:boa_offset_applied"
-
-
-def wanted(sensor: str, bands: Sequence[str] | None) -> list[str]:
-    """The bands to fetch: those asked for and, for Sentinel-2, the scene classification that masks them."""
-    if not bands:
-        bands = BANDS[sensor]
-    if unknown := sorted(set(bands) - set(BANDS[sensor])):
-        raise RevisitError(f"bands: {sensor} has no {', '.join(unknown)}; it has {', '.join(BANDS[sensor])}")
-    return list(dict.fromkeys([*bands, *(["scl"] if sensor == "sentinel-2" else [])]))
 
 
 def scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
@@ -62,8 +53,9 @@ def tile(item: Item) -> str | None:
     properties = item["properties"]
     cell = str(properties.get("grid:code") or "").rpartition("-")[2]
     name = properties.get("s2:mgrs_tile") or cell or next(filter(None, map(properties.get, MAP_TILES)), None)
-    match = re.search(r"_T(\d\d[A-Z]{3})_", item["id"])
-    return name or (match.group(1) if match else None)
+    # Sentinel-2's tile, or the corner of a tile of Copernicus DEM such as N51_00_E005_00.
+    match = re.search(r"_T(\d\d[A-Z]{3})_|_([NS]\d\d_\d\d_[EW]\d{3}_\d\d)_", item["id"])
+    return name or (match.group(match.lastindex or 0) if match else None)
 
 
 def baseline(item: Item) -> str | None:
@@ -163,6 +155,7 @@ def _strip(item: Item) -> str | None:
 
 def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str, Any]:
     name, asset = find_asset(item, band, source)
+    is_measured = band in BANDS[source.sensor]  # any other is a probability of cloud
     stated = {
         **next(iter(asset.get("raster:bands", ())), {}),
         **next(iter(asset.get("bands", ())), {}),
@@ -171,10 +164,11 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
     record: dict[str, Any] = {
         "asset": name,
         "source": asset["href"],
-        "unit": "class" if band in CLASS_BANDS else source.unit,
+        "unit": "class" if band in CLASS_BANDS else source.unit if is_measured else "per cent",
         "scale": 1.0,
         "offset": 0.0,
-        "nodata": stated.get("nodata"),
+        # No number of a probability means that there is none: 0 per cent is clear, whatever file or item say.
+        "nodata": stated.get("nodata") if is_measured else "nan",
         "offset_rule": None,
     }
     if record["unit"] in SCALED:
@@ -183,6 +177,9 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
         record["offset"] = offset or 0.0
         if record["unit"] == "reflectance":
             record["offset"], record["offset_rule"] = _offset(item, source, offset, level)
+    elif record["unit"] == "amplitude" and source.calibration_asset:
+        annotation, _ = find_asset(item, source.calibration_asset.format(band=band), source)
+        record |= {"unit": "linear power", "calibration": item["assets"][annotation]["href"], "nodata": 0}
     elif record["unit"] == "amplitude":
         record["calibration_db"] = source.calibration_db
     return record

@@ -4,6 +4,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from rasterio.windows import Window, from_bounds
 from revisit import files
 from revisit.cube.degrees import sides_met
 from revisit.cube.grid import utm_zones
+from revisit.stac.calibration import SigmaNought, calibrated
 from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
@@ -70,17 +72,23 @@ def cut(
     nodata: Any = None,
     fallback: float | None = None,
     options: dict[str, Any] | None = None,
+    table: SigmaNought | None = None,
 ) -> dict[str, Any]:
     """Write the window of ``href`` over ``area`` to ``target``; returns what was found.
 
     The window is snapped outward to the source's own pixels: nothing is resampled. A source that has
-    only ground control points is warped by them to the area's zone (bilinear).
+    only ground control points is warped by them to the area's zone (bilinear), after it was calibrated
+    by ``table``, if one is given.
     Returns ``valid`` (False: no file, as there is nothing but nodata), ``warped``, ``dtype``, ``nodata``
     (the given one, else the file's, else ``fallback``; "nan" for NaN) and, of a file, ``epsg``, ``shape``,
     ``transform`` and ``low`` (share of valid numbers below 1000).
     Raises UnreadableError; OSError where the target cannot be written.
     """
-    with rasterio.Env(**{**GDAL, **(options or {})}), _open(href) as source:
+    with (
+        rasterio.Env(**{**GDAL, **(options or {})}),
+        _open(href) as file,
+        calibrated(file, area.bounds, area.epsg, table, target) if table else nullcontext(file) as source,
+    ):
         warped = source.crs is None
         empty = next(
             (float(number) for number in (nodata, source.nodata, fallback) if number is not None), None

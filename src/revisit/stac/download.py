@@ -34,7 +34,7 @@ from revisit.record import read
 from revisit.stac import adapter
 from revisit.stac.clip import Area
 from revisit.stac.failures import OutageError, UnreadableError
-from revisit.stac.fetch import fetch
+from revisit.stac.fetch import annotation, fetch
 from revisit.stac.journal import Journal
 from revisit.stac.local import endpoint, frozen, identity, resolve
 from revisit.stac.patience import Patience, Patient
@@ -68,8 +68,8 @@ class Settings(Download, Shared, Region):
     """Name of the provider."""
     providers: dict[str, Provider] = Field(default_factory=dict)
     """Own providers, by name."""
-    bands: list[str] | None = None
-    """Bands to fetch; all of the sensor if absent."""
+    bands: list[str] = Field(min_length=1)
+    """Bands to fetch, that of the mask too."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def download(
     origin = source(settings.provider, sensor, settings.providers)
     area = Area.around(settings.bbox, settings.epsg)
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
-    scenes, quarantine = _scenes(mine, origin, adapter.wanted(sensor, settings.bands))
+    scenes, quarantine = _scenes(mine, origin, settings.bands)
     folders = _folders(scenes, where, sensor)
     served = origin.folder or folder
     tasks = [
-        Task(name, f"{folders[name]}/{band}.tif", record, identity(record["source"], served))
+        Task(name, f"{folders[name]}/{band}.tif", record, _identity(record, served))
         for name, scene in scenes.items()
         for band, record in scene["bands"].items()
     ]
@@ -160,6 +160,7 @@ def download(
         "sensor": sensor,
         "year": year,
         "provider": origin.provider,
+        "quantity": origin.quantity,
         "scenes": sorted(kept, key=lambda scene: (scene["datetime"], scene["id"])),
         "quarantine": sorted(quarantine, key=lambda entry: (entry["item"], entry["asset"])),
         "without_data": sorted(empty),
@@ -188,6 +189,11 @@ def _hand_over(folder: Path, keep: bool) -> None:
         (folder / CLIPS).symlink_to(FETCHED)
     else:
         (folder / FETCHED).rename(folder / CLIPS)
+
+
+def _identity(record: dict[str, Any], served: Path | None) -> str:
+    """What a clip's content hangs on: the band's file, and the calibration if there is one."""
+    return " by ".join(identity(record[key], served) for key in ("source", "calibration") if key in record)
 
 
 def _scenes(
@@ -251,11 +257,12 @@ def _fetch(
     """Fetch one clip. Each try waits for its turn and signs anew, as signatures expire."""
     target, record = folder / task.path, task.record
     fallback = 0 if record["unit"] == "class" else origin.nodata
-    href = resolve(record["source"], url)
+    href, by = resolve(record["source"], url), record.get("calibration")
 
     def attempt() -> dict[str, Any]:
         with settings.turn(origin):
-            return fetch(origin.signed(href), area, target, record["nodata"], fallback, origin.gdal)
+            table = annotation(origin.signed(resolve(by, url))) if by else None
+            return fetch(origin.signed(href), area, target, record["nodata"], fallback, origin.gdal, table)
 
     try:
         what = f"asset {record['asset']!r} of {task.item} at {urlsplit(href).netloc}"
@@ -343,5 +350,8 @@ def _report(manifest: dict[str, Any], clips: dict[str, dict[str, Any]]) -> None:
                 "the provider may have applied it already",
                 *(scene["id"], 100 * max(visible), scene["offset_rule"]),
             )
+    bands = [band for scene in scenes for band in scene["bands"].values()]
+    if any(band["unit"] == "amplitude" and band["calibration_db"] == 0 for band in bands):
+        stage.log.warning("%s: amplitudes without calibration; their decibels are relative", where)
     if not scenes:
         stage.log.warning("%s: nothing is left; the stack will lack this year", where)

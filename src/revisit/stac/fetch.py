@@ -5,6 +5,7 @@ recognized as being in a supported file format". A file is at fault only if it i
 it, as long as the server said, cannot be read either.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,34 +14,58 @@ from typing import Any
 import requests
 
 from revisit import files
+from revisit.errors import RevisitError
+from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import GONE, PassingError, UnreadableError
 from revisit.stac.patience import broken, refusal
 
 TIMEOUTS_S = (20, 60)  # to connect, and between two parts of an answer
 PART_BYTES = 2**20
+# How GDAL says that it found no keys, and an object store that those it got are wrong.
+NO_KEYS = re.compile(
+    r"InvalidCredentials|InvalidAccessKeyId|Access Key Id you provided|SignatureDoesNotMatch"
+)
 
 
 def fetch(
-    href: str, area: Area, target: Path, nodata: Any, fallback: float | None, options: dict[str, Any]
+    href: str,
+    area: Area,
+    target: Path,
+    nodata: Any,
+    fallback: float | None,
+    options: dict[str, Any],
+    table: SigmaNought | None = None,
 ) -> dict[str, Any]:
     """As ``cut``, but raises PassingError where the provider is at fault or nobody can tell.
 
-    UnreadableError is then lasting. OSError where the target cannot be written.
+    UnreadableError is then lasting. RevisitError where keys of an object store are missing or wrong; OSError
+    where the target cannot be written.
     """
     try:
-        return cut(href, area, target, nodata, fallback, options)
+        return cut(href, area, target, nodata, fallback, options, table)
     except UnreadableError as error:
         with _answer(href, error):
             pass  # the server is well: either the cause has passed, or it is the file
     try:
-        return cut(href, area, target, nodata, fallback, options)
+        return cut(href, area, target, nodata, fallback, options, table)
     except UnreadableError as error:
         with _answer(href, error) as response, _copy(response, target) as copy:
             try:
-                return cut(str(copy), area, target, nodata, fallback)
+                return cut(str(copy), area, target, nodata, fallback, None, table)
             except UnreadableError:
                 raise UnreadableError(str(error), lasting=True) from error
+
+
+def annotation(href: str) -> SigmaNought:
+    """The calibration of an image; raises as ``fetch`` does, RevisitError where it is in an object store."""
+    if not href.startswith("http"):
+        raise RevisitError(
+            f"{href}: calibration annotations are read from https:// alone; take the provider "
+            f'planetary-computer-grd, or set calibration_asset to "" for relative decibels'
+        )
+    with _answer(href, UnreadableError("")) as response:
+        return SigmaNought.parse(response.content)
 
 
 @contextmanager
@@ -53,6 +78,11 @@ def _answer(href: str, error: UnreadableError) -> Iterator[requests.Response]:
     if error.lasting:
         raise error
     if not href.startswith("http"):  # an object store that only GDAL can talk to
+        if NO_KEYS.search(str(error)):
+            raise RevisitError(
+                f"{href}: its object store wants valid keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                f"in the environment (docs/providers.md)"
+            ) from error
         raise PassingError(str(error)) from error
     try:
         # As it is stored, so that its length is the stated one.

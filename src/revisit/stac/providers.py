@@ -18,11 +18,20 @@ from revisit.record import Record, read
 from revisit.stac.signing import signed
 
 Number = Annotated[float, Field(strict=True)]  # no text, no truth value
-Sensor = Literal["sentinel-1", "sentinel-2", "worldcover", "io-lulc", "truth", "land-cover"]
+Sensor = Literal["sentinel-1", "sentinel-2", "worldcover", "io-lulc", "truth", "land-cover", "dem"]
+Quantity = Literal[
+    "surface reflectance",
+    "top-of-atmosphere reflectance",
+    "backscatter",
+    "gamma nought backscatter",
+    "sigma nought backscatter",
+    "relative backscatter",
+]
 BANDS: dict[str, tuple[str, ...]] = {
     **cube.BANDS,
     "sentinel-2": (*cube.BANDS["sentinel-2"], "scl"),
     **dict.fromkeys(MAPS, ("map",)),
+    "dem": ("elevation",),
 }
 
 
@@ -43,8 +52,10 @@ class SensorSource(Stated):
     """The STAC collection."""
     assets: dict[str, str] | None = None
     """Name of each band's asset; bands not named here are found by their common name."""
-    unit: Literal["reflectance", "linear power", "decibel", "amplitude", "class"] | None = None
+    unit: Literal["reflectance", "linear power", "decibel", "amplitude", "class", "metres"] | None = None
     """What the numbers are after scaling."""
+    quantity: Quantity | None = None
+    """What is measured, as cubes say it; if absent, surface reflectance or backscatter."""
     scale: Number | None = None
     """Physical value = number * scale + offset, where the items state none; 1 if absent."""
     offset_rule: Literal["none", "stated", "baseline", "unless-applied"] | None = None
@@ -54,6 +65,10 @@ class SensorSource(Stated):
     """The number that means no data, where neither item nor file states one."""
     calibration_db: Number | None = None
     """Of an amplitude: decibel = 20 log10(number) + calibration_db."""
+    calibration_asset: str | None = None
+    """Of an amplitude of a Sentinel-1 ground range product: the asset of its calibration annotation, with
+    {band} for the band. Amplitudes become the power of sigma nought by it, and items without it are left
+    out. "": none, and calibration_db counts."""
     geolocation: Literal["grid", "gcp"] | None = None
     """grid: the files have a projection. gcp: they have only ground control points."""
 
@@ -125,10 +140,12 @@ class Source:
     sign: str | None = None
     gdal: dict[str, Any] = field(default_factory=dict)
     assets: dict[str, str] = field(default_factory=dict)
+    quantity: str | None = None
     scale: float = 1.0
     offset_rule: str = "none"
     nodata: float | None = None
     calibration_db: float | None = None
+    calibration_asset: str = ""
     geolocation: str = "grid"
 
     def signed(self, href: str) -> str:
@@ -183,7 +200,7 @@ def resolve(name: str, own: Providers | None = None) -> Provider:
         for key in ("collection", "unit"):
             if getattr(entry, key) is None:
                 raise RevisitError(f"{here}.{key} is missing; add it")
-        if entry.unit == "amplitude" and entry.calibration_db is None:
+        if entry.unit == "amplitude" and entry.calibration_db is None and not entry.calibration_asset:
             raise RevisitError(f"{here}.calibration_db is missing; the unit amplitude needs it")
     return merged
 

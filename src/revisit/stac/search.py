@@ -122,6 +122,13 @@ class LabelMapSearch(_Items):
     """Years of the maps."""
 
 
+class ElevationSearch(_Items):
+    """Which tiles of Copernicus DEM to search for."""
+
+    years: Annotated[list[int], Field(min_length=1), _from(2021, 2021)] = [2021]
+    """The year its items bear in catalogues; the radar measured from 2011 to 2015."""
+
+
 class Search(Stated):
     """What to ask the catalogue for: the sensors of the study, each with its years and limits."""
 
@@ -137,6 +144,8 @@ class Search(Stated):
     """Labels: the land cover that the scenes of the provider `embedded` are made from."""
     land_cover: LabelMapSearch | None = Field(None, alias="land-cover")
     """Labels: any other map, a collection of one of your `providers`; `labels` says what its codes mean."""
+    dem: ElevationSearch | None = None
+    """Elevation: Copernicus DEM GLO-30, which becomes `cubes/{region}/dem.zarr`; nothing is trained on it."""
 
     @model_validator(mode="after")
     def _any(self) -> "Search":
@@ -158,8 +167,8 @@ class Settings(Sentinel1Search, Sentinel2Search, Patient, Shared):
     """Own providers, by name."""
     bbox: list[float] = Field(min_length=4, max_length=4)
     """West, south, east, north in degrees."""
-    bands: list[str] | None = None
-    """Bands that an item must have; all of the sensor if absent."""
+    bands: list[str] = Field(min_length=1)
+    """Bands that an item must have, that of its mask too."""
 
 
 def run(job: Job) -> None:
@@ -273,12 +282,12 @@ def _frozen(item: Item, url: str) -> Item:
     return {**item, "assets": assets, "links": links}
 
 
-def _with_bands(items: list[Item], origin: Source, bands: Sequence[str] | None) -> list[Item]:
+def _with_bands(items: list[Item], origin: Source, bands: Sequence[str]) -> list[Item]:
     """The items that have an asset for every band: single-polarised scenes, say, are left out and named."""
     kept, lacking = [], []
     for item in items:
         try:
-            adapter.scene(item, origin, adapter.wanted(origin.sensor, bands))
+            adapter.scene(item, origin, bands)
             kept.append(item)
         except RevisitError as error:
             lacking.append(error)

@@ -134,6 +134,7 @@ def _write(
         settings=settings.content(),
         scene_classification="scl" in cube,
     ) as writer:
+        writer.name(values_of(cube).attrs["long_name"])
         blocks = list(grid.blocks(BLOCK))
 
         def moved(at: tuple[int, Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

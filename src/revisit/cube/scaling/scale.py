@@ -53,6 +53,7 @@ def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Pat
         attributes={
             "clip_sigma": limits["clip_sigma"],
             "source_unit": limits["unit"],
+            "source_quantity": values_of(cube).attrs["long_name"],
             "limits_regions": limits["regions"],
         },
     ) as writer:

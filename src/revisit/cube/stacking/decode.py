@@ -38,6 +38,8 @@ def physical(numbers: np.ndarray, clip: Clip) -> np.ndarray:
     match clip.unit:
         case "reflectance":
             values = scaled
+        case "metres":
+            values = scaled
         case "linear power":
             values = scaled
             missing |= values <= 0

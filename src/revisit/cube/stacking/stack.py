@@ -24,6 +24,7 @@ from revisit.cube.item import scene_links
 from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
 from revisit.cube.stacking.acquisitions import Scene, acquisitions, read_manifests, with_bands
 from revisit.cube.stacking.decode import OffsetCheck, decibel, physical, reflectance_steps
+from revisit.cube.stacking.masks import CloudMask
 from revisit.cube.warp import gaps, read_onto
 from revisit.cube.write import BLOCK, CubeWriter, create_cube
 from revisit.errors import RevisitError
@@ -33,7 +34,6 @@ from revisit.record import read
 from revisit.stage import log, progress
 
 UNITS = {"sentinel-1": "dB", "sentinel-2": "reflectance"}
-CLASSIFICATION = "scl"
 VISIBLE = ("blue", "green", "red")
 
 
@@ -48,6 +48,9 @@ class Settings(Region):
 
     scene_classification_valid: list[int] = []
     """Classes of the scene classification that count as clear; only Sentinel-2 has them."""
+
+    cloud_mask: CloudMask = CloudMask()
+    """What tells the clear pixels; radar sees through clouds."""
 
 
 def run(job: Job) -> None:
@@ -79,8 +82,9 @@ def stack(
     Raises RevisitError where a clip is not the one downloaded, or where no date has a usable pixel.
     """
     grid, bands = region_grid(settings, settings.resolution_m), settings.bands
-    clear = frozenset(settings.scene_classification_valid) if sensor == "sentinel-2" else None
-    scenes = with_bands(read_manifests(manifests), bands if clear is None else [*bands, CLASSIFICATION])
+    optical = sensor == "sentinel-2"
+    mask = settings.cloud_mask if optical else CloudMask(by="nothing")
+    scenes = with_bands(read_manifests(manifests), [*bands, *mask.bands])
     passes = acquisitions(scenes)
     if not passes:
         raise RevisitError(
@@ -99,14 +103,17 @@ def stack(
             stage="raw",
             unit=UNITS[sensor],
             settings=settings.content(),
-            scene_classification=clear is not None,
+            scene_classification=mask.has_classes,
             attributes=about,
         ) as cube,
         rasterio.Env(GDAL_CACHEMAX=16),  # MB: every pixel is read once
         ThreadPoolExecutor(threads) as pool,
     ):
+        clear = settings.scene_classification_valid
+        if quantity := _quantity(manifests):
+            cube.name(quantity)
         for scenes in progress(passes, f"stack {region} {sensor}"):
-            cause = _Pass(scenes, bands, clear, pool).write(cube, grid)
+            cause = _Pass(scenes, bands, optical, mask, clear, pool).write(cube, grid)
             if cause:
                 date = f"{scenes[0].time:%Y-%m-%d %H:%M}"
                 log.warning("%s, %s: %s left out: %s", region, sensor, date, cause)
@@ -147,7 +154,9 @@ class _Pass:
 
     scenes: Sequence[Scene]
     bands: Sequence[str]
-    clear: frozenset[int] | None  # classes of the scene classification to use; None for radar
+    optical: bool
+    mask: CloudMask
+    clear: Sequence[int]  # classes of the scene classification to use
     pool: ThreadPoolExecutor
     used: list[Scene] = field(default_factory=list)
 
@@ -187,7 +196,7 @@ class _Pass:
             scene.clips[name].verify()
             return rasterio.open(scene.clips[name].path)
 
-        names = self.bands if self.clear is None else [*self.bands, CLASSIFICATION]
+        names = [*self.bands, *self.mask.bands]
         return {
             name: files.enter_context(file)
             for name, file in zip(names, self.pool.map(opened, names), strict=True)
@@ -200,7 +209,7 @@ class _Pass:
         looks = (self._look(scene, files, grid) for scene, files in zip(self.scenes, sources, strict=True))
         mosaic: _Look | None = None
         for scene, look in zip(self.scenes, looks, strict=True):
-            if self.clear is not None:
+            if self.optical:
                 checks[scene.id].add(self._darkest(look))
             if mosaic is None:
                 mosaic, taken = look, bool(look.seen.any())
@@ -217,35 +226,29 @@ class _Pass:
 
     def _look(self, scene: Scene, files: dict[str, DatasetReader], grid: Grid) -> _Look:
         """A scene on a grid; bands are read side by side."""
-        optical = self.clear is not None
-        values = np.empty((len(self.bands), *grid.shape), dtype=np.int16 if optical else np.float32)
-        missing = REFLECTANCE_MISSING if optical else np.nan
+        values = np.empty((len(self.bands), *grid.shape), dtype=np.int16 if self.optical else np.float32)
+        missing = REFLECTANCE_MISSING if self.optical else np.nan
 
         def read(index: int) -> np.ndarray | None:
             """Read a band into its place; returns its gaps, if any."""
             name = self.bands[index]
-            decode = partial(reflectance_steps if optical else physical, clip=scene.clips[name])
+            decode = partial(reflectance_steps if self.optical else physical, clip=scene.clips[name])
             band = read_onto(files[name], grid, decode, missing=missing)
-            values[index] = band if optical else decibel(band)
+            values[index] = band if self.optical else decibel(band)
             return gaps(values[index], missing)
 
-        classes = None
-        if self.clear is not None:
-            classes = self.pool.submit(
-                read_onto, files[CLASSIFICATION], grid, _identity, missing=0, categorical=True
-            )
+        masks = [self.pool.submit(self.mask.read, files[name], grid, self.clear) for name in self.mask.bands]
         holes = [hole for hole in self.pool.map(read, range(len(self.bands))) if hole is not None]
         usable, seen = np.ones(grid.shape, bool), np.ones(grid.shape, bool)
         if holes:
             usable = ~np.any(holes, axis=0)
         if len(holes) == len(self.bands):
             seen = ~np.all(holes, axis=0)
-        if classes is None or self.clear is None:
-            return _Look(values, usable, seen, None)
-        clear = np.zeros(grid.shape, bool)
-        for one in self.clear:
-            clear |= classes.result() == one
-        return _Look(values, usable & clear, seen, classes.result())
+        classes = None
+        for mask in masks:  # one at most
+            clear, classes = mask.result()
+            usable = usable & clear
+        return _Look(values, usable, seen, classes)
 
     def _darkest(self, look: _Look) -> np.ndarray:
         """Reflectance of the darkest visible band in every fourth usable pixel."""
@@ -257,8 +260,9 @@ class _Pass:
         return scene.clips[self.bands[0]].offset
 
 
-def _identity(numbers: np.ndarray) -> np.ndarray:
-    return numbers
+def _quantity(manifests: Sequence[str | Path]) -> str | None:
+    """What the provider says it measures."""
+    return next((read_json(path).get("quantity") for path in manifests), None)
 
 
 def _providers(manifests: Sequence[str | Path]) -> str:

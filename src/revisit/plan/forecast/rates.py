@@ -40,6 +40,7 @@ RATES = {
     "moments": Rate(1, 0.05, 320),
     "scale": Rate(1.8, 0.06, 300, 85),
     "labels": Rate(1.5, 0, 250),
+    "dem": Rate(1.5, 0, 250),
     "tile": Rate(1, 0.92, 155),
     "pretrain": Rate(2.2, 2.5, 730),
     "embed": Rate(2.2, 2.5, 760),

@@ -61,6 +61,7 @@ def spaces(work: Work) -> dict[str, Space]:
         "coregister": _cubes(work, "aligned"),
         "scale": _cubes(work, "scaled"),
         "labels": Space(sum(map(work.cells, plan.regions)) if jobs["labels"] else 0, 15 * jobs["labels"]),
+        "dem": Space(sum(map(work.cells, plan.regions)) * FLOAT if jobs["dem"] else 0, 15 * jobs["dem"]),
         "tile": Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"]),
         "pretrain": Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"]),
         "embed": Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded)),

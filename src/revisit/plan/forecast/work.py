@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from revisit.archive.kinds import BANDS as NATIVE
+from revisit.cube.bands import ELEVATION
 from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.split import Split, areas, count_patches
 from revisit.plan.forecast.imagery import Series
 from revisit.plan.plan import Plan
 
 CLASSIFICATION = "scl"  # fetched with the bands of Sentinel-2
+COARSER_M = {CLASSIFICATION: 20, "elevation": 30}
 MARGIN_M = 160  # both margins of a clip
 MILLION = 1e6
 
@@ -63,7 +65,7 @@ class Work:
 
     def clip_pixels(self, region: str, band: str) -> float:
         """Pixels of a clip of a band, at the resolution it is delivered in."""
-        metres = NATIVE[band][3] if band in NATIVE else 20 if band == CLASSIFICATION else 10
+        metres = NATIVE[band][3] if band in NATIVE else COARSER_M.get(band, 10)
         height, width = self.grids[region].shape
         pixel = self.plan.config["cube"]["resolution_m"]
         return float((height * pixel + MARGIN_M) * (width * pixel + MARGIN_M) / metres**2)
@@ -71,7 +73,7 @@ class Work:
     def clip_bands(self, sensor: str) -> list[str]:
         """The bands that are fetched."""
         if sensor not in self.plan.sensors:
-            return ["map"]
+            return ["elevation"] if sensor == ELEVATION else ["map"]
         return [*self.bands(sensor), *([CLASSIFICATION] if sensor == "sentinel-2" else [])]
 
     def samples(self, collection: str) -> int:
@@ -121,6 +123,7 @@ class Work:
             Stage("limits", len(sensors)),
             Stage("scale", images, values),
             Stage("labels", len(labelled), sum(map(self.cells, labelled)) / MILLION),
+            Stage("dem", len(regions) if plan.years(ELEVATION) else 0),
             Stage("tile", sum(map(len, tiled)), sum(stores)),
             Stage("index", len(tiled)),
         ]
