@@ -4,7 +4,7 @@ import json
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
+from shutil import rmtree, which
 from typing import Any
 
 import pystac
@@ -37,7 +37,7 @@ def test_every_product_is_an_item_of_one_collection(results: Path) -> None:
     assert {item["properties"]["revisit:region"] for item in catalogue.items} == set(REGIONS)
     # Of a study under way: a cube being made has no Item yet, a product that is gone has no link.
     (results / "cubes/south/sentinel-2/raw.json").unlink()
-    (results / "scenes/north/sentinel-2/2020/manifest.json").unlink()
+    rmtree(results / "scenes/north/sentinel-2/2020/fetched")
     catalogue = Catalogue([results])
     (cube,) = (item for item in catalogue.items if item["collection"] == "sentinel-2-raw")
     assert cube["links"] == []

@@ -66,6 +66,8 @@ def _scenes(folder: Path) -> Iterator[tuple[Path, str, Item]]:
         region, sensor = manifest.parts[-4:-2]
         file = manifest.with_name(SCENES)
         for item in read_json(file)["features"]:
+            if not all((manifest.parent / asset["href"]).exists() for asset in item["assets"].values()):
+                continue  # clips that the study does not keep
             about = {**item["properties"], "revisit:region": region}
             own = {"id": f"{region}-{item['id']}", "collection": f"{sensor}-scenes"}
             yield file, item["id"], {**item, **own, "properties": about}
