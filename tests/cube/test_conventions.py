@@ -14,6 +14,7 @@ import xarray as xr
 from revisit.cube.contract import VARIABLES, open_cube
 from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels import labels
+from revisit.cube.labels.worldcover import WORLDCOVER
 from revisit.cube.write import create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.04, 50.02]))
@@ -161,9 +162,10 @@ def test_a_label_cube_opens_without_a_warning_too(
 ) -> None:
     scenes = download("worldcover")
     scenes.add("map", "2021-01-01T00:00:00Z", {"map": np.full((60, 60), 30, np.uint8)}, unit="class")
-    own = settings(["map"]).model_dump(include=set(labels.Settings.model_fields))
+    bbox = settings(["map"]).bbox
+    own = labels.Settings(bbox=bbox, resolution_m=10, source="worldcover", legend=WORLDCOVER)
     path = tmp_path / "labels.zarr"
-    labels.label([scenes.manifest()], path, region="here", settings=labels.Settings.model_validate(own))
+    labels.label([scenes.manifest()], path, region="here", settings=own)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (xr.open_zarr(path, chunks=None)["land_cover"].values == 30).any()
