@@ -14,7 +14,7 @@ import xarray as xr
 from revisit.cube.contract import VARIABLES, open_cube
 from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels import labels
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.ready import ready
 from revisit.cube.write import create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.04, 50.02]))
@@ -163,7 +163,7 @@ def test_a_label_cube_opens_without_a_warning_too(
     scenes = download("worldcover")
     scenes.add("map", "2021-01-01T00:00:00Z", {"map": np.full((60, 60), 30, np.uint8)}, unit="class")
     bbox = settings(["map"]).bbox
-    own = labels.Settings(bbox=bbox, resolution_m=10, source="worldcover", legend=WORLDCOVER)
+    own = labels.Settings(bbox=bbox, resolution_m=10, source="worldcover", legend=ready("worldcover", "test"))
     path = tmp_path / "labels.zarr"
     labels.label([scenes.manifest()], path, region="here", settings=own)
     with warnings.catch_warnings():

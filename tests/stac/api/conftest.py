@@ -12,7 +12,7 @@ from revisit.cube import item as cube_item
 from revisit.cube.beside import write_beside
 from revisit.cube.contract import open_cube
 from revisit.cube.labels import labels
-from revisit.cube.labels.worldcover import WORLDCOVER
+from revisit.cube.labels.ready import ready
 from revisit.cube.stacking.stack import Settings, stack
 
 
@@ -37,7 +37,7 @@ def results(archive: Any, search: Callable[..., Any], download: Callable[..., An
         )
         stack([manifests["sentinel-2"]], raw, region=region, sensor="sentinel-2", settings=own)
         write_beside(raw, raw.with_suffix(".png"), cube_item.scene_links([manifests["sentinel-2"]]))
-        label_settings = labels.Settings(**grid, source="worldcover", legend=WORLDCOVER)
+        label_settings = labels.Settings(**grid, source="worldcover", legend=ready("worldcover", "test"))
         labels.label([manifests["worldcover"]], land_cover, region=region, settings=label_settings)
         cube_item.write_item(
             open_cube(land_cover), land_cover, cube_item.scene_links([manifests["worldcover"]])
