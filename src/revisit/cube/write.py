@@ -18,7 +18,7 @@ from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
 from revisit.cube.conventions import MASK_FILL, SCALED_FILL
 from revisit.cube.grid import Block, Grid
 from revisit.cube.packing import REFLECTANCE_MISSING, pack_reflectance
-from revisit.files import atomic
+from revisit.files import atomic, census
 from revisit.provenance import code_version, config_hash
 
 CHUNK = 256
@@ -229,8 +229,10 @@ def write_coordinates(
         encoding["time"] = {"units": "microseconds since 1970-01-01", "dtype": "int64"}
     with warnings.catch_warnings():  # zarr: consolidated metadata have no final specification in v3 yet
         warnings.simplefilter("ignore")
+        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
+        zarr.open_group(path, mode='r+').attrs.update(census(path))
         # Over HTTP nothing can be listed: what a group holds must stand in its own metadata.
-        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=True, encoding=encoding)
+        zarr.consolidate_metadata(path, zarr_format=3)
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:
