@@ -43,7 +43,7 @@ def run_file(path: str | Path) -> int:
             with alone(Path(job.log).with_suffix(".lock")) if job.log else nullcontext():
                 _log_to(job.log)
                 if job.stage.startswith(WITHOUT_DASK):
-                    # Where dask is installed xarray imports it with the first slice: half a second of every job.
+                    # Where dask is installed xarray imports it with the first slice: half a second.
                     sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
                 with writing(job.outputs()[0] if job.output else path):  # where it was not said which file
                     import_module(job.stage).run(job)
@@ -51,7 +51,7 @@ def run_file(path: str | Path) -> int:
         log.error("error: %s", " ".join(str(error).split()))
         return 1
     except EndedError as ended:
-        log.error("error: ended by %s; nothing half-made is left, run again to go on", ended)
+        log.error("error: ended by %s; run again to go on", ended)
         return ended.status
     except Exception:
         log.exception("error: this is a fault of revisit itself; please report it with these lines")

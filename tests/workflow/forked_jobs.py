@@ -19,6 +19,7 @@ from revisit.stage import run_file
 
 
 def main() -> None:
+    sys.modules["dask"] = None  # type: ignore[assignment]  # as for the stages of cubes, which are not alone here
     for module in sys.argv[1:]:
         import_module(module)
     for line in sys.stdin:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -40,3 +41,24 @@ def test_killed_at_every_stage_the_table_is_the_same(study, checkout):
         kill_at(checkout, target, message)
     checkout.snakemake("results/tables/all.csv")
     assert checkout.table() == study.table()
+
+
+def test_two_workflows_in_one_folder_are_one_too_many(checkout):
+    """The second is refused by Snakemake's lock, and the first ends as if it had been alone."""
+    target = "results/archive/east"
+    first = checkout.start(target)
+    while "Simulate the archive" not in checkout.log.read_text():
+        assert first.poll() is None, checkout.log.read_text()[-4000:]
+        time.sleep(0.1)
+    second = subprocess.run(
+        checkout.command(target),
+        cwd=checkout.folder,
+        env=checkout.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode != 0
+    assert "lock" in second.stdout + second.stderr
+    assert first.wait(timeout=300) == 0
+    assert (checkout.folder / target / "items.json").exists()
+    assert not [path for path in (checkout.folder / "results/archive").iterdir() if ".part" in path.name]
