@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from revisit.errors import RevisitError
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # Libraries written in other languages tell it in the system's words alone.
 NO_ROOM_WORDS = re.compile("|".join(os.strerror(number) for number in NO_ROOM))
+
+SETTLE_S = 0.2  # in which threads end
 
 
 @contextmanager
@@ -34,8 +37,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
         try:
             yield aside
         except BaseException:
-            # A thread may still be writing there, so that a little stays; it must not hide the cause.
-            with suppress(OSError):
+            # Zarr writes in threads, and tells of the first that fails while others still make files there.
+            if aside.is_dir():
+                time.sleep(SETTLE_S)
+            with suppress(OSError):  # which must not hide the cause
                 remove(aside)
             raise
         if path.is_dir():

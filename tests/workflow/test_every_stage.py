@@ -145,7 +145,7 @@ def test_a_stage_that_is_stopped_leaves_nothing_half_made(line: Line, rule: str)
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
     largest = max(file.stat().st_size for file in files)
     folders = {str(Path(path).parent) for path in line.outputs(rule)}
-    for most in (0, largest // 2):
+    for most in (0, largest // 2) if len(files) > 1 else (0,):
         line.clear(rule)
         status, said = line.run(rule, file_bytes=most)
         assert status == 1, said
