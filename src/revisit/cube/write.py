@@ -229,10 +229,9 @@ def write_coordinates(
         encoding["time"] = {"units": "microseconds since 1970-01-01", "dtype": "int64"}
     with warnings.catch_warnings():  # zarr: consolidated metadata have no final specification in v3 yet
         warnings.simplefilter("ignore")
-        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
-        zarr.open_group(path, mode='r+').attrs.update(census(path))
         # Over HTTP nothing can be listed: what a group holds must stand in its own metadata.
-        zarr.consolidate_metadata(path, zarr_format=3)
+        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=True, encoding=encoding)
+        zarr.open_group(path, mode="r+").attrs.update(census(path))
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:
