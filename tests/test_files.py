@@ -1,6 +1,8 @@
 """Protects results already made: writes are whole or not at all."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -60,3 +62,19 @@ def test_sha256_is_the_standard_one(tmp_path):
     path = tmp_path / "empty"
     path.touch()
     assert sha256(path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_disk_that_takes_nothing_more_is_told_with_the_file(tmp_path, number):
+    """By the number of an error, or of one that led to it, or by the words of libraries."""
+    target = tmp_path / "cube.zarr"
+    target.write_text("old")
+    for error in (OSError(number, os.strerror(number)), RuntimeError(f"{os.strerror(number)} (os error)")):
+        with (
+            pytest.raises(RevisitError, match=r"cube\.zarr: cannot be written \(.*\); make room"),
+            atomic(target),
+        ):
+            raise ValueError("chunk") from error
+    with pytest.raises(ValueError, match="chunk"), atomic(target):
+        raise ValueError("chunk")
+    assert target.read_text() == "old"

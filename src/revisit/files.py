@@ -1,34 +1,98 @@
 """Atomic writes: a file or folder is either the old one, the new one or absent, never half of it."""
 
+import errno
 import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from revisit.errors import RevisitError
+
+# A disk that takes nothing more: full, over a quota, over the size of a file, read-only.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# Libraries written in other languages tell it in the system's words alone.
+NO_ROOM_WORDS = re.compile("|".join(os.strerror(number) for number in NO_ROOM))
+
+SETTLE_S = 0.2  # in which threads end
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write a file or folder to; rename it when the block succeeds.
 
-    The name aside is fixed, so what a killed run left behind is removed by the next one.
+    The name aside is fixed, so what a killed run left behind is removed by the next one. Raises RevisitError
+    where the disk takes nothing more.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part{path.suffix}")
-    remove(aside)
-    try:
-        yield aside
-    except BaseException:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         remove(aside)
+        try:
+            yield aside
+        except BaseException:
+            # Zarr writes in threads, and tells of the first that fails while others still make files there.
+            if aside.is_dir():
+                time.sleep(SETTLE_S)
+            with suppress(OSError):  # which must not hide the cause
+                remove(aside)
+            raise
+        if path.is_dir():
+            remove(path)
+        aside.replace(path)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Tell of a disk that takes nothing more in one line that names ``path``, by RevisitError."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, RevisitError) and (reason := _no_room(error)):
+            raise RevisitError(f"{path}: cannot be written ({reason}); make room and run again") from error
         raise
-    if path.is_dir():
-        remove(path)
-    aside.replace(path)
+
+
+def _no_room(error: BaseException | None) -> str | None:
+    """What an error, or one that led to it, says of a disk that takes nothing more."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return os.strerror(error.errno)
+        if told := NO_ROOM_WORDS.search(str(error)):
+            return told[0]
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def census(store: str | Path) -> dict[str, int]:
+    """Number and bytes of the files that the arrays of a Zarr v3 group are made of: metadata and chunks."""
+    sizes = [
+        file.stat().st_size
+        for file in Path(store).glob("*/**/*")
+        if file.is_file() and (file.name == "zarr.json" or "c" in file.relative_to(store).parts[1:])
+    ]
+    return {"stored_files": len(sizes), "stored_bytes": sum(sizes)}
+
+
+def check_whole(store: str | Path, attributes: Mapping[str, Any]) -> None:
+    """Raise RevisitError where a store has lost files since its attributes were written, by ``census``.
+
+    Zarr reads a chunk that is not there as if nothing had been seen.
+    """
+    found = census(store)
+    if made := {key: attributes[key] for key in found if key in attributes}:
+        files, size = (f"{found[key]} instead of {made.get(key)}" for key in ("stored_files", "stored_bytes"))
+        if made != found:
+            raise RevisitError(
+                f"{store}: damaged, it has {files} files and {size} bytes; "
+                "remove it and run the stage that makes it"
+            )
 
 
 def remove(path: str | Path) -> None:

@@ -62,6 +62,10 @@ class Job:
         """The one output of that name."""
         return _one(self.output, name, "output")
 
+    def outputs(self) -> list[Path]:
+        """All outputs, in order."""
+        return [path for name in self.output for path in _all(self.output, name)]
+
 
 def _all(files: Files, name: str) -> list[Path]:
     paths = files.get(name, ())

@@ -6,13 +6,19 @@ and settings. Nothing else starts a stage.
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
+from revisit.alone import alone
 from revisit.errors import RevisitError
+from revisit.files import writing
 from revisit.job import Job
 
 Item = TypeVar("Item")
@@ -20,30 +26,74 @@ log = logging.getLogger("revisit")
 WITHOUT_DASK = "revisit.cube."  # stages that need none and load no part from outside
 
 
+class EndedError(BaseException):
+    """The process was told to end. Like KeyboardInterrupt no Exception: nothing takes it for a fault."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number  # as shells have it
+
+
 def run_file(path: str | Path) -> int:
-    """Run the job of a file: returns 0, or 1 after one line that says what to mend."""
+    """Run the job of a file: returns 0, or another status after one line that says what to mend."""
     _log_to(None)  # what is wrong with the file itself is told too
     try:
-        job = Job.read(path)
-        _log_to(job.log)
-        if job.stage.startswith(WITHOUT_DASK):
-            # Where dask is installed xarray imports it with the first slice: half a second of every job.
-            sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
-        import_module(job.stage).run(job)
+        with _told_to_end():
+            job = Job.read(path)
+            with alone(Path(job.log).with_suffix(".lock")) if job.log else nullcontext():
+                _log_to(job.log)
+                if job.stage.startswith(WITHOUT_DASK):
+                    # Where dask is installed xarray imports it with the first slice: half a second.
+                    sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
+                with writing(job.outputs()[0] if job.output else path):  # where it was not said which file
+                    import_module(job.stage).run(job)
     except RevisitError as error:
         log.error("error: %s", " ".join(str(error).split()))
         return 1
+    except EndedError as ended:
+        log.error("error: ended by %s; run again to go on", ended)
+        return ended.status
     except Exception:
         log.exception("error: this is a fault of revisit itself; please report it with these lines")
         return 1
     return 0
 
 
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Turn the first SIGTERM (time limit, scancel) or SIGINT (Ctrl-C) into EndedError.
+
+    The next one ends the process at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise EndedError(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short without a word: the screen shows all of it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
 def _log_to(path: str | None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w"))
+        with writing(path):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(_LogFile(path, mode="w"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",

@@ -16,6 +16,7 @@ from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.record import read
 from revisit.stac import search
+from revisit.stac.providers import BANDS
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_duplicate_is_served_and_found_to_be_one(
     copy: Path, settings: dict[str, Any], sensor: str, collection: str, year: int
 ) -> None:
     """All the way through our own API: there is one item more, and the search keeps one of each."""
-    place = {"bbox": settings["bbox"], "provider": "embedded", "years": [year]}
+    place = {"bbox": settings["bbox"], "provider": "embedded", "years": [year], "bands": BANDS[sensor]}
     asked = read(search.Settings, place, "search")
     before = [item["id"] for item in search.search("little", sensor, asked, copy)]
     item = first(copy, collection)

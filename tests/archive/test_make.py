@@ -297,6 +297,7 @@ def test_the_plan_hands_faults_to_their_region() -> None:
     fault = {"kind": "missing-file", "item": 3, "asset": "map"}
     section = read(Archive, {"faults": {"plain": [fault]}}, "archive").content()
     study = {"archive": section, "seed": 1, "study": "default", "search": {}}
+    study["cube"] = {"limits_from": None}
     study["regions"] = {name: {"bbox": [3.05, 43.2, 3.072, 43.214]} for name in ("plain", "coast")}
     checked: dict[str, Any] = {"config": study, "folders": {"sentinel-2": None}, "runs": [], "figures": []}
     plan = DataPlan({**checked, "labels": None, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})

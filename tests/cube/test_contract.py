@@ -265,3 +265,36 @@ def test_an_unknown_coordinate_of_a_date_is_refused(tmp_path: Path) -> None:
         unit="dB", settings={},
     ) as cube:  # fmt: skip
         cube.keep(np.datetime64("2020-01-01"), shiftx=1)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "reflectance/c/1/0/0/0",
+        "valid/c/0/0/0",
+        "valid/zarr.json",
+        "scl/zarr.json",
+        "time/c/0",
+        "relative_orbit/zarr.json",
+    ],
+)
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_a_cube_that_has_lost_a_file_is_refused(tmp_path: Path, lost: str, how: str) -> None:
+    """Zarr would read such a chunk as pixels that nobody saw, and a lost array as one that never was."""
+    path = make(tmp_path / "raw.zarr")
+    open_cube(path)
+    file = path / lost
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(RevisitError, match=r"raw\.zarr: .* run the stage that makes it"):
+        open_cube(path)
+
+
+def test_what_others_lay_beside_the_arrays_is_no_damage(tmp_path: Path) -> None:
+    """Snakemake's time stamp and the statistics that QGIS keeps."""
+    path = make(tmp_path / "raw.zarr")
+    (path / ".snakemake_timestamp").touch()
+    (path / "raw.zarr.aux.xml").write_text("<PAMDataset/>")
+    open_cube(path)

@@ -275,3 +275,14 @@ def test_distances_across_zones(tmp_path: Path, pair_store: PatchStore, cubes: A
             distances(stores, side, 100)
     with pytest.raises(RevisitError, match="overlap"):
         distances([here, there], 20 * cubes.patch, 0)
+
+
+@pytest.mark.parametrize("lost", ["sentinel-2", "sentinel-1_valid", "split", "labelled"])
+def test_a_store_that_has_lost_a_file_is_refused(pair_store: PatchStore, tmp_path: Path, lost: str) -> None:
+    """Zarr would read its samples as images of nothing; said where it is opened, and where it is indexed."""
+    folder = tmp_path / "pairs"
+    shutil.copytree(pair_store.path, folder)
+    PatchStore(folder)
+    next(file for file in (folder / f"here.zarr/{lost}/c").rglob("*") if file.is_file()).unlink()
+    with pytest.raises(RevisitError, match=r"here\.zarr: damaged, it has .* run the stage that makes it"):
+        PatchStore(folder)

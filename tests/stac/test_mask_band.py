@@ -47,8 +47,11 @@ def test_the_mask_is_named_as_the_provider_names_it() -> None:
     item = {
         "id": "a",
         "properties": {"datetime": "2020-01-01T00:00:00Z"},
-        "assets": {"SCL": {"href": "SCL.tif", "nodata": 0}, "CLD": {"href": "CLD.tif", "nodata": 0}},
+        "assets": {
+            "SCL": {"href": "https://x/SCL.tif", "nodata": 0},
+            "CLD": {"href": "https://x/CLD.tif", "nodata": 0},
+        },
     }
     bands = adapter.scene(item, source("planetary-computer", "sentinel-2"), ["scl", "CLD"])["bands"]
-    assert [bands[name]["source"] for name in ("scl", "CLD")] == ["SCL.tif", "CLD.tif"]
+    assert [bands[name]["source"] for name in ("scl", "CLD")] == ["https://x/SCL.tif", "https://x/CLD.tif"]
     assert [bands[name]["nodata"] for name in ("scl", "CLD")] == [0, "nan"]

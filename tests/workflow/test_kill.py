@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -40,3 +41,23 @@ def test_killed_at_every_stage_the_table_is_the_same(study, checkout):
         kill_at(checkout, target, message)
     checkout.snakemake("results/tables/all.csv")
     assert checkout.table() == study.table()
+
+
+def test_two_workflows_in_one_folder_are_one_too_many(checkout):
+    """The second is refused by Snakemake's lock, and the first goes on."""
+    target = "results/archive/east"
+    first = checkout.start(target)
+    try:
+        while "Simulate the archive" not in checkout.log.read_text():
+            assert first.poll() is None, checkout.log.read_text()[-4000:]
+            time.sleep(0.1)
+        second = checkout.command(target)
+        told = subprocess.run(
+            second, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True
+        )
+        assert told.returncode != 0
+        assert "lock" in told.stdout + told.stderr
+        assert first.poll() in (None, 0)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.io import MemoryFile
 from rasterio.warp import Resampling, reproject
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform
@@ -91,7 +91,6 @@ def write_sentinel1(place: Place, one: Pass) -> tuple[catalogue.Item, float]:
 
 def write_cog(path: Path, values: NDArray[Any], epsg: int, affine: Affine, nodata: float) -> None:
     """One band as a cloud-optimised GeoTIFF; overviews only where the image is larger than a screen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     rows, columns = values.shape
     profile = {
         "driver": "COG",
@@ -100,11 +99,15 @@ def write_cog(path: Path, values: NDArray[Any], epsg: int, affine: Affine, nodat
         "blocksize": 256,
         "overviews": "AUTO" if max(rows, columns) > 1024 else "NONE",
     }
-    with rasterio.open(
-        path, "w", height=rows, width=columns, count=1, dtype=values.dtype, crs=f"EPSG:{epsg}",
-        transform=affine, nodata=nodata, **profile,
-    ) as file:  # fmt: skip
-        file.write(values, 1)
+    # By way of memory: GDAL says nothing of a disk that is full when it closes a file.
+    with MemoryFile() as memory:
+        with memory.open(
+            height=rows, width=columns, count=1, dtype=values.dtype, crs=f"EPSG:{epsg}",
+            transform=affine, nodata=nodata, **profile,
+        ) as file:  # fmt: skip
+            file.write(values, 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(memory.getbuffer())
 
 
 def _light(place: Place, one: Pass) -> Light:

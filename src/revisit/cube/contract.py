@@ -17,6 +17,7 @@ from affine import Affine
 
 from revisit.cube.grid import Grid
 from revisit.errors import RevisitError
+from revisit.files import check_whole
 
 # The variable that holds the values, for each unit.
 VARIABLES = {
@@ -72,8 +73,8 @@ def open_cube(
     Reflectance and backscatter come as float32 with NaN where nothing was seen, ``scaled`` as
     uint8; ``packed`` leaves reflectance as it is stored, in int16 steps (revisit.cube.packing).
     ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
-    Raises RevisitError where ``path`` is no finished cube, or where its stage, unit, sensor or bands
-    (names and order) are not those asked for.
+    Raises RevisitError where ``path`` is no finished cube, where files of it are gone, or where its stage,
+    unit, sensor or bands (names and order) are not those asked for.
     """
     path = Path(path)
     with codecs():
@@ -88,6 +89,7 @@ def open_cube(
             raise RevisitError(f"{path}: {reason}; run the stage that makes it") from error
     if "stage" not in raw.attrs or not set(VARIABLES.values()) & set(raw.variables):
         raise RevisitError(f"{path}: not a finished cube; remove it and run its stage again")
+    check_whole(path, raw.attrs)
     found = {key: raw.attrs.get(key) for key in ("stage", "unit", "sensor")}
     found["bands"] = raw["band"].values.tolist() if "band" in raw.coords else None
     wanted = {

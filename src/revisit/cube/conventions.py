@@ -78,6 +78,7 @@ CONTENT = {
     "dB": "backscatter",
     "scaled": "8-bit images",
     "class": "land cover",
+    "m": "elevation",
 }
 CONVENTIONS = [
     {

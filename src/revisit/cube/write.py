@@ -18,7 +18,7 @@ from revisit.cube.contract import DATE_COORDINATES, VARIABLES, codecs
 from revisit.cube.conventions import MASK_FILL, SCALED_FILL
 from revisit.cube.grid import Block, Grid
 from revisit.cube.packing import REFLECTANCE_MISSING, pack_reflectance
-from revisit.files import atomic
+from revisit.files import atomic, census
 from revisit.provenance import code_version, config_hash
 
 CHUNK = 256
@@ -235,6 +235,7 @@ def write_coordinates(
         warnings.simplefilter("ignore")
         # Over HTTP nothing can be listed: what a group holds must stand in its own metadata.
         dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=True, encoding=encoding)
+        zarr.open_group(path, mode="r+").attrs.update(census(path))
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
-from revisit.files import read_json
+from revisit.files import check_whole, read_json
 from revisit.patches.arrays import Files, Joined, RegionArray
 from revisit.patches.batch import COORDINATES, LAYOUT, MISSING, NO_DATE, Batch
 
@@ -28,12 +28,13 @@ _KEYS = ("kind", "bands", "scaling", "patch_pixels", "years", "classes", "stores
 
 
 def check_layout(folder: Path, attributes: Mapping[str, Any]) -> None:
-    """Raise RevisitError where a patch store with these attributes has another layout than is read here."""
+    """Raise RevisitError where a patch store with these attributes is damaged or of another layout."""
     if (layout := attributes.get("layout", 1)) != LAYOUT:
         raise RevisitError(
             f"{folder}: a patch store of layout {layout}, but {LAYOUT} is read here; remove it and run the "
             "stage tile again"
         )
+    check_whole(folder, attributes)
 
 
 class PatchStore:

@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 from pyproj import Transformer
 
+from revisit.files import census
 from revisit.patches.batch import COORDINATES, LAYOUT, MISSING
 from revisit.patches.kind import Look
 
@@ -36,6 +37,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: Path, shard_bytes: int = SHARD_BYTES) -> None:
+        self._path = path
         self._group = zarr.create_group(path, zarr_format=3)
         self._shard_bytes = shard_bytes
         self._shard_samples = 0
@@ -95,7 +97,8 @@ class StoreWriter:
             for name, dates in self._dates.items():
                 self._small(name, np.stack(dates), "time", units="nanoseconds since 1970-01-01")
             self._finish_labels(attributes.get("class_codes") or ())
-        self._group.attrs.update({"epsg": epsg, "layout": LAYOUT, **attributes})
+        stored = census(self._path)
+        self._group.attrs.update({"epsg": epsg, "layout": LAYOUT, **stored, **attributes})
 
     def _finish_labels(self, codes: Sequence[int]) -> None:
         """Write which samples are labelled, and the labels: 0 where there are none."""

@@ -6,6 +6,7 @@ Sentinel-2 reflectance carries since processing baseline 04.00 (January 2022) is
 stated though applied, or not mentioned, depending on the provider (`offset_rule` in providers.yaml).
 """
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -20,10 +21,30 @@ SCALED = ("reflectance", "linear power", "decibel")
 OFFSET, FIRST_WITH_OFFSET = -0.1, 4.0
 MAP_TILES = ("esa_worldcover:product_tile", "io:tile_id")
 APPLIED = "earthsearch:boa_offset_applied"
+# Where a catalogue may send us: never to this machine's own files, nor into the syntax of GDAL's names.
+ADDRESS = re.compile(r"(https?|s3|gs|az|served)://[^\s<>]+")
+
+
+def flaw(item: Any) -> str | None:
+    """What makes an item useless, in words; None where all that is read of it can be understood."""
+    try:
+        name = item["id"]
+        if not item["properties"].get("datetime") and not item["properties"].get("start_datetime"):
+            return f"item {name} has neither datetime nor start_datetime"
+        dict(item["assets"])
+        # What later stages read; a number or date that is none of these fails here.
+        tile(item), relative_orbit(item), epsg(item), cloud_cover(item), span(item), _age(item), _strip(item)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        name = item.get("id", "without an id") if isinstance(item, dict) else "that is no object"
+        return f"item {name} cannot be understood ({type(error).__name__}: {error})"
+    return None
 
 
 def scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
-    """The scene record of an item; raises RevisitError where a band or what it hangs on is missing."""
+    """The scene record of an item without a ``flaw``.
+
+    Raises RevisitError where a band or what it hangs on is missing or contradicts itself.
+    """
     properties = item["properties"]
     level = baseline(item)
     described = {band: _band(item, source, band, level) for band in bands}
@@ -86,10 +107,18 @@ def epsg(item: Item) -> int | None:
 
 
 def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, Any]]:
-    """Name and asset of a band: by the provider's definition, else the finest one of that common name."""
+    """Name and asset of a band: by the provider's definition, else the finest one of that common name.
+
+    Raises RevisitError where there is none, or where it says itself that it is another band.
+    """
     assets = item["assets"]
     name = source.assets.get(band, band)
     if name in assets:
+        if (stated := _own_band(assets[name])) in BANDS[source.sensor] and stated != band:
+            raise RevisitError(
+                f"{source.provider}: item {item['id']}: asset {name!r} should be {band}, "
+                f"and says that it is {stated}"
+            )
         return name, assets[name]
     named = [
         (asset.get("gsd", 0), key)
@@ -103,6 +132,14 @@ def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, An
             f"only {', '.join(sorted(assets))}"
         )
     return min(named)[1], assets[min(named)[1]]
+
+
+def _own_band(asset: dict[str, Any]) -> str | None:
+    """The one band that an asset says it holds, by common name or polarisation."""
+    described = [*asset.get("bands", ()), *asset.get("eo:bands", ())]
+    names = {part.get("eo:common_name") or part.get("common_name") for part in described}
+    names |= {str(name).lower() for name in asset.get("sar:polarizations", ())}
+    return names.pop() if len(names) == 1 else None
 
 
 def cloud_cover(item: Item) -> float | None:
@@ -156,6 +193,9 @@ def _strip(item: Item) -> str | None:
 def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str, Any]:
     name, asset = find_asset(item, band, source)
     is_measured = band in BANDS[source.sensor]  # any other is a probability of cloud
+    where = f"{source.provider}: item {item['id']}, asset {name!r}"
+    if not ADDRESS.fullmatch(str(asset.get("href"))):
+        raise RevisitError(f"{where}: {asset.get('href')!r} is no address of a file on the web")
     stated = {
         **next(iter(asset.get("raster:bands", ())), {}),
         **next(iter(asset.get("bands", ())), {}),
@@ -168,11 +208,13 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
         "scale": 1.0,
         "offset": 0.0,
         # No number of a probability means that there is none: 0 per cent is clear, whatever file or item say.
-        "nodata": stated.get("nodata") if is_measured else "nan",
+        "nodata": _nodata(stated.get("nodata"), where) if is_measured else "nan",
         "offset_rule": None,
     }
     if record["unit"] in SCALED:
-        scale, offset = _number(stated, "scale"), _number(stated, "offset")
+        scale, offset = _number(stated, "scale", where), _number(stated, "offset", where)
+        if scale == 0:
+            raise RevisitError(f"{where}: its scale is 0")
         record["scale"] = float(source.scale) if scale is None else scale
         record["offset"] = offset or 0.0
         if record["unit"] == "reflectance":
@@ -185,10 +227,27 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
     return record
 
 
-def _number(asset: dict[str, Any], name: str) -> float | None:
+def _number(asset: dict[str, Any], name: str, where: str) -> float | None:
     """A number that an asset states, by either of the names that the raster extension has had."""
-    values = (asset.get(key) for key in (f"raster:{name}", name))
-    return next((float(value) for value in values if value is not None), None)
+    value = next((asset[key] for key in (f"raster:{name}", name) if asset.get(key) is not None), None)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise RevisitError(f"{where}: its {name} {value!r} is no number")
+    return number
+
+
+def _nodata(value: Any, where: str) -> Any:
+    """The number of missing pixels as an asset states it, which may be the text nan."""
+    try:
+        float(0 if value is None else value)
+    except (TypeError, ValueError):
+        raise RevisitError(f"{where}: its nodata {value!r} is no number") from None
+    return value
 
 
 def _offset(item: Item, source: Source, stated: float | None, level: str | None) -> tuple[float, str]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rasterio.dtypes import in_dtype_range
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
@@ -29,6 +30,9 @@ from revisit.stac.failures import GONE, UnreadableError
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 64 * 2**20
 STRIP_ROWS = 256  # of a clip, written and read at once
+LARGEST_BLOCK_BYTES = 512 * 2**20  # a whole tile of Sentinel-2 in one strip is half of it
+# What imagery comes in. Others, such as VRT, can name further files, also of this machine.
+DRIVERS = ["GTiff", "JP2OpenJPEG"]
 GDAL: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_HTTP_MAX_RETRY": "2",
@@ -36,6 +40,9 @@ GDAL: dict[str, Any] = {
     "GDAL_HTTP_RETRY_CODES": "500,502,503,504",  # not 429, as GDAL does not heed Retry-After
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
     "GDAL_HTTP_TIMEOUT": "120",
+    # Seconds of silence in the middle of an answer, or before it.
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_CACHEMAX": LARGEST_READ_BYTES,
@@ -160,9 +167,14 @@ def _open(href: str) -> Any:
     # GDAL's own name for an object store, so that it takes keys from the usual variables.
     path = href.replace("s3://", "/vsis3/", 1) if href.startswith("s3://") else href
     try:
-        return rasterio.open(path)
+        file = DatasetReader(path, driver=DRIVERS)  # of which `rasterio.open` would take but one
     except (RasterioError, OSError) as error:
         raise _unreadable(error) from error
+    rows, columns = file.block_shapes[0]
+    if rows * columns * np.dtype(file.dtypes[0]).itemsize > LARGEST_BLOCK_BYTES:
+        file.close()
+        raise UnreadableError(f"its blocks of {rows} × {columns} pixels do not fit in memory", lasting=True)
+    return file
 
 
 def _read(view: Any, window: Window) -> NDArray[Any]:

@@ -45,6 +45,7 @@ from revisit.stac.slots import Shared
 NEGATIVE_SHARE = 0.2
 TIFF = "image/tiff; application=geotiff"
 CLIPS, FETCHED = "clips", "fetched"  # folders beside the manifest
+LONGEST_NAME = 200  # of a folder; file systems take 255 bytes
 NAMED = 3  # quarantined scenes in a message
 
 
@@ -112,6 +113,8 @@ def download(
     where = f"download: {sensor} of {region}, {year}"
     origin = source(settings.provider, sensor, settings.providers)
     area = Area.around(settings.bbox, settings.epsg)
+    if cause := next(filter(None, map(adapter.flaw, items)), None):
+        raise RevisitError(f"{where}: {cause}; run the stage search again")
     mine = {item["id"]: item for item in items if adapter.moment(item).startswith(f"{year}-")}
     scenes, quarantine = _scenes(mine, origin, settings.bands)
     folders = _folders(scenes, where, sensor)
@@ -215,6 +218,8 @@ def _folders(items: Iterable[str], where: str, sensor: str) -> dict[str, str]:
     owners: dict[str, str] = {}
     for item in items:
         folders[item] = re.sub(r"[^\w+-]", "_", item)
+        if len(folders[item]) > LONGEST_NAME:
+            folders[item] = f"{folders[item][:LONGEST_NAME]}_{config_hash(item)}"
         if (owner := owners.setdefault(folders[item], item)) != item:
             raise RevisitError(
                 f"{where}: items {owner} and {item} would both lie in the folder {folders[item]}; "

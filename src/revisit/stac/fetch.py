@@ -103,7 +103,7 @@ def _copy(response: requests.Response, target: Path) -> Iterator[Path]:
     copy = target.with_name(f".{target.name}.part.whole")
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with copy.open("wb") as file:
+        with files.writing(copy), copy.open("wb") as file:
             for part in response.iter_content(PART_BYTES):
                 file.write(part)
         yield copy

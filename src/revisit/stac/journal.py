@@ -39,7 +39,7 @@ class Journal:
 
     def add(self, path: str, entry: Entry) -> None:
         self.entries[path] = entry
-        with self.path.open("a", encoding="utf-8") as file:
+        with files.writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(_line({"path": path, **entry}))
 
     def write(self) -> None:

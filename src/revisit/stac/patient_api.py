@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pystac
 import requests
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
@@ -11,7 +12,8 @@ from revisit.stac.patience import CONNECTION_ERRORS, Patience, broken, refusal
 from revisit.stac.providers import Source
 from revisit.stac.slots import Shared
 
-TIMEOUT_S = 60
+TIMEOUT_S = 60  # of silence
+MOVED_FOR_GET = (301, 302, 303)  # what is asked by POST would be asked anew without what was asked for
 BUSY = (408, 429)  # and all from 500 on
 
 
@@ -19,8 +21,8 @@ class PatientApi(StacApiIO):
     """What pystac-client asks a source through; raises OutageError where patience is over."""
 
     def __init__(self, origin: Source, shared: Shared, patience: Patience) -> None:
-        super().__init__(timeout=TIMEOUT_S, max_retries=None)
-        self.session.hooks["response"].append(_refuse_if_busy)
+        super().__init__(max_retries=None)
+        self.session.hooks["response"] += [_refuse_if_busy, _refuse_if_moved]
         self._origin, self._shared, self._patience = origin, shared, patience
 
     def request(
@@ -47,7 +49,19 @@ class PatientApi(StacApiIO):
 
         return self._patience.keep(attempt, "a search")
 
+    def read_text(self, source: pystac.link.HREF, *args: Any, **kwargs: Any) -> str:
+        """The text of an address on the web; raises APIError for any other, such as a file here."""
+        address = source.href if isinstance(source, pystac.Link) else str(source)
+        if not address.startswith(("http://", "https://")):
+            raise APIError(f"it refers to {address!r}, which is no address on the web")
+        return super().read_text(source, *args, **kwargs)
+
 
 def _refuse_if_busy(response: requests.Response, **given: Any) -> None:
     if response.status_code in BUSY or response.status_code >= 500:
         raise refusal(response)
+
+
+def _refuse_if_moved(response: requests.Response, **given: Any) -> None:
+    if response.request.method == "POST" and response.status_code in MOVED_FOR_GET:
+        raise APIError(f"searches have moved (HTTP {response.status_code}) to {response.headers['Location']}")

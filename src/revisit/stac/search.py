@@ -7,8 +7,9 @@ Job: ``names`` region, sensor; input ``folder`` (what our own API serves; none f
 ``found``; settings: ``Settings``.
 """
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -25,7 +26,7 @@ from revisit.cube.grid import Region, utm_zones
 from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.stac import adapter
+from revisit.stac import adapter, patient_api
 from revisit.stac.dates import thin
 from revisit.stac.failures import OutageError
 from revisit.stac.local import endpoint, frozen
@@ -186,7 +187,7 @@ def search(region: str, sensor: str, settings: Settings, folder: Path | None = N
     """
     origin = source(settings.provider, sensor, settings.providers)
     with endpoint(origin, folder) as url:
-        found = _ask(url, origin, settings)
+        found = _sound(_ask(url, origin, settings), origin)
         items = [_frozen(item, url) for item in found if _is_wanted(item, settings)]
     if not items:
         raise RevisitError(_nothing(region, origin, settings, len(found)))
@@ -207,7 +208,10 @@ def search(region: str, sensor: str, settings: Settings, folder: Path | None = N
 def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
     patience = Patience(settings.patience_s)
     try:
-        client = Client.open(url, stac_io=PatientApi(origin, settings, patience))
+        # Opening would take the limit of silence away from what it is given.
+        client = Client.open(
+            url, stac_io=PatientApi(origin, settings, patience), timeout=patient_api.TIMEOUT_S
+        )
         # Not every API knows a box over the 180th meridian: each side is asked for. Some items are on both.
         searches = [
             client.search(
@@ -219,15 +223,40 @@ def _ask(url: str, origin: Source, settings: Settings) -> list[Item]:
             )
             for box in boxes_in_degrees(settings.bbox)
         ]
-        pages = chain.from_iterable(found.pages_as_dicts() for found in searches)
+        pages = chain.from_iterable(_ended(found.pages_as_dicts()) for found in searches)
         shown = stage.progress(pages, f"search {origin.sensor}")
-        found = {item["id"]: item for page in shown for item in page["features"]}
-        return list(found.values())
+        return [item for page in shown for item in page["features"]]
     except OutageError as error:
         what, mend = f" for {error.lasted}: {error}", "check the address and the network, or run again later"
-    except (APIError, pystac.STACError, ValueError, KeyError, NotImplementedError) as error:
+    except (APIError, pystac.STACError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         what, mend = f": {error}", "check the address"
     raise RevisitError(f"search: {url} did not answer a search of {origin.collection}{what[:300]}; {mend}")
+
+
+def _ended(pages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The pages of a search; raises ValueError where one comes again, as then there is no end."""
+    before: set[int] = set()
+    for page in pages:
+        content = hash(json.dumps(page["features"], sort_keys=True))
+        if content in before:
+            raise ValueError("its pages go in a circle")
+        before.add(content)
+        yield page
+
+
+def _sound(items: Iterable[Any], origin: Source) -> list[Item]:
+    """Each item once; those that cannot be understood, or are of another collection, are named."""
+    sound: dict[str, Item] = {}
+    for item in items:
+        if cause := adapter.flaw(item):
+            stage.log.warning("left out: %s: %s", origin.provider, cause)
+        elif item.get("collection", origin.collection) != origin.collection:
+            stage.log.warning(
+                "left out: %s: item %s is of %s", origin.provider, item["id"], item["collection"]
+            )
+        else:
+            sound[item["id"]] = item
+    return list(sound.values())
 
 
 def _limits(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -280,6 +280,43 @@ def test_a_changed_clip_is_named_with_what_to_rerun(tmp_path, download, settings
         build(tmp_path, scenes, settings(["red"]))
 
 
+def test_a_clip_exchanged_with_another_is_named(tmp_path, download, settings) -> None:
+    """Two good rasters, each in the other's place."""
+    scenes = download("sentinel-2")
+    scenes.add("a", "2020-01-01T10:00:00Z", {"red": random(), "nir": random(1), "scl": classes()})
+    red, nir, aside = (scenes.folder / "a" / name for name in ("red.tif", "nir.tif", "aside.tif"))
+    red.rename(aside)
+    nir.rename(red)
+    aside.rename(nir)
+    with pytest.raises(RevisitError, match=r"red\.tif: has changed since its download"):
+        build(tmp_path, scenes, settings(["red", "nir"]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda scene: scene["bands"]["red"].update(path="a/nothing.tif"), r"nothing\.tif: is missing"),
+        (lambda scene: scene["bands"]["red"].update(path="a/nir.tif"), r"nir\.tif: has changed"),
+        (lambda scene: scene["bands"]["red"].update(sha256="0" * 64), r"red\.tif: has changed"),
+        (lambda scene: scene["bands"]["red"].update(path="../../red.tif"), "is not in its folder"),
+        (lambda scene: scene["bands"]["red"].update(path="/etc/hostname"), "is not in its folder"),
+        (lambda scene: scene["bands"]["red"].pop("sha256"), "not as the download wrote it .*sha256"),
+        (lambda scene: scene["bands"].update(red=None), "not as the download wrote it"),
+        (lambda scene: scene.update(datetime="soon"), "not as the download wrote it .*soon"),
+    ],
+)
+def test_a_manifest_edited_by_hand_is_told(tmp_path, download, settings, edit, message) -> None:
+    """Which file, and what to do; nothing outside its folder is read."""
+    scenes = download("sentinel-2")
+    scenes.add("a", "2020-01-01T10:00:00Z", {"red": random(), "nir": random(1), "scl": classes()})
+    outside = scenes.folder.parents[1] / "red.tif"
+    outside.write_bytes((scenes.folder / "a/red.tif").read_bytes())
+    edit(scenes.scenes[0])
+    with pytest.raises(RevisitError, match=f"{message}.*rerun download"):
+        build(tmp_path, scenes, settings(["red", "nir"]))
+    assert not (tmp_path / "raw.zarr").exists()
+
+
 @pytest.mark.parametrize(
     ("numbers", "offset", "baseline", "warning"),
     [

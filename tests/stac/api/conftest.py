@@ -22,7 +22,7 @@ def results(archive: Any, search: Callable[..., Any], download: Callable[..., An
     folder = tmp_path / "results"
     for region in ("north", "south"):
         manifests = {}
-        for sensor, bands in (("sentinel-2", ["blue", "red"]), ("worldcover", None)):
+        for sensor, bands in (("sentinel-2", ["blue", "red", "scl"]), ("worldcover", ["map"])):
             settings = {**archive.settings, "bands": bands, "patience_s": 5, "max_quarantined": 0.5}
             manifests[sensor] = folder / f"scenes/{region}/{sensor}/2020/manifest.json"
             items = search(region, sensor, settings, archive.folder)

@@ -6,14 +6,16 @@ Code 0 is no label, in every cube and collection.
 import colorsys
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from revisit.record import Record
+
+if TYPE_CHECKING:  # whoever reads patches opens no cube
+    import xarray as xr
 
 MOST = 65_535  # what a cube of 16 bits holds
 TURN = 0.618034  # of the colour wheel, from one class without a colour to the next: the golden section
@@ -135,7 +137,7 @@ class Legend(Record):
         }
 
     @classmethod
-    def of_cube(cls, cube: xr.Dataset) -> Self:
+    def of_cube(cls, cube: "xr.Dataset") -> Self:
         """The legend of a label cube."""
         flags = cube["land_cover"].attrs
         return cls.of(

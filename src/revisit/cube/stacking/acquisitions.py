@@ -54,9 +54,27 @@ class Scene:
 
 
 def read_manifests(paths: Iterable[str | Path]) -> list[Scene]:
-    """All scenes of some download manifests, by time and id."""
-    scenes = [_scene(Path(path).parent, content) for path in paths for content in read_json(path)["scenes"]]
+    """All scenes of some download manifests, by time and id.
+
+    Raises RevisitError where one is not as the download wrote it, or names a file that is not beside it.
+    """
+    scenes = [scene for path in paths for scene in _scenes(Path(path))]
     return sorted(scenes, key=lambda scene: (scene.time, scene.id))
+
+
+def _scenes(manifest: Path) -> list[Scene]:
+    content = read_json(manifest)
+    try:
+        scenes = [_scene(manifest.parent, scene) for scene in content["scenes"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        cause = f"not as the download wrote it ({type(error).__name__}: {error})"
+        raise RevisitError(f"{manifest}: {cause}; remove it and rerun download") from error
+    for scene in scenes:
+        for clip in scene.clips.values():
+            if not clip.path.resolve().is_relative_to(manifest.parent.resolve()):
+                cause = f"{clip.path} is not in its folder"
+                raise RevisitError(f"{manifest}: {scene.id}: {cause}; remove it and rerun download")
+    return scenes
 
 
 def with_bands(scenes: Iterable[Scene], bands: Sequence[str]) -> list[Scene]:

@@ -1,0 +1,166 @@
+"""Protects every stage against a full disk, signals and a second run: one line, and the same result after.
+
+The jobs of the small study are run again by hand, each in a copy of its results.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revisit.evaluation.columns import COSTS
+from revisit.files import sha256
+
+pytestmark = pytest.mark.slow
+
+RULES = [
+    *("archive", "search", "download", "stack", "coregister", "moments", "limits", "scale", "labels"),
+    *("tile", "index", "pretrain", "embed", "similarity", "evaluate", "probe", "floor"),
+    *("tables", "gains", "table", "figure", "page"),
+]
+
+
+class Line:
+    """The results of a study, to run its jobs again in."""
+
+    def __init__(self, study: Any, folder: Path) -> None:
+        self.whole = study.folder
+        self.folder = folder
+        # Links: what is made anew takes the place of one. Logs alone are written into.
+        shutil.copytree(self.whole / "results", folder / "results", copy_function=os.link)
+        shutil.rmtree(folder / "results/logs")
+        shutil.copytree(self.whole / "results/logs", folder / "results/logs")
+        self.jobs = {rule: self._first(rule) for rule in RULES}
+        modules = sorted({job["stage"] for _, job in self.jobs.values()})
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forked_jobs.py")), *modules],
+            cwd=folder,
+            env=study.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def _first(self, rule: str) -> tuple[str, dict[str, Any]]:
+        """The first job of a rule: its file, as the study has it, and what that says."""
+        logs = self.folder / "results/logs"
+        files = [logs / f"{rule}.json", *sorted((logs / rule).rglob("*.json"))]
+        file = next(file for file in files if file.is_file())
+        return str(file.relative_to(self.folder)), json.loads(file.read_text())
+
+    def run(self, rule: str, **disturbance: Any) -> tuple[int, str]:
+        """Run the job of a rule anew: its status and what it said."""
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps({"job": self.jobs[rule][0], **disturbance}), file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        return answer["status"], answer["said"]
+
+    def outputs(self, rule: str) -> list[str]:
+        """Paths of what a job makes."""
+        given = self.jobs[rule][1]["output"].values()
+        return [path for each in given for path in ([each] if isinstance(each, str) else each)]
+
+    def clear(self, rule: str) -> None:
+        """Remove what a job made, as Snakemake does before it is run again."""
+        for path in self.outputs(rule):
+            target = self.folder / path
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+
+    def put_back(self, rule: str) -> None:
+        """The outputs as the study has them, for the jobs after this one."""
+        self.clear(rule)
+        for path in self.outputs(rule):
+            source, target = self.whole / path, self.folder / path
+            shutil.copytree(source, target, copy_function=os.link) if source.is_dir() else os.link(
+                source, target
+            )
+
+    def assert_nothing_half_made(self, rule: str, aside: bool = True) -> None:
+        """What there is of the outputs is as the study has it, and nothing lies ``aside``."""
+        for path in self.outputs(rule):
+            if (self.folder / path).exists():
+                assert content(self.folder / path) == content(self.whole / path), path
+            beside = [file for file in (self.folder / path).parent.rglob(".*") if ".part" in file.name]
+            assert not aside or not beside
+
+    def assert_made_again(self, rule: str) -> None:
+        """The job, left in peace, makes what the study has, to the bit."""
+        status, said = self.run(rule)
+        assert status == 0, said
+        for path in self.outputs(rule):
+            assert content(self.folder / path) == content(self.whole / path), path
+
+
+def content(path: Path) -> Any:
+    """What a file or folder is, without what a run cost."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] != ".")
+        return {str(file.relative_to(path)): sha256(file) for file in files}
+    return _costless(json.loads(path.read_text())) if path.suffix == ".json" else sha256(path)
+
+
+def _costless(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_costless(each) for each in given]
+    if isinstance(given, dict):
+        return {key: _costless(value) for key, value in given.items() if key not in COSTS}
+    return given
+
+
+def assert_one_line(said: str) -> str:
+    """The line of the error, the only one, and no trace."""
+    lines = [line for line in said.splitlines() if " error: " in line]
+    assert len(lines) == 1, said
+    assert "Traceback" not in said and "Logging error" not in said, said
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def line(study, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    made = Line(study, tmp_path_factory.mktemp("again"))
+    yield made
+    assert made.process.stdin
+    made.process.stdin.close()
+    made.process.wait(timeout=60)
+
+
+@pytest.fixture(params=RULES)
+def rule(request: pytest.FixtureRequest, line: Line) -> Iterator[str]:
+    """Each rule of the line, its outputs put back at the end."""
+    yield request.param
+    line.put_back(request.param)
+
+
+def test_a_stage_that_is_stopped_leaves_nothing_half_made(line: Line, rule: str) -> None:
+    """A disk that fills at the first byte and in the largest file, SIGTERM, SIGKILL; then the same result."""
+    paths = [line.whole / path for path in line.outputs(rule)]
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    largest = max(file.stat().st_size for file in files)
+    folders = {str(Path(path).parent) for path in line.outputs(rule)}
+    for most in (0, largest // 2) if len(files) > 1 else (0,):
+        line.clear(rule)
+        status, said = line.run(rule, file_bytes=most)
+        assert status == 1, said
+        told = assert_one_line(said)
+        assert re.search(r"cannot be written \(.*\); ", told)
+        assert any(f" {folder}/" in told for folder in folders), told
+        line.assert_nothing_half_made(rule)
+    line.clear(rule)
+    status, said = line.run(rule, signal=signal.SIGTERM, at=("open", 1))
+    assert status in (1, 128 + signal.SIGTERM), said
+    assert_one_line(said)
+    line.assert_nothing_half_made(rule)
+    line.clear(rule)
+    last = ("open", 9) if rule == "archive" else ("os.rename", len(paths))  # its one rename comes late
+    status, said = line.run(rule, signal=signal.SIGKILL, at=last)
+    assert status == 128 + signal.SIGKILL, said
+    line.assert_made_again(rule)
+    line.assert_nothing_half_made(rule)
