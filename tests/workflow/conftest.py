@@ -42,9 +42,11 @@ class Checkout:
         }
 
     def command(self, *arguments: str, profile: str = "workflow/profiles/local") -> list[str]:
-        cores = [] if profile == "slurm" else ["--cores", "2"]
+        # A real cluster is asked less often how its jobs are.
+        often = ("--slurm-init-seconds-before-status-checks", "3")
+        own = often if profile == "slurm" else ("--cores", "2")
         return [
-            *(sys.executable, "-m", "snakemake", *arguments, "--profile", profile, *cores),
+            *(sys.executable, "-m", "snakemake", *arguments, "--profile", profile, *own),
             *("--configfile", "study.yaml"),
         ]
 

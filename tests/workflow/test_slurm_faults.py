@@ -103,7 +103,6 @@ def test_whatever_ends_a_training_it_goes_on_to_the_same_weights(restored, clust
         "slurm_partition": f"{PARTITIONS}[wildcards.method]",
         "gpu": "1 if wildcards.method in ('preempted', 'node-down') else 0",
     }
-    profile["slurm-init-seconds-before-status-checks"] = 3
     (restored.folder / PROFILE).write_text(yaml.safe_dump(profile))
 
     folders = {name: f"results/encoders/pairs/{name}/s1+s2/seed0" for name in PARTITIONS}
