@@ -71,6 +71,7 @@ def start_again(number: int) -> None:
     wait(lambda: slurm("squeue", "--noheader", f"--job={number}", "--format=%T").strip() == "PENDING")
     steps = f"slurmstepd: [{number}."
     wait(lambda: not any(steps in " ".join(command) for _, command in processes()))
+    time.sleep(3)  # a node refuses the job in the second in which it ended it
     slurm("scontrol", "update", f"JobId={number}", "StartTime=now")
 
 
