@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,11 @@ class Checkout:
         }
 
     def command(self, *arguments: str, profile: str = "workflow/profiles/local") -> list[str]:
-        cores = [] if profile == "slurm" else ["--cores", "2"]
+        # A real cluster is asked less often how its jobs are.
+        often = ("--slurm-init-seconds-before-status-checks", "3")
+        own = often if profile == "slurm" else ("--cores", "2")
         return [
-            *(sys.executable, "-m", "snakemake", *arguments, "--profile", profile, *cores),
+            *(sys.executable, "-m", "snakemake", *arguments, "--profile", profile, *own),
             *("--configfile", "study.yaml"),
         ]
 
@@ -108,6 +111,26 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = Checkout(tmp_path_factory.mktemp("study"))
     checkout.snakemake()
     return checkout
+
+
+@pytest.fixture(scope="session")
+def cluster(shared: Path) -> Iterator[None]:
+    """A real Slurm on this machine, with two fake GPUs; stopped afterwards."""
+    sandbox = shared / "slurm/sandbox.sh"
+    missing = [tool for tool in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(tool)]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"a Slurm sandbox needs root and {', '.join(missing) or 'no more tools'}")
+    subprocess.run([sandbox, "start", "--no-dbd"], check=True, capture_output=True)
+    try:
+        for partition in (
+            "cpu",
+            "gpu",
+            "spot",
+        ):  # as long as the profile says
+            subprocess.run(["scontrol", "update", f"PartitionName={partition}", "MaxTime=2-0"], check=True)
+        yield
+    finally:
+        subprocess.run([sandbox, "stop"], check=True, capture_output=True)
 
 
 @pytest.fixture
