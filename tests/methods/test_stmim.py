@@ -212,7 +212,9 @@ def test_masked_pixels_do_not_leak() -> None:
     assert before[0].shape == views["images"].shape and before[1].shape == (4, 3, 32)
     hidden = {**views, "images": torch.where(own.masked_pixels(views), 99.0, views["images"])}
     for was, now in zip(before, own.predict(hidden), strict=True):
-        assert torch.equal(was, now)
+        torch.testing.assert_close(
+            now, was, rtol=0, atol=1e-5
+        )  # some processors round each place differently
     # And the mask sits where the tokens it names are: the visible pixels do matter.
     seen = {**views, "images": torch.where(own.masked_pixels(views), views["images"], 99.0)}
     assert not torch.equal(own.predict(seen)[0], before[0])

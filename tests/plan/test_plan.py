@@ -250,9 +250,9 @@ def test_elevation_is_made_where_it_is_asked_for_and_trained_on_nowhere(config):
     own = {**config, "provider": "planetary-computer"}
     plan = Plan(check({**own, "search": {**config["search"], "dem": {}}}))
     region = plan.regions[0]
-    assert plan.manifests("dem")(Wildcards(region=region)) == [
-        f"results/scenes/{region}/dem/2021/manifest.json"
-    ]
+    assert plan.elevations(Wildcards(region=region)) == [f"results/scenes/{region}/dem/2021/manifest.json"]
+    assert plan.elevation_clips(Wildcards(region=region)) == [f"results/scenes/{region}/dem/2021/clips"]
+    assert f"results/items/{region}/dem.json" in plan.items()
     assert plan.download(Wildcards(region=region, sensor="dem"))["bands"] == ["elevation"]
     assert f"results/cubes/{region}/dem.png" in plan.quicklooks()
     assert "dem" not in plan.sensors

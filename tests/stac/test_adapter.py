@@ -111,7 +111,10 @@ def test_earth_search_collection_1() -> None:
             "assets": {
                 "red": {"href": "https://x/B04.tif", "raster:bands": bands},
                 "scl": {"href": "https://x/SCL.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
-                "cloud": {"href": "CLD_20m.tif", "raster:bands": [{"nodata": 0, "data_type": "uint8"}]},
+                "cloud": {
+                    "href": "https://x/CLD_20m.tif",
+                    "raster:bands": [{"nodata": 0, "data_type": "uint8"}],
+                },
             },
         }
 
