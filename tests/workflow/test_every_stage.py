@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from revisit.evaluation.columns import COSTS
-from revisit.files import sha256
+from revisit.files import remove, sha256
+from revisit.stac.download import FETCHED
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ class Line:
         self.whole = study.folder
         self.folder = folder
         # Links: what is made anew takes the place of one. Logs alone are written into.
-        shutil.copytree(self.whole / "results", folder / "results", copy_function=os.link)
+        shutil.copytree(self.whole / "results", folder / "results", symlinks=True, copy_function=os.link)
         shutil.rmtree(folder / "results/logs")
         shutil.copytree(self.whole / "results/logs", folder / "results/logs")
         self.jobs = {rule: self._first(rule) for rule in RULES}
@@ -69,16 +70,19 @@ class Line:
         return [path for each in given for path in ([each] if isinstance(each, str) else each)]
 
     def clear(self, rule: str) -> None:
-        """Remove what a job made, as Snakemake does before it is run again."""
+        """Remove what a job made, as Snakemake does before it is run again, and what a download fetched."""
         for path in self.outputs(rule):
-            target = self.folder / path
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            remove(self.folder / path)
+            remove((self.folder / path).with_name(FETCHED))
 
     def put_back(self, rule: str) -> None:
         """The outputs as the study has them, for the jobs after this one."""
         self.clear(rule)
         for path in self.outputs(rule):
-            source, target = self.whole / path, self.folder / path
+            source, target = (folder / path for folder in (self.whole, self.folder))
+            if source.is_symlink():  # the clips of a download
+                source, target = (one.with_name(FETCHED) for one in (source, target))
+                (self.folder / path).symlink_to(FETCHED)
             shutil.copytree(source, target, copy_function=os.link) if source.is_dir() else os.link(
                 source, target
             )
@@ -100,9 +104,10 @@ class Line:
 
 
 def content(path: Path) -> Any:
-    """What a file or folder is, without what a run cost."""
+    """What a file or folder is, without what a run cost and the journal of a download, which names places."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] != ".")
+        every = (file for file in path.rglob("*") if file.is_file() and file.name[0] != ".")
+        files = sorted(file for file in every if file.name != "journal.jsonl")
         return {str(file.relative_to(path)): sha256(file) for file in files}
     return _costless(json.loads(path.read_text())) if path.suffix == ".json" else sha256(path)
 
