@@ -7,7 +7,8 @@ from revisit.archive import make
 from revisit.archive.settings import Settings
 from revisit.cube.grid import KM_PER_DEGREE, Grid, region_grid
 from revisit.cube.stacking import stack
-from revisit.stac import adapter, download, search
+from revisit.cube.stacking.masks import CLASSIFICATION
+from revisit.stac import download, search
 from revisit.stac.providers import source
 
 SENSOR, PROVIDER = "sentinel-2", "embedded"
@@ -28,14 +29,14 @@ class Region:
         if not self.folder.exists():
             dates = {"years": {SENSOR: self.years}, "dates_per_year": {SENSOR: DATES}}
             make.build("bench", Settings.model_validate({**place, "seed": 1, **dates}), self.folder)
-        asked = {**place, "provider": PROVIDER, "bands": BANDS}
+        self.bands = [*BANDS, CLASSIFICATION]
+        asked = {**place, "provider": PROVIDER, "bands": self.bands}
         searched = search.Settings.model_validate({**asked, "years": self.years})
         self.items = search.search("bench", SENSOR, searched, self.folder)
         self.download = download.Settings.model_validate(asked)
         valid = {"scene_classification_valid": [4, 5, 6, 7]}
         self.stack = stack.Settings.model_validate({**place, "resolution_m": 10, "bands": BANDS, **valid})
         self.origin = source(PROVIDER, SENSOR)
-        self.bands = adapter.wanted(SENSOR, BANDS)
         self.grid: Grid = region_grid(self.stack, self.stack.resolution_m)
 
     def fetch(self, folder: Path) -> list[Path]:
