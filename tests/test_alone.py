@@ -48,7 +48,8 @@ def test_the_second_waits_and_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_a_killed_run_left_hinders_nobody(tmp_path: Path) -> None:
     (tmp_path / "stack.lock").touch()
     with alone(tmp_path / "stack.lock"):
-        pass
+        assert (tmp_path / "stack.lock").exists()
+    assert not (tmp_path / "stack.lock").exists()
 
 
 def test_two_runs_of_one_job_make_one_product(tmp_path: Path) -> None:

@@ -297,4 +297,4 @@ def test_what_others_lay_beside_the_arrays_is_no_damage(tmp_path: Path) -> None:
     path = make(tmp_path / "raw.zarr")
     (path / ".snakemake_timestamp").touch()
     (path / "raw.zarr.aux.xml").write_text("<PAMDataset/>")
-    open_cube(path)
+    assert open_cube(path).sizes["time"] == 3

@@ -122,7 +122,7 @@ class DataPlan:
             **self.config["search"][wildcards.sensor],
             **self._provider(),
             "bbox": self._place(wildcards.region)["bbox"],
-            "bands": self._fetched(wildcards.sensor),
+            "bands": self.fetched(wildcards.sensor),
         }
 
     def download(self, wildcards: Wildcards) -> Settings:
@@ -130,7 +130,7 @@ class DataPlan:
         return {
             **self._provider(),
             **self._place(wildcards.region),
-            "bands": self._fetched(wildcards.sensor),
+            "bands": self.fetched(wildcards.sensor),
         }
 
     def asking(self, wildcards: Wildcards) -> Settings:
@@ -171,7 +171,7 @@ class DataPlan:
         bands: list[str] = self.config["cube"]["bands"].get(sensor, static)
         return bands
 
-    def _fetched(self, sensor: str) -> list[str]:
+    def fetched(self, sensor: str) -> list[str]:
         """The bands to fetch: those of the cube and, of Sentinel-2, that of its mask."""
         mask = self.config["cube"]["cloud_mask"]["band"] if sensor == "sentinel-2" else None
         return self._bands(sensor) + ([mask] if mask else [])

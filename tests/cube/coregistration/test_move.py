@@ -4,9 +4,24 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from revisit.cube.coregistration.move import move, move_classes, move_date, move_decibels, move_mask
+from revisit.cube.coregistration.move import Move, move, move_classes, move_mask
 
 MOVES = [(0.3, -0.7), (-2.6, 1.9), (1.2, 0.0), (0.0, 0.0), (3.0, -3.0)]
+
+
+def move_date(
+    values: np.ndarray, valid: np.ndarray, x: float, y: float, decibels: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (band, y, x) and ``valid`` (y, x) of a date, moved as ``Move`` says."""
+    one = Move(~np.isnan(values).any(axis=0), valid, x, y)
+    return np.stack([one.image(image, decibels) for image in values]), one.seen
+
+
+def move_decibels(values: np.ndarray, x: float, y: float) -> np.ndarray:
+    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN as there."""
+    known = ~np.isnan(values).any(axis=0)
+    one = Move(known, known, x, y)
+    return np.stack([one.image(image, decibels=True) for image in values])
 
 
 @pytest.mark.parametrize(("x", "y"), MOVES)

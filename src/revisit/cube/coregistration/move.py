@@ -68,14 +68,6 @@ class Move:
         return moved
 
 
-def move_date(
-    values: np.ndarray, valid: np.ndarray, x: float, y: float, decibels: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values (band, y, x) and ``valid`` (y, x) of a date, moved as ``Move`` says."""
-    one = Move(~np.isnan(values).any(axis=0), valid, x, y)
-    return np.stack([one.image(image, decibels) for image in values]), one.seen
-
-
 def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None) -> np.ndarray:
     """Move the content of float32 (band, y, x) by ``x`` columns and ``y`` rows; NaN is what nobody saw.
 
@@ -87,13 +79,6 @@ def move(values: np.ndarray, x: float, y: float, known: np.ndarray | None = None
         known = ~np.isnan(values).any(axis=0)
     one = Move(known, known, x, y)
     return np.stack([one.image(image) for image in values])
-
-
-def move_decibels(values: np.ndarray, x: float, y: float) -> np.ndarray:
-    """``move`` float32 backscatter in dB (band, y, x), by its linear power; NaN as there."""
-    known = ~np.isnan(values).any(axis=0)
-    one = Move(known, known, x, y)
-    return np.stack([one.image(image, decibels=True) for image in values])
 
 
 def move_mask(mask: np.ndarray, x: float, y: float) -> np.ndarray:

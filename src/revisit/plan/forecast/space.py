@@ -87,10 +87,10 @@ def fetched(work: Work) -> tuple[float, float]:
     remote = [one for one in work.series if not work.plan.is_served(one.sensor)]
     size = 0.0
     for one in remote:
-        for band in work.clip_bands(one.sensor):
+        for band in work.plan.fetched(one.sensor):
             side = math.sqrt(work.clip_pixels(one.region, band)) + REMOTE_BLOCK
             size += one.scenes * side**2 * _of_band(one.sensor, band).remote
-    return size, sum(one.scenes * len(work.clip_bands(one.sensor)) for one in remote)
+    return size, sum(one.scenes * len(work.plan.fetched(one.sensor)) for one in remote)
 
 
 def _bytes(sensor: str) -> Bytes:
@@ -113,12 +113,12 @@ def _scenes(work: Work) -> Space:
     items = sum(one.scenes * SCENE_JSON for one in work.series)
     clips = dict.fromkeys(work.plan.regions, 0.0)
     for one in work.series:
-        for band in work.clip_bands(one.sensor):
+        for band in work.plan.fetched(one.sensor):
             size = work.clip_pixels(one.region, band) * _of_band(one.sensor, band).clip
             clips[one.region] += one.scenes * size
     if not work.plan.config["keep"]["scenes"]:
         return Space(items, 2 * len(work.series), clips)
-    files = sum(one.scenes * len(work.clip_bands(one.sensor)) + 3 for one in work.series)
+    files = sum(one.scenes * len(work.plan.fetched(one.sensor)) + 3 for one in work.series)
     return Space(items + sum(clips.values()), files)
 
 

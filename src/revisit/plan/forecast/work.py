@@ -12,7 +12,7 @@ from revisit.cube.split import Split, areas, count_patches
 from revisit.plan.forecast.imagery import Series
 from revisit.plan.plan import Plan
 
-CLASSIFICATION = "scl"  # fetched with the bands of Sentinel-2
+CLASSIFICATION = "scl"
 COARSER_M = {CLASSIFICATION: 20, "elevation": 30}
 MARGIN_M = 160  # both margins of a clip
 MILLION = 1e6
@@ -70,12 +70,6 @@ class Work:
         pixel = self.plan.config["cube"]["resolution_m"]
         return float((height * pixel + MARGIN_M) * (width * pixel + MARGIN_M) / metres**2)
 
-    def clip_bands(self, sensor: str) -> list[str]:
-        """The bands that are fetched."""
-        if sensor not in self.plan.sensors:
-            return ["elevation"] if sensor == ELEVATION else ["map"]
-        return [*self.bands(sensor), *([CLASSIFICATION] if sensor == "sentinel-2" else [])]
-
     def samples(self, collection: str) -> int:
         """Samples of a collection if every place has as many as it may."""
         entry = self.plan.config["collections"][collection]
@@ -97,7 +91,7 @@ class Work:
         clips = sum(
             one.scenes * self.clip_pixels(one.region, band) / MILLION
             for one in self.series
-            for band in self.clip_bands(one.sensor)
+            for band in plan.fetched(one.sensor)
         )
         simulated = [sensor for sensor in plan.config["search"] if plan.simulates(sensor)]
         made = sum(one.scenes * self.cells(one.region) for one in self.series if one.sensor in simulated)
