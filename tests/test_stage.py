@@ -95,3 +95,4 @@ def test_a_log_that_cannot_be_written_hides_nothing(job, tmp_path, capsys):
     assert run(job(settings={"refuse": True}), tmp_path) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "error: region plain" in line
+    assert run(job(settings={"refuse": True}), tmp_path) == 1  # nor hinders what this process does next
