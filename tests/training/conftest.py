@@ -17,6 +17,7 @@ from revisit.patches.writer import Place, StoreWriter
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 YEARS = {"sentinel-1": [2018, 2019, 2020, 2021], "sentinel-2": [2019, 2020, 2021]}
+DATES = {"sentinel-1": [2019, 2020, 2021], "sentinel-2": [2019, 2020, 2021]}  # of a series
 SAMPLES, SIDE = 40, 8
 ENCODER = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
 
@@ -48,14 +49,20 @@ def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_collection(tmp_path_factory.mktemp("patches") / "yearly", "yearly")
 
 
+@pytest.fixture(scope="session")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_collection(tmp_path_factory.mktemp("patches") / "series", "series")
+
+
 def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **changes: Any) -> Path:
     """The index of a collection of one region of 40 samples: 24 train, 8 val, 8 test.
 
     Pixels of time t and band b lie near 40 t + 10 b. ``without``: samples that lack Sentinel-1's first year.
     """
     random = np.random.default_rng(0)
-    series = kind == "yearly"
-    years = YEARS if series else {"sentinel-1": [2020], "sentinel-2": [2020]}
+    series = kind in ("yearly", "series")
+    years = {"yearly": YEARS, "series": DATES}.get(kind, {"sentinel-1": [2020], "sentinel-2": [2020]})
+    said = years if kind == "yearly" else {}
     writer = StoreWriter(folder / "here.zarr")
     for sample, part in enumerate(np.repeat([0, 1, 2], [24, 8, 8])):
         looks = {}
@@ -74,7 +81,7 @@ def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **c
     writer.finish(32632, {"region": "here"})
     limits = {"lower": -1.0, "upper": 1.0, "mean": 0.0, "std": 0.3, "valid_pixels": 100}
     store = {"path": "here.zarr", "region": "here", "epsg": 32632, "samples": SAMPLES, "places": SAMPLES}
-    store |= {"parts": {"train": 24, "val": 8, "test": 8}, "years": years if series else {}}
+    store |= {"parts": {"train": 24, "val": 8, "test": 8}, "years": said}
     index = {
         "stage": "patches",
         "study": "test",
@@ -92,7 +99,7 @@ def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **c
         "patch_pixels": SIDE,
         "resolution_m": 10,
         "time_axis": series,
-        "years": years if series else {},
+        "years": said,
         "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
         "stores": [store],
         "config_hash": "0123456789ab",

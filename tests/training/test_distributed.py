@@ -22,12 +22,14 @@ from revisit.training.distributed import launch
 pytestmark = pytest.mark.slow
 
 VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "moco": {"name": "moco-v2", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
+    "simclr": {"name": "simclr", "encoder": RESNET, "dim": 8},
+    "gssl": {"name": "gssl", "encoder": RESNET, "dim": 8, "queue": 16, "clusters": 4, "temperature": 0.1},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
 }
@@ -60,9 +62,11 @@ def job(patches: Path, folder: Path, method: dict[str, Any], **training: Any) ->
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_two_processes_train_as_one(name: str, pairs: Path, yearly: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(
+    name: str, pairs: Path, yearly: Path, series: Path, tmp_path: Path
+) -> None:
     """The loss of every step is that of one process with the same batch of 8, and so are the weights."""
-    patches = yearly if name == "stmim" else pairs
+    patches = {"stmim": yearly, "gssl": series}.get(name, pairs)
     for gpus in (1, 2):
         # A small rate: a ResNet on eight tiny images enlarges rounding errors from step to step.
         path = job(patches, tmp_path / str(gpus), METHODS[name], steps=5, gpus=gpus, learning_rate=0.01)

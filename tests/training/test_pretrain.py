@@ -198,6 +198,19 @@ def test_series_method(yearly: Path, tmp_path: Path) -> None:
     assert arrays["reconstruction"].shape == (8, 3, 5, 8, 8)
 
 
+def test_single_images_of_a_series(series: Path, tmp_path: Path) -> None:
+    """A method on single images sees dates of the places, in colours; a baseline takes them too."""
+    encoder = {"name": "resnet", "depth": 18, "stem": "small", "width": 4}
+    colours = {"colour": 1.0, "grayscale": 0.2}
+    own = {"name": "simclr", "encoder": encoder, "dim": 8, "augmentation": colours}
+    length = {"steps": 2, "batch_size": 8}
+    assert run_file(job(series, tmp_path / "simclr", own, length, modality="rgb")) == 0
+    assert run_file(job(series, tmp_path / "none", {"name": "scratch", "encoder": encoder}, {}, "rgb")) == 0
+    cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("simclr", "none")]
+    assert [card["samples_seen"] for card in cards] == [16, 0]
+    assert all(card["architecture"]["bands"] == ["red", "green", "blue"] for card in cards)
+
+
 HEIRS = """
 from torch import nn
 from revisit.methods.mae3d import MAE3D

@@ -2,12 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from revisit.errors import RevisitError
@@ -23,14 +25,29 @@ STEPS, EPOCH, SIDE = 7, 3, 16
 BANDS, YEARS = ("vv", "vh", "red", "nir"), (2019, 2020, 2021)
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
     "simsiam": {"encoder": RESNET, "width": 16, "hidden": 8},
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
+    "simclr": {"encoder": RESNET, "dim": 8},
+    "gssl": {"encoder": RESNET, "dim": 8, "queue": 16, "clusters": 3},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
 }
+
+
+class Places:
+    """A store of places along a parallel."""
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        return np.arange(12)
+
+    def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any:
+        raise AssertionError("no method reads images outside its batch")
+
+    def where(self) -> dict[str, NDArray[np.float64]]:
+        return {"longitude": np.linspace(0, 9, 12) ** 2, "latitude": np.full(12, 50.0)}
 
 
 def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> Callable[[int], Any]:
@@ -47,7 +64,8 @@ def train(
     name: str, folder: Path, as_batch: Callable[[Tensor], Batch[Tensor]], stop_at: int = 0
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
-    data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
+    kind, times = ("series", ()) if name == "gssl" else ("yearly", YEARS)
+    data = DataDescription(BANDS, SIDE, 3.0, kind, times)
     method = build_method({"name": name, **ENTRIES[name]}, data)
     own = method.after_step
 
@@ -57,9 +75,10 @@ def train(
             os.kill(os.getpid(), signal.SIGTERM)
 
     method.after_step = stopping  # type: ignore[method-assign]
+    store = Places() if name == "gssl" else None
     training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
     course = Course(STEPS, EPOCH, torch.device("cpu"))
-    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0))
+    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), store)
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
         return method, trainer.run(batches_of(method, as_batch), checkpoint)
 

@@ -48,6 +48,8 @@ class Store(Protocol):
 
     def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any: ...
 
+    def where(self) -> dict[str, Any]: ...
+
 
 @dataclass(frozen=True)
 class Moment:

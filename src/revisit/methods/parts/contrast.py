@@ -17,8 +17,10 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
 
     ``query``, ``positive`` [B, D] and ``negatives`` [K, D], L2-normalised.
     """
-    alike = (query * positive).sum(1, keepdim=True)
-    logits = torch.cat([alike, query @ negatives.T], 1).float() / temperature
+    with torch.autocast(query.device.type, enabled=False):
+        query = query.float()
+        alike = (query * positive.float()).sum(1, keepdim=True)
+        logits = torch.cat([alike, query @ negatives.float().T], 1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64, device=query.device))
 
 
