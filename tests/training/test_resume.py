@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.method import DataDescription, Method, Moment, build_method
+from revisit.methods.method import DataDescription, Method, Moment, build_method, method_type
 from revisit.patches.batch import Batch
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.loop import Progress, Trainer
@@ -21,6 +22,8 @@ from revisit.training.settings import Training, derived_seed
 
 STEPS, EPOCH, SIDE = 7, 3, 16
 BANDS, YEARS = ("vv", "vh", "red", "nir"), (2019, 2020, 2021)
+DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
+SERIES = DataDescription(("red", "nir"), SIDE, 3.0, "series", places=5)
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
@@ -28,6 +31,8 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
     "simsiam": {"encoder": RESNET, "width": 16, "hidden": 8},
+    "caco": {"encoder": VIT, "dim": 8, "queue": 16},
+    "simclr-caco": {"encoder": VIT, "dim": 8},
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
 }
@@ -37,8 +42,14 @@ def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> C
     def batches(first: int) -> Generator[Batch[Tensor], None, None]:
         for step in range(first, STEPS):
             generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
-            shape = (4, *((3,) if method.needs_series else ()), len(BANDS), SIDE, SIDE)
-            yield as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+            of_series = method.data.kind == "series"
+            times = (len(DATES if of_series else YEARS),) if method.needs_series else ()
+            shape = (4, *times, len(method.data.bands), SIDE, SIDE)
+            batch = as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+            if of_series:  # of four of five places, at dates that are two eras
+                dates = torch.tensor(DATES)[None, :, None].expand_as(batch.dates)
+                batch = replace(batch, dates=dates, places=batch.places + step % 2)
+            yield batch
 
     return batches
 
@@ -47,8 +58,10 @@ def train(
     name: str, folder: Path, as_batch: Callable[[Tensor], Batch[Tensor]], stop_at: int = 0
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
-    data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
-    method = build_method({"name": name, **ENTRIES[name]}, data)
+    entry = {"name": name, **ENTRIES[name]}
+    of_series = method_type(entry).kinds == {"series"}
+    data = SERIES if of_series else DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
+    method = build_method(entry, data)
     own = method.after_step
 
     def stopping(moment: Moment) -> None:
@@ -76,3 +89,5 @@ def test_interrupted_run_ends_with_the_same_bits(
     assert ours.keys() == theirs.keys()
     assert not [key for key in ours if not torch.equal(ours[key], theirs[key])]
     assert progress.rows == reference.rows and len(progress.rows) == 4
+    if "changes.labels" in ours:  # there was something to bring back
+        assert (ours["changes.labels"] >= 0).all() and (ours["changes.labels"] == 1).any()
