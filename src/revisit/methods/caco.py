@@ -106,8 +106,7 @@ class CACo(SeCo):
         }
 
     def after_step(self, moment: Moment) -> None:
-        """Each queue takes the step's keys, the estimates of its places are renewed, the slow network "
-        "follows."""
+        """Queues take the step's keys, its places new estimates; the slow network follows."""
         super().after_step(moment)
         assert self._origins is not None
         self.origins.push(self._origins)

@@ -28,6 +28,8 @@ from revisit.methods.parts.subspaces import (
 )
 from revisit.methods.parts.times import with_repeats
 from revisit.patches.batch import Batch
+from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.settings import Training
 
 
 class SimCLRSeCo(Method):
@@ -44,11 +46,13 @@ class SimCLRSeCo(Method):
         """Of the similarities."""
         augmentation: Augmentation = Augmentation()
         """Of the augmented views; its `scale` also that of plain ones."""
+        optimiser: OptimiserSettings = OptimiserSettings()
+        """SGD with momentum in the place of LARS."""
 
     source = "SeCo (Mañas et al., ICCV 2021) on SimCLR (Chen et al., ICML 2020), as a row of CACo (CVPR 2023)"
     choices = (
         "no code and no temperature published: that of SimCLR, 0.1, its head of three layers and its "
-        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
+        "symmetric loss; negatives beside the batch's pairs as in SeCo; SGD instead of LARS; dates and "
         "augmentation as seco here"
     )
     kinds = frozenset({"series"})
@@ -58,7 +62,8 @@ class SimCLRSeCo(Method):
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         check_one_sensor(self.name, data.bands)
-        self.temperature, self.augmentation = settings.temperature, settings.augmentation
+        self.temperature = settings.temperature
+        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         width = self.encoder.feature_dim
         self.heads = Subspaces(lambda: simclr_projector(width, width, settings.dim, settings.layers))
 
@@ -73,6 +78,11 @@ class SimCLRSeCo(Method):
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """Query and ``both`` in the subspace invariant to both, [B, 2, dim]."""
         return torch.stack([self.heads(self.encoder(views[name]))[:, 0] for name in ("query", "both")], 1)
+
+    def optimisers(self, training: Training, course: Course) -> list[Descent]:
+        groups = self.optimiser.groups(self.named_parameters(), training)
+        schedule = {"lr": main_schedule(training, course)}
+        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         origins = torch.stack([views["place"], torch.zeros_like(views["place"])], 1)
