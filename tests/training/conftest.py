@@ -45,13 +45,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_collection(tmp_path_factory.mktemp("patches") / "series", "series")
+def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_collection(tmp_path_factory.mktemp("patches") / "yearly", "yearly")
 
 
 @pytest.fixture(scope="session")
-def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_collection(tmp_path_factory.mktemp("patches") / "yearly", "yearly")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_collection(tmp_path_factory.mktemp("patches") / "series", "series")
 
 
 def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **changes: Any) -> Path:

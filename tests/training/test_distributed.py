@@ -22,12 +22,14 @@ from revisit.training.distributed import launch
 pytestmark = pytest.mark.slow
 
 VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "moco": {"name": "moco-v2", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
+    "simclr": {"name": "simclr", "encoder": RESNET, "dim": 8},
+    "gssl": {"name": "gssl", "encoder": RESNET, "dim": 8, "queue": 16, "clusters": 4, "temperature": 0.1},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
     "caco": {"name": "caco", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9},
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8},
@@ -70,6 +72,7 @@ def test_two_processes_train_as_one(
     """The loss of every step is that of one process with the same batch of 8; so are weights and tables."""
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
+        "gssl": (series, "s1+rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),
     }.get(name, (pairs, "s1+rgb"))

@@ -2,13 +2,15 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from revisit.errors import RevisitError
@@ -23,10 +25,9 @@ from revisit.training.settings import Training, derived_seed
 STEPS, EPOCH, SIDE = 7, 3, 16
 BANDS, YEARS = ("vv", "vh", "red", "nir"), (2019, 2020, 2021)
 DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
-SERIES = DataDescription(("red", "nir"), SIDE, 3.0, "series", places=5)
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
@@ -34,8 +35,26 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "caco": {"encoder": VIT, "dim": 8, "queue": 16},
     "simclr-caco": {"encoder": VIT, "dim": 8},
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
+    "simclr": {"encoder": RESNET, "dim": 8},
+    "gssl": {"encoder": RESNET, "dim": 8, "queue": 16, "clusters": 3},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
 }
+
+
+class Places:
+    """A store of places along a parallel."""
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        return np.arange(12)
+
+    def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any:
+        raise AssertionError("no method reads images outside its batch")
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.int64]:
+        return np.array(DATES)[None, None].repeat(12, 1)
+
+    def where(self) -> dict[str, NDArray[np.float64]]:
+        return {"longitude": np.linspace(0, 9, 12) ** 2, "latitude": np.full(12, 50.0)}
 
 
 def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> Callable[[int], Any]:
@@ -59,8 +78,10 @@ def train(
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
     entry = {"name": name, **ENTRIES[name]}
-    of_series = method_type(entry).kinds == {"series"}
-    data = SERIES if of_series else DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
+    if method_type(entry).kinds == {"series"}:
+        data = DataDescription(BANDS[2:], SIDE, 3.0, "series", places=5)
+    else:
+        data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
     method = build_method(entry, data)
     own = method.after_step
 
@@ -72,7 +93,7 @@ def train(
     method.after_step = stopping  # type: ignore[method-assign]
     training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
     course = Course(STEPS, EPOCH, torch.device("cpu"))
-    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0))
+    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), Places())
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
         return method, trainer.run(batches_of(method, as_batch), checkpoint)
 

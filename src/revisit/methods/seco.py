@@ -51,10 +51,9 @@ class SeCo(Method):
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
         "dates are drawn with replacement from those a place has, as in the code, so that one with a single "
-        "date is contrasted by augmentation alone; earlier keys of a place stay negatives in the queue, as "
-        "in the code; half a cosine instead of steps of the rate; colour augmentations become a gain and an "
-        "offset per optical band and a gain with speckle per SAR band; augmented keys are flipped on both "
-        "axes, plain views on none; batch normalisation over all GPUs"
+        "date is contrasted by augmentation alone; earlier keys of a place stay negatives in the queue, as in "
+        "the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, its flips on both "
+        "axes; plain views are not flipped; batch normalisation over all GPUs"
     )
     kinds = frozenset({"series"})
     needs_series = True
@@ -66,6 +65,7 @@ class SeCo(Method):
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         check_one_sensor(self.name, data.bands)
+        settings.augmentation.check(data.bands, self.name)
         self.temperature, self.momentum = settings.temperature, settings.momentum
         self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         self.heads = Subspaces(lambda: moco_projector(self.encoder.feature_dim, settings.dim))

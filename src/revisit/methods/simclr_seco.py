@@ -62,6 +62,7 @@ class SimCLRSeCo(Method):
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
         check_one_sensor(self.name, data.bands)
+        settings.augmentation.check(data.bands, self.name)
         self.temperature = settings.temperature
         self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         width = self.encoder.feature_dim
