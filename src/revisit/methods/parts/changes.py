@@ -55,10 +55,10 @@ class Where(Protocol):
 class Changes(nn.Module):
     """Estimates of all places, by place and era; all that outlives a step is a buffer.
 
-    ``estimates`` [P, 2, 3] float32 by ``KINDS``, -1 where there is none; ``labels`` [P, 2] int64:
-    ``CHANGED``, ``UNCHANGED`` or, before the first fit and without an estimate, ``UNKNOWN``; ``mixture`` [2,
-    3] float64: weight, mean and deviation of the Gaussian of the unchanged and of the changed, 0 before the
-    first fit; ``threshold``: the estimate between their means that both would take, 0 before the first fit.
+    ``estimates`` [P, 2, 3] float32 by ``KINDS``, -1 where there is none. ``labels`` [P, 2] int64:
+    ``CHANGED``, ``UNCHANGED``, or ``UNKNOWN`` before the first fit and without an estimate. ``mixture``
+    [2, 3] float32: weight, mean and deviation of the Gaussian of the unchanged and of the changed;
+    ``threshold``: the estimate between their means where the two are equally likely; 0 before the first fit.
     """
 
     estimates: Tensor
@@ -73,8 +73,8 @@ class Changes(nn.Module):
         places = places if self.estimating else 0
         self.register_buffer("estimates", torch.full((places, 2, len(KINDS)), -1.0))
         self.register_buffer("labels", torch.full((places, 2), UNKNOWN))
-        self.register_buffer("mixture", torch.zeros(2, 3, dtype=torch.float64))
-        self.register_buffer("threshold", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mixture", torch.zeros(2, 3))
+        self.register_buffer("threshold", torch.zeros(()))
         self._fresh: tuple[Tensor, ...] | None = None
 
     def spares(self, places: Tensor) -> Tensor:
