@@ -83,6 +83,10 @@ class Augmentation(Record):
             images = images * kept[:, :, None, None]
         return images
 
+    def plain(self, images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """A view like ``view``, but cut out alone: neither flipped nor changed in its values."""
+        return resized_crop(images, side, self.scale, generator, flips=False)
+
     def _jittered(self, images: Tensor, bands: Sequence[str], generator: torch.Generator) -> Tensor:
         if self.colour:
             return colour_jitter(images, self.colour, generator)
@@ -101,8 +105,11 @@ def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
     return torch.tensor([sensor_of(band) == "sentinel-1" for band in bands], device=device)
 
 
-def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """A random part of each image [B, C, H, W], randomly flipped on both axes, at ``side`` x ``side`` pixels.
+def resized_crop(
+    images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator, flips: bool = True
+) -> Tensor:
+    """A random part of each image [B, C, H, W], at ``side`` x ``side`` pixels, flipped at random on each
+    axis.
 
     Its share of the area is uniform in ``scale``, the ratio of its sides log-uniform in 3/4 to 4/3; bilinear.
     All bands of a sample are cut alike.
@@ -114,8 +121,8 @@ def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generato
     # In the units of affine_grid, an image spans -1 to 1.
     theta = torch.zeros(count, 2, 3, device=images.device)
     for row, extent in enumerate((width, height)):
-        flip = torch.where(_uniform((count,), generator) < 0.5, -1.0, 1.0)
-        theta[:, row, row] = extent * flip
+        flipped = flips & (_uniform((count,), generator) < 0.5)
+        theta[:, row, row] = torch.where(flipped, -extent, extent)
         theta[:, row, 2] = (1 - extent) * (2 * _uniform((count,), generator) - 1)
     grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
