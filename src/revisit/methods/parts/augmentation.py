@@ -1,7 +1,8 @@
 """Augmentation of standardised images, a whole batch at once on its device, drawn from the step's generator.
 
 Strengths are in standard deviations of a band. SAR is in dB, where a gain is an offset and speckle, which
-multiplies power, is added noise; optical bands get a gain and an offset each.
+multiplies power, is added noise; optical bands get a gain and an offset each. Elevation is cut, blurred and
+dropped as the other bands are, and else as it was measured.
 """
 
 import math
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from revisit.cube.bands import ELEVATION
 from revisit.patches.modality import sensor_of
 from revisit.record import Record
 
@@ -71,13 +73,19 @@ class Augmentation(Record):
         noise = torch.randn(images.shape, generator=generator, device=generator.device)
         sar = images + self.sar_gain * gain + self.speckle * noise
         acts = _uniform((len(images), 1, 1, 1), generator) < self.jitter
+        acts = acts & ~bands_of_sensor(tuple(bands), ELEVATION, images.device)[:, None, None]
         return torch.where(acts, torch.where(radar, sar, optical), images)
 
 
-@lru_cache(maxsize=64)  # a new copy would make the processor wait for the GPU
 def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
     """Which of the bands are SAR's, bool [C]."""
-    return torch.tensor([sensor_of(band) == "sentinel-1" for band in bands], device=device)
+    return bands_of_sensor(bands, "sentinel-1", device)
+
+
+@lru_cache(maxsize=64)  # a new copy would make the processor wait for the GPU
+def bands_of_sensor(bands: tuple[str, ...], sensor: str, device: torch.device) -> Tensor:
+    """Which of the bands are a sensor's, bool [C]."""
+    return torch.tensor([sensor_of(band) == sensor for band in bands], device=device)
 
 
 def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator) -> Tensor:
