@@ -46,7 +46,7 @@ class DinoMM(Method):
         local_pixels: int = Field(48, gt=0)
         """Their side."""
         sensor_drop: float = Field(0.5, ge=0, le=1)
-        """Probability that a crop shows one sensor only, without elevation too."""
+        """Probability that a crop shows one sensor only, and no elevation."""
         student_temperature: float = Field(0.1, gt=0)
         """Of the student's outputs."""
         teacher_temperature: float = Field(0.04, gt=0)

@@ -87,7 +87,7 @@ def open_region(
             "give one cube a sensor and at most one of labels"
         )
     labels = [_of_region(open_cube(path, stage="labels"), path, name) for path in label_paths]
-    elevation = _elevation(*elevation_paths, name) if elevation_paths else None
+    elevation = _elevation(name, *elevation_paths) if elevation_paths else None
     others = [*labels, *([elevation.cube] if elevation else [])]
     grids = {grid_of(cube) for cube in (*cubes.values(), *others)}
     if len(grids) > 1:
@@ -98,7 +98,7 @@ def open_region(
     return Region(name, grid, in_order, labels[0] if labels else None, ground, elevation)
 
 
-def _elevation(cube_path: Path, limits_path: Path, name: str) -> Elevation:
+def _elevation(name: str, cube_path: Path, limits_path: Path) -> Elevation:
     cube, limits = _of_region(open_cube(cube_path, stage="dem"), cube_path, name), read_json(limits_path)
     for key in ("sensor", "unit"):
         if limits[key] != cube.attrs[key]:
@@ -137,7 +137,7 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
                 land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
             else:
                 land_cover = region.labels["land_cover"][rows, columns].values
-            elevation = region.elevation and region.elevation.look((rows, columns))
+            elevation = region.elevation.look((rows, columns)) if region.elevation else None
             block = region.grid.part((rows, columns))
             for here in block.blocks(pixels):
                 patch = block.part(here)
@@ -147,7 +147,7 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
                     area.part,
                     {sensor: _part(look, here) for sensor, look in looks.items()},
                     land_cover[here],
-                    elevation and _part(elevation, here),
+                    _part(elevation, here) if elevation else None,
                 )
 
 
