@@ -1,4 +1,4 @@
-"""SimSiam, MoCo v2 and DINO-MM against their equations, on a ViT and on a ResNet."""
+"""SimSiam, SimCLR, MoCo v2 and DINO-MM against their equations, on a ViT and on a ResNet."""
 
 import math
 from collections.abc import Callable
@@ -16,8 +16,9 @@ from revisit.training.optimiser import Course
 from revisit.training.settings import Training
 
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SIMSIAM: dict[str, Any] = {"name": "simsiam", "encoder": VIT, "width": 24, "hidden": 8}
+SIMCLR: dict[str, Any] = {"name": "simclr", "encoder": VIT, "dim": 8}
 MOCO: dict[str, Any] = {"name": "moco-v2", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9}
 DINO: dict[str, Any] = {
     "name": "dino-mm",
@@ -28,7 +29,7 @@ DINO: dict[str, Any] = {
     "local_crops": 2,
     "local_pixels": 8,
 }
-ALL = [SIMSIAM, MOCO, DINO]
+ALL = [SIMSIAM, SIMCLR, MOCO, DINO]
 COURSE = Course(steps=20, epoch_steps=5, device=torch.device("cpu"))
 AsBatch = Callable[[Tensor], Batch[Tensor]]
 Build = Callable[..., Any]
@@ -107,6 +108,38 @@ def test_simsiam_predictor_keeps_its_rate(build: Build) -> None:
     held = {id(p) for p in descent.optimiser.param_groups[1]["params"]}
     assert held == {id(p) for p in own.predictor.parameters()}
     assert descent.optimiser.param_groups[0]["momentum"] == 0.9
+
+
+def test_simclr_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
+    """Each of the 16 views looks for the other view of its image among the 15 others."""
+    own = build({**SIMCLR, "layers": 3, "hidden": 12, "temperature": 0.3})
+    kinds = [type(layer).__name__ for layer in own.projector]
+    assert kinds == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
+    own.eval()
+    views = views_of(own, as_batch)
+    z = [own.projector(own.encoder.pooled(views[name])) for name in ("first", "second")]
+    unit = F.normalize(torch.cat(z), dim=1)
+    losses = []
+    for row in range(16):
+        powers = [math.exp((unit[row] @ unit[other]).item() / 0.3) for other in range(16)]
+        losses.append(-math.log(powers[(row + 8) % 16] / (sum(powers) - powers[row])))
+    assert own.loss(views)["loss"].item() == pytest.approx(sum(losses) / 16, rel=1e-4)
+
+
+@pytest.mark.parametrize("entry", [SIMCLR, SIMSIAM, MOCO])
+def test_colour_is_for_rgb_alone(build: Build, entry: dict[str, Any]) -> None:
+    coloured = {**entry, "augmentation": {"colour": 0.5}}
+    with pytest.raises(RevisitError, match=f"{entry['name']}: colour and grayscale need the bands red"):
+        build(coloured)
+    build(coloured, ("red", "green", "blue"))
+
+
+def test_simclr_augments_more_than_moco(build: Build) -> None:
+    """A setting of one's own keeps its other defaults: crops from 0.08, jitter of twice MoCo's strength."""
+    own = build({**SIMCLR, "augmentation": {"blur": 0.1}}).augmentation
+    other = build(MOCO).augmentation
+    assert own.scale == (0.08, 1.0) and own.blur == 0.1
+    assert (own.gain, own.offset) == (2 * other.gain, 2 * other.offset)
 
 
 def test_moco_loss_by_hand(build: Build, as_batch: AsBatch) -> None:

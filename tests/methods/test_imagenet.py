@@ -10,7 +10,8 @@ from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
 from revisit.nets.foreign import widened
 
-DATA = DataDescription(("vv", "vh", "red", "green", "blue"), 64, clip_sigma=3.0, kind="pairs")
+BANDS = ("vv", "vh", "red", "green", "blue")
+DATA = DataDescription(BANDS, 64, clip_sigma=3.0, kind="pairs")
 
 
 def entry(weights: Path, **others: Any) -> dict[str, Any]:
@@ -22,12 +23,15 @@ def entry(weights: Path, **others: Any) -> dict[str, Any]:
     }
 
 
-def test_the_encoder_has_the_files_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("depth", "kind"), [(18, "pairs"), (50, "series")])
+def test_the_encoder_has_the_files_weights(depth: int, kind: str, tmp_path: Path) -> None:
     """Its weights are the file's, its first layer widened as the entry says; it takes no step."""
     torch.manual_seed(0)
-    state = pytest.importorskip("torchvision.models").resnet18().state_dict()
-    torch.save(state, tmp_path / "resnet18.pth")
-    method = build_method(entry(tmp_path / "resnet18.pth", widen="mean"), DATA)
+    models = pytest.importorskip("torchvision.models")
+    state = models.get_model(f"resnet{depth}").state_dict()
+    torch.save(state, tmp_path / "resnet.pth")
+    own = entry(tmp_path / "resnet.pth", widen="mean", encoder={"name": "resnet", "depth": depth})
+    method = build_method(own, DataDescription(BANDS, 64, clip_sigma=3.0, kind=kind))
     assert method.baseline
     own = method.encoder.state_dict()
     assert torch.equal(own["layer4.1.bn2.weight"], state["layer4.1.bn2.weight"])

@@ -22,6 +22,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "scratch": {"encoder": SWIN},
     "simsiam": {"encoder": VIT},
     "moco-v2": {"encoder": VIT},
+    "simclr": {"encoder": VIT},
     "dino-mm": {"encoder": VIT, "local_pixels": 8},
 }
 DATA = DataDescription(("vv", "vh", "red", "nir"), 32, 3, "yearly", (2019, 2020))

@@ -1,5 +1,6 @@
 """The pretrain stage: what it writes, that a killed run ends as if it had not been, and how it refuses."""
 
+import csv
 import json
 import os
 import shutil
@@ -196,6 +197,43 @@ def test_series_method(yearly: Path, tmp_path: Path) -> None:
     arrays = np.load(tmp_path / "reconstruction.npz")
     assert list(arrays["times"]) == [2019, 2020, 2021]
     assert arrays["reconstruction"].shape == (8, 3, 5, 8, 8)
+
+
+def test_single_images_of_a_series(series: Path, tmp_path: Path) -> None:
+    """A method on single images sees dates of the places, in colours; a baseline takes them too."""
+    encoder = {"name": "resnet", "depth": 18, "stem": "small", "width": 4}
+    colours = {"colour": 1.0, "grayscale": 0.2}
+    own = {"name": "simclr", "encoder": encoder, "dim": 8, "augmentation": colours}
+    length = {"steps": 2, "batch_size": 8}
+    assert run_file(job(series, tmp_path / "simclr", own, length, modality="rgb")) == 0
+    assert run_file(job(series, tmp_path / "none", {"name": "scratch", "encoder": encoder}, {}, "rgb")) == 0
+    cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("simclr", "none")]
+    assert [card["samples_seen"] for card in cards] == [16, 0]
+    assert all(card["architecture"]["bands"] == ["red", "green", "blue"] for card in cards)
+
+
+@pytest.mark.parametrize("name", ["caco", "simclr-caco"])
+def test_estimates_of_change_are_left_beside_the_encoder(name: str, series: Path, tmp_path: Path) -> None:
+    """Every training place in both eras, where it lies; every fifth has one era, and so no estimate."""
+    own = {"name": name, "encoder": ENCODER, "dim": 8, **({"queue": 32} if name == "caco" else {})}
+    path = job(series, tmp_path, own, {"epochs": 1, "batch_size": 8}, modality="rgb")
+    assert run_file(path) == 0, (tmp_path / "log").read_text()
+    assert "19 of 24 places have two eras" in (tmp_path / "log").read_text()
+    with (tmp_path / "changes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["place"]), int(row["era"])) for row in rows] == [
+        (n, e) for n in range(24) for e in (0, 1)
+    ]
+    assert [float(row["x"]) for row in rows[::2]] == [500_000 + 80 * place for place in range(24)]
+    for row in rows:
+        known = int(row["place"]) % 5 != 0
+        assert all(bool(row[key]) == known for key in ("distance", "ratio", "smoothed_ratio", "changed"))
+    values = np.array([[float(row["smoothed_ratio"]), int(row["changed"])] for row in rows if row["changed"]])
+    assert values[values[:, 1] == 1, 0].mean() > values[values[:, 1] == 0, 0].mean()
+    with (tmp_path / "mixture.csv").open() as file:
+        mixture = {row["component"]: row for row in csv.DictReader(file)}
+    assert float(mixture["changed"]["mean"]) > float(mixture["unchanged"]["mean"])
+    assert float(mixture["changed"]["weight"]) == pytest.approx(values[:, 1].mean(), abs=0.2)
 
 
 HEIRS = """

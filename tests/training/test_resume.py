@@ -2,16 +2,19 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.method import DataDescription, Method, Moment, build_method
+from revisit.methods.method import DataDescription, Method, Moment, build_method, method_type
 from revisit.patches.batch import Batch
 from revisit.training.checkpoint import Checkpoint
 from revisit.training.loop import Progress, Trainer
@@ -21,24 +24,51 @@ from revisit.training.settings import Training, derived_seed
 
 STEPS, EPOCH, SIDE = 7, 3, 16
 BANDS, YEARS = ("vv", "vh", "red", "nir"), (2019, 2020, 2021)
+DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
     "simsiam": {"encoder": RESNET, "width": 16, "hidden": 8},
+    "caco": {"encoder": VIT, "dim": 8, "queue": 16},
+    "simclr-caco": {"encoder": VIT, "dim": 8},
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
+    "simclr": {"encoder": RESNET, "dim": 8},
+    "gssl": {"encoder": RESNET, "dim": 8, "queue": 16, "clusters": 3},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
 }
+
+
+class Places:
+    """A store of places along a parallel."""
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        return np.arange(12)
+
+    def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any:
+        raise AssertionError("no method reads images outside its batch")
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.int64]:
+        return np.array(DATES)[None, None].repeat(12, 1)
+
+    def where(self) -> dict[str, NDArray[np.float64]]:
+        return {"longitude": np.linspace(0, 9, 12) ** 2, "latitude": np.full(12, 50.0)}
 
 
 def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> Callable[[int], Any]:
     def batches(first: int) -> Generator[Batch[Tensor], None, None]:
         for step in range(first, STEPS):
             generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
-            shape = (4, *((3,) if method.needs_series else ()), len(BANDS), SIDE, SIDE)
-            yield as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+            of_series = method.data.kind == "series"
+            times = (len(DATES if of_series else YEARS),) if method.needs_series else ()
+            shape = (4, *times, len(method.data.bands), SIDE, SIDE)
+            batch = as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+            if of_series:  # of four of five places, at dates that are two eras
+                dates = torch.tensor(DATES)[None, :, None].expand_as(batch.dates)
+                batch = replace(batch, dates=dates, places=batch.places + step % 2)
+            yield batch
 
     return batches
 
@@ -47,8 +77,12 @@ def train(
     name: str, folder: Path, as_batch: Callable[[Tensor], Batch[Tensor]], stop_at: int = 0
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
-    data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
-    method = build_method({"name": name, **ENTRIES[name]}, data)
+    entry = {"name": name, **ENTRIES[name]}
+    if method_type(entry).kinds == {"series"}:
+        data = DataDescription(BANDS[2:], SIDE, 3.0, "series", places=5)
+    else:
+        data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
+    method = build_method(entry, data)
     own = method.after_step
 
     def stopping(moment: Moment) -> None:
@@ -57,9 +91,10 @@ def train(
             os.kill(os.getpid(), signal.SIGTERM)
 
     method.after_step = stopping  # type: ignore[method-assign]
+    store = Places() if data.kind == "series" else None
     training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
     course = Course(STEPS, EPOCH, torch.device("cpu"))
-    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0))
+    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), store)
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
         return method, trainer.run(batches_of(method, as_batch), checkpoint)
 
@@ -76,3 +111,5 @@ def test_interrupted_run_ends_with_the_same_bits(
     assert ours.keys() == theirs.keys()
     assert not [key for key in ours if not torch.equal(ours[key], theirs[key])]
     assert progress.rows == reference.rows and len(progress.rows) == 4
+    if "changes.labels" in ours:  # there was something to bring back
+        assert (ours["changes.labels"] >= 0).all() and (ours["changes.labels"] == 1).any()

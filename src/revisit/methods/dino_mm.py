@@ -79,6 +79,8 @@ class DinoMM(Method):
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
+        for how in (*settings.global_augmentations, settings.local_augmentation):
+            how.check(data.bands, self.name)
         self.settings = settings
         self.head = DinoHead(
             self.encoder.feature_dim, settings.hidden, settings.bottleneck, settings.prototypes

@@ -30,7 +30,8 @@ class DataDescription:
     ``bands``: of the modality, in order. ``image_pixels``: side of a stored image.
     ``clip_sigma``: half range of the 8-bit scale in standard deviations. ``kind``: the collection's.
     ``times``: years of a series of years, () where there are none. ``samples``: to train on, None where
-    unknown.
+    unknown. ``places``: of the collection, by whose numbers a method may keep what it knows of each; None
+    where unknown.
     """
 
     bands: tuple[str, ...]
@@ -39,6 +40,7 @@ class DataDescription:
     kind: str
     times: tuple[int, ...] = ()
     samples: int | None = None
+    places: int | None = None
 
 
 class Store(Protocol):
@@ -47,6 +49,10 @@ class Store(Protocol):
     def indices(self, split: str) -> Any: ...
 
     def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any: ...
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> Any: ...
+
+    def where(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,13 @@ class Method(nn.Module):
     def encoders(self) -> dict[str, Encoder]:
         """The encoders it leaves, by name; the one of a method that leaves one has the name ""."""
         return {"": self.encoder}
+
+    def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
+        """What it found out of the data it was trained on, to be kept beside the encoders as small CSV files.
+
+        Rows of each table by its name; those of one table have the same columns.
+        """
+        return {}
 
     def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """``input``, ``masked`` and ``reconstruction``, standardised, shaped like ``images`` (uint8).

@@ -42,13 +42,15 @@ class MoCoV2(Method):
 
     source = "MoCo v2 (Chen et al., arXiv 2003.04297), as in facebookresearch/moco"
     choices = (
-        "batch normalisation over all GPUs instead of shuffled keys; colour augmentations become a gain and "
-        "an offset per optical band and a gain with speckle per SAR band, no greyscale; flips on both axes"
+        "batch normalisation over all GPUs instead of shuffled keys; without colour and grayscale, which are "
+        "for RGB alone, a gain and an offset per optical band and a gain with speckle per SAR band; flips on "
+        "both axes"
     )
     batch_wide = True  # batch normalisation in some encoders, and one push to the queue per step
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
+        settings.augmentation.check(data.bands, self.name)
         self.temperature, self.momentum = settings.temperature, settings.momentum
         self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         self.head = moco_projector(self.encoder.feature_dim, settings.dim)
@@ -77,11 +79,15 @@ class MoCoV2(Method):
         return torch.stack([self._embedded(self.encoder, self.head, views[n]) for n in ("query", "key")], 1)
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
-        query = self._embedded(self.encoder, self.head, views["query"])
+        return {"loss": self.contrast(self.head(self.encoder(views["query"])), views["key"])}
+
+    def contrast(self, query: Tensor, key_images: Tensor) -> Tensor:
+        """InfoNCE of the queries' embeddings [B, dim] with the keys of these images, and the queue."""
         with torch.no_grad():
-            key = self._embedded(self.slow_encoder, self.slow_head, views["key"])
+            key = self._embedded(self.slow_encoder, self.slow_head, key_images)
             self._fresh = ranks.gather(key)
-        return {"loss": info_nce(query, key, self.queue.keys.clone(), self.temperature)}
+        query = F.normalize(query.float(), dim=1)
+        return info_nce(query, key, self.queue.keys.clone(), self.temperature)
 
     def after_step(self, moment: Moment) -> None:
         """The queue takes the step's keys, the key encoder follows."""

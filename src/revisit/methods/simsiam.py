@@ -35,13 +35,14 @@ class SimSiam(Method):
 
     source = "SimSiam (Chen & He, CVPR 2021), as in facebookresearch/simsiam"
     choices = (
-        "colour augmentations become a gain and an offset per optical band and a gain with speckle per SAR "
-        "band, no greyscale; flips on both axes; views at the size of the stored image"
+        "without colour and grayscale, which are for RGB alone, a gain and an offset per optical band and a "
+        "gain with speckle per SAR band; flips on both axes; views at the size of the stored image"
     )
     batch_wide = True  # batch normalisation in the heads
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
+        settings.augmentation.check(data.bands, self.name)
         self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         for network in self.encoder.modules():
             if isinstance(network, ResNet):  # as in SimSiam's builder.py

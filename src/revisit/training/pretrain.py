@@ -29,7 +29,7 @@ from revisit.training.device import choose_device, prepare
 from revisit.training.loop import Progress, Row, Trainer
 from revisit.training.monitor import Monitor, Spread
 from revisit.training.optimiser import Course
-from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction
+from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction, write_table
 from revisit.training.settings import derived_seed
 
 SHOWN = 8  # samples reconstructed for the report
@@ -39,7 +39,8 @@ def run(job: Job) -> None:
     """The stage: ``patches`` (an index) and encoders of ``parents`` to ``encoder``, ``card``, ``history``.
 
     And to ``reconstruction`` where the method reconstructs. TensorBoard finds the log in ``tensorboard/``
-    beside the encoder, which holds the other encoders of a method that leaves several in folders of theirs.
+    beside the encoder, which holds the other encoders of a method that leaves several in folders of theirs,
+    and the tables of one that leaves any (`changes.csv`).
     """
     settings = read(Settings, job.settings, "pretrain")
     if settings.training.gpus > 1 and not distributed.launched():
@@ -107,6 +108,8 @@ def write(
         write_reconstruction(job.target("reconstruction"), method, shown, settings.seed)
     write_log(job.target("history"), progress.rows)
     folder = job.target("encoder").parent
+    for name, rows in method.tables(store).items():
+        write_table(folder / f"{name}.csv", rows)
     for name, encoder in method.encoders().items():
         save_encoder(
             encoder, folder / name, card(settings, store, method, encoder, parents, progress, spread)
@@ -177,6 +180,7 @@ def describe(store: PatchStore, bands: Sequence[str]) -> DataDescription:
         store.kind,
         times,
         len(seen(store, "train", bands)),
+        int(np.max(store.positions, initial=-1)) + 1,
     )
 
 

@@ -1,8 +1,9 @@
 """Augmentation of standardised images, a whole batch at once on its device, drawn from the step's generator.
 
 Strengths are in standard deviations of a band. SAR is in dB, where a gain is an offset and speckle, which
-multiplies power, is added noise; optical bands get a gain and an offset each. Elevation is cut, blurred and
-dropped as the other bands are, and else as it was measured.
+multiplies power, is added noise; optical bands get a gain and an offset each, or images of red, green and
+blue alone the colour jitter of photographs. Elevation is cut, blurred and dropped as the other bands are, and
+else as it was measured.
 """
 
 import math
@@ -15,6 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from revisit.cube.bands import ELEVATION
+from revisit.methods.parts.colour import check_colours, colour_jitter, luminance
 from revisit.patches.modality import sensor_of
 from revisit.record import Record
 
@@ -32,6 +34,11 @@ class Augmentation(Record):
     """Largest change of an optical band's contrast, as a share of it."""
     offset: float = Field(0.4, ge=0)
     """Largest offset of an optical band, in standard deviations."""
+    colour: float = Field(0.0, ge=0, le=1)
+    """For red, green and blue alone: strength of a jitter of brightness, contrast, saturation and hue in the
+    place of gain and offset; 0.5 in MoCo v2, 1 in SimCLR."""
+    grayscale: float = Field(0.0, ge=0, le=1)
+    """For red, green and blue alone: probability that all three become the luminance; 0.2 in both."""
     sar_gain: float = Field(0.2, ge=0)
     """Largest gain of a SAR band, an offset of its dB, in standard deviations."""
     speckle: float = Field(0.2, ge=0)
@@ -53,28 +60,46 @@ class Augmentation(Record):
             raise ValueError(f"blur_sigma {list(self.blur_sigma)} must be two lengths, the smaller one first")
         return self
 
+    def check(self, bands: Sequence[str], where: str) -> None:
+        """Raise RevisitError, which begins with ``where``, if images of these bands have no such view."""
+        if self.colour or self.grayscale:
+            check_colours(bands, where)
+
     def view(self, images: Tensor, bands: Sequence[str], side: int, generator: torch.Generator) -> Tensor:
         """A view [B, C, side, side] of standardised ``images`` [B, C, H, W] of these bands."""
-        cut = resized_crop(images, side, self.scale, generator)
+        return self.recoloured(resized_crop(images, side, self.scale, generator), bands, generator)
+
+    def recoloured(self, images: Tensor, bands: Sequence[str], generator: torch.Generator) -> Tensor:
+        """A view that has all pixels where they were: without the crop and the flips."""
         if self.jitter:
-            cut = self._jittered(cut, bands, generator)
+            other = self._jittered(images, bands, generator)
+            acts = _uniform((len(images), 1, 1, 1), generator) < self.jitter
+            images = torch.where(acts, other, images)
+        if self.grayscale:
+            acts = _uniform((len(images), 1, 1, 1), generator) < self.grayscale
+            images = torch.where(acts, luminance(images), images)
         if self.blur:
-            cut = blurred(cut, self.blur_sigma, self.blur, generator)
+            images = blurred(images, self.blur_sigma, self.blur, generator)
         if self.band_drop:
-            kept = _uniform(cut.shape[:2], generator) >= self.band_drop
-            cut = cut * kept[:, :, None, None]
-        return cut
+            kept = _uniform(images.shape[:2], generator) >= self.band_drop
+            images = images * kept[:, :, None, None]
+        return images
+
+    def plain(self, images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """A view like ``view``, but cut out alone: neither flipped nor changed in its values."""
+        return resized_crop(images, side, self.scale, generator, flips=False)
 
     def _jittered(self, images: Tensor, bands: Sequence[str], generator: torch.Generator) -> Tensor:
+        if self.colour:
+            return colour_jitter(images, self.colour, generator)
         shape = (*images.shape[:2], 1, 1)
         radar = radar_bands(tuple(bands), images.device)[:, None, None]
         gain, offset = (2 * _uniform(shape, generator) - 1 for _ in range(2))
         optical = images * (1 + self.gain * gain) + self.offset * offset
         noise = torch.randn(images.shape, generator=generator, device=generator.device)
         sar = images + self.sar_gain * gain + self.speckle * noise
-        acts = _uniform((len(images), 1, 1, 1), generator) < self.jitter
-        acts = acts & ~bands_of_sensor(tuple(bands), ELEVATION, images.device)[:, None, None]
-        return torch.where(acts, torch.where(radar, sar, optical), images)
+        elevation = bands_of_sensor(tuple(bands), ELEVATION, images.device)[:, None, None]
+        return torch.where(elevation, images, torch.where(radar, sar, optical))
 
 
 def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
@@ -88,8 +113,11 @@ def bands_of_sensor(bands: tuple[str, ...], sensor: str, device: torch.device) -
     return torch.tensor([sensor_of(band) == sensor for band in bands], device=device)
 
 
-def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """A random part of each image [B, C, H, W], randomly flipped on both axes, at ``side`` x ``side`` pixels.
+def resized_crop(
+    images: Tensor, side: int, scale: tuple[float, float], generator: torch.Generator, flips: bool = True
+) -> Tensor:
+    """A random part of each image [B, C, H, W], at ``side`` x ``side`` pixels, flipped at random on each
+    axis.
 
     Its share of the area is uniform in ``scale``, the ratio of its sides log-uniform in 3/4 to 4/3; bilinear.
     All bands of a sample are cut alike.
@@ -101,8 +129,8 @@ def resized_crop(images: Tensor, side: int, scale: tuple[float, float], generato
     # In the units of affine_grid, an image spans -1 to 1.
     theta = torch.zeros(count, 2, 3, device=images.device)
     for row, extent in enumerate((width, height)):
-        flip = torch.where(_uniform((count,), generator) < 0.5, -1.0, 1.0)
-        theta[:, row, row] = extent * flip
+        flipped = flips & (_uniform((count,), generator) < 0.5)
+        theta[:, row, row] = torch.where(flipped, -extent, extent)
         theta[:, row, 2] = (1 - extent) * (2 * _uniform((count,), generator) - 1)
     grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -12,13 +12,20 @@ def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
     return -F.cosine_similarity(prediction.float(), target.detach().float(), dim=1).mean()
 
 
-def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+def info_nce(
+    query: Tensor, positive: Tensor, negatives: Tensor, temperature: float, counted: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of each query's positive against the negatives, mean over queries (MoCo, eq. 1).
 
-    ``query``, ``positive`` [B, D] and ``negatives`` [K, D], L2-normalised.
+    ``query``, ``positive`` [B, D] and ``negatives`` [K, D], L2-normalised. ``counted``: which negatives are
+    those of a query, bool [B, K]; None: all.
     """
-    alike = (query * positive).sum(1, keepdim=True)
-    logits = torch.cat([alike, query @ negatives.T], 1).float() / temperature
+    with torch.autocast(query.device.type, enabled=False):  # rounded to bfloat16, a cosine is off by 0.004
+        alike = (query.float() * positive.float()).sum(1, keepdim=True)
+        others = query.float() @ negatives.float().T
+    if counted is not None:
+        others = others.masked_fill(~counted, -torch.inf)
+    logits = torch.cat([alike, others], 1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64, device=query.device))
 
 

@@ -8,16 +8,18 @@ from torch import Tensor, nn
 class Queue(nn.Module):
     """The last ``length`` keys of ``dim`` numbers, first in first out; buffers, so that a resume keeps them.
 
-    ``keys`` [length, dim] float32, L2-normalised, random at the start; ``pointer``: the row that is next
-    to be overwritten, which holds the oldest key.
+    ``keys`` [length, dim] are ``start`` at first, or else random directions, L2-normalised float32;
+    ``pointer``: the row that is next to be overwritten, which holds the oldest key. Integers about the keys
+    of a queue, such as the places they are of, are kept in a queue beside it.
     """
 
     keys: Tensor
     pointer: Tensor
 
-    def __init__(self, length: int, dim: int) -> None:
+    def __init__(self, length: int, dim: int, start: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer("keys", F.normalize(torch.randn(length, dim), dim=1))
+        keys = F.normalize(torch.randn(length, dim), dim=1) if start is None else start
+        self.register_buffer("keys", keys)
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()

@@ -42,6 +42,14 @@ def gather_learning(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def of_first(values: Tensor) -> Tensor:
+    """What the first process has, of which the others have as many."""
+    if together():
+        dist.broadcast(values, 0)
+    return values
+
+
+@torch.no_grad()
 def mean(values: Tensor) -> Tensor:
     """The mean over all processes, without gradient."""
     if not together():

@@ -1,0 +1,88 @@
+"""CACo in the form of SimCLR: both eras of a place are in the batch, negatives where the place has changed.
+
+As SeCo in this form (``simclr_seco.py``) with each place twice, once of each era. Views of its own place at
+the other era are negatives of a view only where the place is thought to have changed, in all subspaces;
+whether it has is estimated by the network itself during training (``parts/changes.py``).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from revisit.methods.method import DataDescription, Moment, Store
+from revisit.methods.parts.changes import Changes, ChangeSettings
+from revisit.methods.parts.subspaces import KEYS, VIEWS, seasonal_views
+from revisit.methods.parts.times import Eras, origins_of, tell_eras
+from revisit.methods.simclr_seco import SimCLRSeCo
+from revisit.patches.batch import Batch
+
+
+class SimCLRCACo(SimCLRSeCo):
+    """Any encoder, by its pooled features; a place of the batch is there twice, once of each era."""
+
+    class Settings(SimCLRSeCo.Settings):
+        """Its own keys, beside those of SeCo in this form."""
+
+        eras: Eras = Eras()
+        """How the dates of a place are parted into two eras."""
+        change: ChangeSettings = ChangeSettings()
+        """When the other era is a negative."""
+
+    source = "CACo (Mall et al., CVPR 2023) on SimCLR (Chen et al., ICML 2020), a row of the paper"
+    choices = (
+        "no code published: simclr-seco here with the eras and estimates of caco here, from the network "
+        "itself, as there is no slow one; an unchanged place is spared in every subspace; of a place with "
+        "one era, which is there twice, the pairs are no negatives of each other; batch_size counts places, "
+        "each of two images with their views"
+    )
+
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
+        super().__init__(settings, data)
+        self.eras = settings.eras
+        self.changes = Changes(settings.change, data.places or 0)
+
+    def before_step(self, moment: Moment) -> None:
+        if moment.step == 0 and moment.store is not None:
+            tell_eras(self.name, self.eras, moment.store, self.data.bands)
+
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """``query``, ``both``, ``season``, ``augmentation``, float32 [B, 2, C, H, W] by era.
+
+        ``place`` int64 [B]; ``era`` int64 and ``comparable`` bool [B, 2] as of ``times.Drawn``.
+        """
+        dates, present = batch.dates[..., 0], batch.present[..., 0]
+        drawn = self.eras.draw(dates, present, generator, self.changes.settings.aligned)
+        sample = torch.arange(len(dates), device=dates.device)[:, None, None]
+        images = self.standardised(batch.images[sample, drawn.chosen])
+        views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
+        return {**views, "place": batch.places, "era": drawn.era, "comparable": drawn.comparable}
+
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """Query and ``both`` of the earlier era in the subspace invariant to both, [B, 2, dim]."""
+        return super().embeddings({name: views[name][:, 0] for name in ("query", "both")})
+
+    def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        place, era = views["place"], views["era"]
+        projected = self.projected({name: views[name].flatten(0, 1) for name in VIEWS})
+        spares = self.changes.spares(place).flatten()
+        losses = self.contrasted(projected, origins_of(place, era), spares)
+        season = KEYS.index("season")
+        first, third = (projected[:, season, VIEWS.index(name)].detach() for name in ("query", "season"))
+        self.changes.note(place, views["comparable"], first, third)
+        return {**losses, "changed": (~spares).float().mean()}
+
+    def after_step(self, moment: Moment) -> None:
+        """The estimates of the step's places are renewed."""
+        self.changes.settle()
+
+    def after_epoch(self, moment: Moment) -> None:
+        """Which places have changed is told anew from all estimates."""
+        self.changes.refit()
+
+    def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
+        """``changes`` and ``mixture``, see ``Changes.tables``."""
+        return self.changes.tables(store)
+
+
+METHOD = SimCLRCACo

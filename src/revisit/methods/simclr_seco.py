@@ -1,0 +1,126 @@
+"""SeCo in the form of SimCLR: negatives are the views of the batch, and no slow network or queue is needed.
+
+As in SeCo, three dates of a place make the views q, k0, k1, k2. In subspace i the pair (q, k_i) is drawn
+together, each of the two against both of all other places of the batch, and in subspaces 1 and 2 also against
+the other two views of all places, its own included:
+
+    loss = sum over i of the mean over (a, p) = (q, k_i) and (k_i, q) of all places of
+           -log exp(a p / T) / (exp(a p / T) + sum over negatives n of exp(a n / T))
+"""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from revisit.methods.method import DataDescription, Method, MethodSettings
+from revisit.methods.parts import ranks
+from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.contrast import info_nce
+from revisit.methods.parts.heads import simclr_projector
+from revisit.methods.parts.subspaces import (
+    KEYS,
+    VIEWS,
+    Kinship,
+    Subspaces,
+    check_one_sensor,
+    kinship,
+    seasonal_views,
+)
+from revisit.methods.parts.times import with_repeats
+from revisit.patches.batch import Batch
+from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.settings import Training
+
+
+class SimCLRSeCo(Method):
+    """Any encoder, by its pooled features, with a head for each subspace."""
+
+    class Settings(MethodSettings):
+        """Its own keys."""
+
+        dim: int = Field(128, gt=0)
+        """Numbers of a projection in each subspace."""
+        layers: int = Field(3, ge=1)
+        """Of each head."""
+        temperature: float = Field(0.1, gt=0)
+        """Of the similarities."""
+        augmentation: Augmentation = Augmentation()
+        """Of the augmented views; its `scale` also that of plain ones."""
+        optimiser: OptimiserSettings = OptimiserSettings(name="adamw")
+        """In the place of LARS."""
+
+    source = "SeCo (Mañas et al., ICCV 2021) on SimCLR (Chen et al., ICML 2020), as a row of CACo (CVPR 2023)"
+    choices = (
+        "no code and no temperature published: that of SimCLR, 0.1, its head of three layers and its "
+        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
+        "augmentation as seco here"
+    )
+    kinds = frozenset({"series"})
+    needs_series = True
+    batch_wide = True  # all views of a batch are candidates
+
+    def __init__(self, settings: Settings, data: DataDescription) -> None:
+        super().__init__(settings, data)
+        check_one_sensor(self.name, data.bands)
+        settings.augmentation.check(data.bands, self.name)
+        self.temperature = settings.temperature
+        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
+        width = self.encoder.feature_dim
+        self.heads = Subspaces(lambda: simclr_projector(width, width, settings.dim, settings.layers))
+
+    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """``query``, ``both``, ``season``, ``augmentation``, float32 [B, C, H, W]; ``place`` int64 [B]."""
+        chosen = with_repeats(batch.present[..., 0], generator)
+        sample = torch.arange(len(chosen), device=chosen.device)[:, None]
+        images = self.standardised(batch.images[sample, chosen])
+        views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
+        return {**views, "place": batch.places}
+
+    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
+        """Query and ``both`` in the subspace invariant to both, [B, 2, dim]."""
+        return torch.stack([self.heads(self.encoder(views[name]))[:, 0] for name in ("query", "both")], 1)
+
+    def optimisers(self, training: Training, course: Course) -> list[Descent]:
+        groups = self.optimiser.groups(self.named_parameters(), training)
+        schedule = {"lr": main_schedule(training, course)}
+        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
+
+    def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        origins = torch.stack([views["place"], torch.zeros_like(views["place"])], 1)
+        spares = torch.zeros_like(views["place"], dtype=torch.bool)  # there is no other era
+        return self.contrasted(self.projected(views), origins, spares)
+
+    def projected(self, views: dict[str, Tensor]) -> Tensor:
+        """All views in all subspaces, [N, 3, 4, D], from one pass through the network."""
+        images = torch.stack([views[name] for name in VIEWS])
+        found: Tensor = self.heads(self.encoder(images.flatten(0, 1)))
+        return found.view(*images.shape[:2], *found.shape[1:]).permute(1, 2, 0, 3)
+
+    def contrasted(self, projected: Tensor, origins: Tensor, spares: Tensor) -> dict[str, Tensor]:
+        """The loss of ``projected`` [N, 3, 4, D] and of each subspace, with the views of all processes.
+
+        ``origins``: place and era [N, 2]; ``spares``: see ``kinship``, [N].
+        """
+        count = len(projected)
+        everyone = ranks.gather_learning(projected)
+        kin = kinship(origins, ranks.gather(origins), spares)
+        losses = {}
+        for number, name in enumerate(KEYS):
+            pair = [0, 1 + number]
+            seen = [*pair, *(view for view in range(1, len(VIEWS)) if number and view not in pair)]
+            views = projected[:, number, pair].transpose(0, 1).flatten(0, 1)
+            candidates = everyone[:, number, seen].transpose(0, 1).flatten(0, 1)
+            counted = counts(kin, len(seen) - len(pair)).repeat(2, 1)
+            losses[name] = info_nce(views, views.roll(count, 0), candidates, self.temperature, counted)
+        return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+
+def counts(kin: Kinship, others: int) -> Tensor:
+    """Which views of the M images of the batch are negatives of each of N, bool [N, (2 + others) M].
+
+    Their order: the two views that are drawn together, then ``others`` views.
+    """
+    return torch.cat([~kin.same & ~kin.spared] * 2 + [~kin.spared] * others, 1)
+
+
+METHOD = SimCLRSeCo
