@@ -78,8 +78,7 @@ class Changes(nn.Module):
         self._fresh: tuple[Tensor, ...] | None = None
 
     def spares(self, places: Tensor) -> Tensor:
-        """Whether each place [B], seen from each of its eras, does not have its other era as a negative [B, "
-        "2]."""
+        """Whether places [B], seen from each of their eras, have no negatives of the other: bool [B, 2]."""
         if self.estimating:
             return self.labels[places] != CHANGED
         never = self.settings.other_era == "never"
@@ -115,8 +114,7 @@ class Changes(nn.Module):
 
     @torch.no_grad()
     def refit(self) -> None:
-        """Fit the mixture to all estimates and label them; where nothing tells two groups, all are "
-        "unchanged."""
+        """Fit the mixture to all estimates and label them: all unchanged where there are no two groups."""
         if not self.estimating:
             return
         kind = KINDS.index(self.settings.estimate.replace("aligned-", ""))
