@@ -32,13 +32,18 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Ground:
-    """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x)."""
+    """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x).
+
+    ``elevation`` is a look of one time, which is ``NO_TIME``; None where the study has none. It goes into
+    every sample of the place, whatever its kind.
+    """
 
     x: float
     y: float
     part: int
     looks: dict[str, Look]
     land_cover: np.ndarray
+    elevation: Look | None = None
 
 
 class Sensed(NamedTuple):

@@ -257,7 +257,7 @@ class Segmentation(Task):
         of_year = [
             band
             for sensor, names in store.bands.items()
-            if year in store.attrs["years"][sensor]
+            if year in store.attrs["years"].get(sensor, ())
             for band in names
         ]
         seen = store.present(of_year, store.years(of_year).index(year))
