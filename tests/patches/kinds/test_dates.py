@@ -35,7 +35,7 @@ def look(*times: str, cloudy: tuple[int, ...] = ()) -> Look:
 def ground(optical: Look, **maps: int) -> Ground:
     """A place with label maps of one class each, by year."""
     by_year = {int(year[1:]): np.full((SIDE, SIDE), code, np.uint8) for year, code in maps.items()}
-    return Ground(10, 20, 0, {"sentinel-2": optical}, NONE, by_year)
+    return Ground(10, 20, 0, {"sentinel-2": optical}, NONE, by_year=by_year)
 
 
 def dates(**own: Any) -> Dates:
