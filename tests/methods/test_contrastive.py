@@ -16,7 +16,7 @@ from revisit.training.optimiser import Course
 from revisit.training.settings import Training
 
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
-RESNET = {"name": "resnet", "depth": 18, "stem": "small"}
+RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SIMSIAM: dict[str, Any] = {"name": "simsiam", "encoder": VIT, "width": 24, "hidden": 8}
 MOCO: dict[str, Any] = {"name": "moco-v2", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9}
 DINO: dict[str, Any] = {
