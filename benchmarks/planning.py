@@ -76,17 +76,18 @@ def main() -> None:
         path.write_text(yaml.safe_dump({**study, "study": "planned"}))
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run"),
-            *("--cores", "2", "--printshellcmds", "--configfile", str(path), "--directory", folder),
+            *("--cores", "2", "--configfile", str(path), "--directory", folder),
         ]
         started = time.perf_counter()
-        subprocess.run(
-            command, check=True, stdout=subprocess.DEVNULL
-        )  # checks the study, and keeps what it found
+        # This one checks the study, and keeps what it found.
+        shown = subprocess.run([*command, "--printshellcmds"], check=True, capture_output=True, text=True)
         checked = time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - checked
     output = done.stdout + done.stderr
-    commands = re.findall(r"^ *(?:Shell command: )?(revisit run \S+)$", output, re.MULTILINE)
+    commands = re.findall(
+        r"^ *(?:Shell command: )?(revisit run \S+)$", shown.stdout + shown.stderr, re.MULTILINE
+    )
     jobs = int(re.findall(r"^total +(\d+)$", output, re.MULTILINE)[-1])
     print(f"jobs                         {jobs}")
     print(f"first plan, seconds          {checked - started:.1f}")

@@ -146,7 +146,7 @@ def about(region: str, samples: int) -> dict[str, object]:
         "places": samples, "parts": dict.fromkeys(PARTS, 0) | {"train": samples}, "empty_because": "",
         "layout": LAYOUT, "labelled": dict.fromkeys(PARTS, 0), "lost": {}, "masked": {}, "label_years": [],
         "lost_in": {part: {} for part in PARTS}, "cut": dict.fromkeys(PARTS, 0), "whole_region_in": None,
-        "class_samples": {part: [] for part in PARTS}, "class_codes": None, "bands": BANDS,
+        "class_samples": {part: [] for part in PARTS}, "class_codes": None, "legend": None, "bands": BANDS,
         "scaling": {}, "patch_pixels": SIDE,
         "resolution_m": 10, "time_axis": False, "years": {}, "split": SPLIT, "split_distance_m": {},
         "bounds": {}, "source_cubes": [], "config_hash": "",

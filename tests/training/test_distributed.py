@@ -83,11 +83,13 @@ def test_two_processes_train_as_one(name: str, pairs: Path, yearly: Path, tmp_pa
     assert "steps of 8, on 2 ×" in (tmp_path / "2" / "log").read_text()
 
 
-NORMS = """
+WHOLE = """
 import os, sys
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import nn
+from revisit.methods.parts.contrast import nt_xent
 from revisit.training.distributed import synchronise
 
 dist.init_process_group("gloo")
@@ -113,15 +115,27 @@ assert own.state_dict().keys() == plain.state_dict().keys()
 for name, expected in plain.state_dict().items():
     torch.testing.assert_close(own.state_dict()[name], expected)
 torch.testing.assert_close(own.eval()(values), plain.eval()(values))
+first, second = (F.normalize(torch.randn(6, 5).double(), dim=1) for _ in range(2))
+whole = torch.cat([first, second]).requires_grad_()
+logits = (whole @ whole.T / 0.5).masked_fill(torch.eye(12).bool(), -torch.inf)
+loss = F.cross_entropy(logits, torch.arange(12).roll(6))
+loss.backward()
+views = [view[half].clone().requires_grad_() for view in (first, second)]
+mine = nt_xent(*views, 0.5) / 2
+mine.backward()
+dist.all_reduce(mine := mine.detach())
+torch.testing.assert_close(mine, loss.detach().float())
+for view, wanted in zip(views, whole.grad.chunk(2), strict=True):
+    torch.testing.assert_close(view.grad, wanted[half], rtol=1e-5, atol=1e-6)
 print("same")
 """
 
 
-def test_batch_norm_is_that_of_the_whole_batch(tmp_path: Path) -> None:
-    """Values, gradients and running statistics, against torch's batch norm on all samples at once."""
-    (tmp_path / "norms.py").write_text(NORMS)
+def test_what_couples_samples_sees_the_whole_batch(tmp_path: Path) -> None:
+    """Batch norm and NT-Xent of halves have values, gradients and statistics of all samples at once."""
+    (tmp_path / "whole.py").write_text(WHOLE)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*command, str(tmp_path / "norms.py")], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(tmp_path / "whole.py")], capture_output=True, text=True, check=False)
     assert done.stdout.count("same") == 2, done.stderr
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,6 +25,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from revisit import stage
 from revisit.errors import RevisitError
 from revisit.job import Job
+from revisit.methods.parts import ranks
 from revisit.training.checkpoint import interruption
 
 TOLD = re.compile(r"^\d\d:\d\d:\d\d (.*)")  # a line of a process's log
@@ -134,9 +134,9 @@ class WholeBatchNorm(_BatchNorm):
         axes = [axis for axis in range(input.ndim) if axis != 1]
         shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
         count = input.numel() // input.shape[1] * dist.get_world_size()
-        mean = _total(input.sum(axes)) / count
+        mean = ranks.total(input.sum(axes)) / count
         centred = input - mean.view(shape)
-        variance = _total(centred.square().sum(axes)) / count
+        variance = ranks.total(centred.square().sum(axes)) / count
         if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
             assert self.num_batches_tracked is not None
             with torch.no_grad():
@@ -147,24 +147,3 @@ class WholeBatchNorm(_BatchNorm):
         if self.weight is not None:
             out = out * self.weight.view(shape) + self.bias.view(shape)
         return out
-
-
-class _Total(torch.autograd.Function):
-    """The sum over all processes; so is its gradient."""
-
-    @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
-
-
-def _total(values: Tensor) -> Tensor:
-    result: Tensor = _Total.apply(values)
-    return result

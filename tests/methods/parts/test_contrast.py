@@ -2,10 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from revisit.methods.parts.contrast import distillation, info_nce, negative_cosine
+from revisit.methods.parts.contrast import distillation, info_nce, negative_cosine, nt_xent
+
+GENERATOR = torch.Generator().manual_seed(0)
 
 
 def test_info_nce_by_hand() -> None:
@@ -20,6 +24,37 @@ def test_info_nce_by_hand() -> None:
         others = [math.exp(float(query[row] @ negatives[k]) / 0.2) for k in range(7)]
         losses.append(-math.log(mine / (mine + sum(others))))
     assert info_nce(query, positive, negatives, 0.2).item() == pytest.approx(sum(losses) / 3, rel=1e-5)
+
+
+def test_nt_xent_by_hand() -> None:
+    """Both views of a sample look for each other among all views but themselves."""
+    first, second = (F.normalize(torch.randn(3, 5, generator=GENERATOR), dim=1) for _ in range(2))
+    views, losses = np.concatenate([first.numpy(), second.numpy()]).astype(float), []
+    for row, partner in enumerate([3, 4, 5, 0, 1, 2]):
+        alike = {other: np.exp(views[row] @ views[other] / 0.2) for other in range(6) if other != row}
+        losses.append(-np.log(alike[partner] / sum(alike.values())))
+    assert nt_xent(first, second, 0.2).item() == pytest.approx(np.mean(losses), rel=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert nt_xent(first, second, 0.2).item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_nt_xent_teaches_both_views() -> None:
+    """The gradient reaches either view as a query and as a candidate: that of finite differences."""
+    first, second = (F.normalize(torch.randn(3, 4, generator=GENERATOR), dim=1) for _ in range(2))
+    first.requires_grad_(), second.requires_grad_()
+    nt_xent(first, second, 0.5).backward()
+    for view in (first, second):
+        step = torch.zeros_like(view)
+        step[1, 2] = 1e-2
+        with torch.no_grad():
+            ends = [
+                nt_xent(first + sign * step, second, 0.5)
+                if view is first
+                else nt_xent(first, second + sign * step, 0.5)
+                for sign in (1, -1)
+            ]
+        assert view.grad is not None
+        assert view.grad[1, 2].item() == pytest.approx((ends[0] - ends[1]).item() / 2e-2, rel=1e-3)
 
 
 def test_negative_cosine_stops_the_gradient() -> None:

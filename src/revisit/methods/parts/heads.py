@@ -34,6 +34,15 @@ def moco_projector(features: int, dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, dim))
 
 
+def simclr_projector(features: int, hidden: int, dim: int, layers: int) -> nn.Sequential:
+    """``layers`` linear layers, batch normalisation and ReLU after all but the last (SimCLR, section 3)."""
+    made: list[nn.Module] = []
+    for _ in range(layers - 1):
+        made += [nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True)]
+        features = hidden
+    return nn.Sequential(*made, nn.Linear(features, dim))
+
+
 class DinoHead(nn.Module):
     """Three layers with GELU to a bottleneck, normalised, then its cosine with each prototype (DINO).
 
