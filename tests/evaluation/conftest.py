@@ -67,7 +67,7 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
         looks = {}
         for sensor in sensors:
             values = arrays[sensor][sample]
-            times = [f"{year}-07-01" for year in years.get(sensor, [2020])]
+            times = [f"{year}-07-01" for year in years.get(sensor, range(2020, 2020 + len(values)))]
             valid = np.ones((len(values), SIDE, SIDE), bool)
             looks[sensor] = Look(values, valid, np.array(times, "datetime64[ns]"))
         place = Place(5e5 + sample, 5e6 + sample, int(positions[sample]), int(arrays["split"][sample]))

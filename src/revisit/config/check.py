@@ -215,7 +215,8 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
     images = {sensor: sorted(searched[sensor]["years"]) for sensor in BANDS if sensor in searched}
     years = images | ({LABELS: labels.years} if labels else {})
     kind.check(name, own, years, study.split.block_pixels)
-    check_classes(name, own.classes, labels and labels.legend)
+    legend = kind.legend(labels.legend) if labels else None
+    check_classes(name, own.classes, legend)
     names = own.regions or list(study.regions)
     check_blocks({region: study.regions[region] for region in names}, study.cube.resolution_m, study.split)
     places = 0
@@ -230,7 +231,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images},
         "years": images,
         "series": kind.time_axis,
-        "legend": labels.legend.described() if labels and _labelled(study).intersection(names) else None,
+        "legend": legend.described() if legend and _labelled(study).intersection(names) else None,
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
     }
 

@@ -23,7 +23,7 @@ BATCH = 256
 
 
 class Reader:
-    """Standardised images of a collection: the one of a sample, or that at index ``time`` of several.
+    """Standardised images of a collection: the one of a sample, or of several that at index ``time``, or all.
 
     Raises RevisitError for bands the collection lacks, and for sensors scaled differently.
     """
@@ -41,7 +41,7 @@ class Reader:
         self.clip_sigma = float(clips.pop())
 
     def scaled(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
-        """As stored: uint8 (sample, band, y, x)."""
+        """As stored: uint8 (sample, [time,] band, y, x)."""
         return self.store.images(indices, self.bands, self.time)
 
     def __call__(self, indices: NDArray[Any]) -> Tensor:

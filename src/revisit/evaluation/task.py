@@ -161,10 +161,11 @@ class Metric(NamedTuple):
 class Data:
     """What a run learns from and is tested on.
 
-    ``bands`` of the images, at index ``time`` where a sample has several. ``labels`` gives the labels of
-    samples by their indices: uint8 (sample, class) of scenes, or (sample, y, x) of maps; ``shows`` which
-    classes they show, 0 or 1 (sample, class). ``train``, ``val``, ``test``: indices of labelled samples;
-    ``positions`` (sample,) numbers places on the ground. ``colours``: of the classes of maps.
+    ``bands`` of the images, at index ``time`` where a sample has several; at all times where that is None.
+    ``labels`` gives the labels of samples by their indices: uint8 (sample, class) of scenes, or
+    (sample, y, x) of maps; ``shows`` which classes they show, 0 or 1 (sample, class). ``train``, ``val``,
+    ``test``: indices of labelled samples; ``positions`` (sample,) numbers places on the ground. ``colours``:
+    of the classes of maps.
     """
 
     store: PatchStore
@@ -180,7 +181,7 @@ class Data:
     colours: tuple[str, ...] = ()
 
     def scaled(self, indices: Indices) -> NDArray[np.uint8]:
-        """Images as stored: uint8 (sample, band, y, x)."""
+        """Images as stored: uint8 (sample, [time,] band, y, x)."""
         return self.store.images(indices, self.bands, self.time)
 
 
@@ -202,14 +203,14 @@ class Scored(NamedTuple):
 class Task(ABC):
     """A downstream task.
 
-    ``Settings``: an experiment's entry in the config. ``Slice``: what of it a job gets. ``labels``: one
-    set of classes a ``scene`` or a class a pixel of a ``map``. ``kinds``: of collection it can take.
-    ``metrics`` by name, ``headline`` the one a figure shows.
+    ``Settings``: an experiment's entry in the config. ``Slice``: what of it a job gets. ``labels``: one set
+    of classes a ``scene``, a class a pixel of a ``map``, or that of a ``change`` between two images.
+    ``kinds``: of collection it can take. ``metrics`` by name, ``headline`` the one a figure shows.
     """
 
     Settings: ClassVar[type[Experiment]]
     Slice: ClassVar[type[Given]] = Given
-    labels: ClassVar[Literal["scene", "map"]]
+    labels: ClassVar[Literal["scene", "map", "change"]]
     kinds: ClassVar[tuple[str, ...]]
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]

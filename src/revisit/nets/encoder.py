@@ -38,6 +38,10 @@ class EncoderSettings(Record):
         """Channels of each level of the pyramid, fine to coarse."""
         raise NotImplementedError
 
+    def skip_shapes(self) -> list[tuple[int, int]]:
+        """Pixels a cell and channels of each map of ``Encoder.skips``, fine to coarse."""
+        return list(zip(self.strides(), self.widths(), strict=True))
+
     def size(self) -> str:
         """What follows the architecture's name in a table: every setting, such as ``dim 96 depth 3``."""
         raise NotImplementedError
@@ -114,6 +118,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
         """Feature maps [B, C_l, H_l, W_l], fine to coarse, of widths ``widths`` and strides ``strides``."""
+
+    def skips(self, images: Tensor) -> list[Tensor]:
+        """What a U-shaped decoder takes, fine to coarse: the pyramid, and before it what is finer, if any."""
+        return self.pyramid(images)
 
     @abstractmethod
     def layers(self) -> list[list[nn.Parameter]]:

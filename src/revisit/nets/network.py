@@ -16,11 +16,13 @@ from revisit.record import Record
 class Network(nn.Module, ABC):
     """Standardised images [B, C, H, W] to logits [B, classes, H, W].
 
-    ``encoders``: how many encoders it takes, one a sensor; 0: it sees the images itself.
+    ``encoders``: how many encoders it takes, one a sensor; 0: it sees the images itself. ``dates``: images of
+    a place that it sees at once; of several they are [B, dates, C, H, W].
     """
 
     Settings: ClassVar[type[Record]]
     encoders: ClassVar[int] = 0
+    dates: ClassVar[int] = 1
 
     @classmethod
     @abstractmethod

@@ -10,7 +10,7 @@ import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Block, Grid
-from revisit.cube.labels.legend import Legend
+from revisit.cube.labels.legend import BY_YEAR, Legend
 from revisit.cube.split import Area, Split, areas
 from revisit.errors import RevisitError
 from revisit.patches.kind import Ground, Look, Sensed, years_of
@@ -92,10 +92,12 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
     for area in region.areas:
         for rows, columns in _reads(area, pixels, _pixel_bytes(region)):
             looks = {sensor: _look(cube.isel(y=rows, x=columns)) for sensor, cube in region.cubes.items()}
+            by_year: dict[int, np.ndarray] = {}
             if region.labels is None:
                 land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
             else:
                 land_cover = region.labels["land_cover"][rows, columns].values
+                by_year = _by_year(region.labels, rows, columns)
             block = region.grid.part((rows, columns))
             for here in block.blocks(pixels):
                 patch = block.part(here)
@@ -108,6 +110,7 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
                         for sensor, look in looks.items()
                     },
                     land_cover[here],
+                    {year: codes[here] for year, codes in by_year.items()},
                 )
 
 
@@ -123,6 +126,15 @@ def _reads(area: Area, pixels: int, pixel_bytes: int) -> Iterator[Block]:
 def _pixel_bytes(region: Region) -> int:
     """Bytes of all dates, bands and masks of a pixel."""
     return sum(cube.sizes["time"] * (cube.sizes["band"] + 1) for cube in region.cubes.values())
+
+
+def _by_year(labels: xr.Dataset, rows: slice, columns: slice) -> dict[int, np.ndarray]:
+    """The label map of each year that one holds for: of several maps their own, else the one for all."""
+    if BY_YEAR not in labels:
+        only = labels["land_cover"][rows, columns].values
+        return {year: only for own in labels.attrs["map_years"] for year in own}
+    maps = labels[BY_YEAR][:, rows, columns].values
+    return dict(zip(labels["year"].values.tolist(), maps, strict=True))
 
 
 def _look(cube: xr.Dataset) -> Look:

@@ -6,7 +6,7 @@ named by its dotted path.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -32,13 +32,17 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Ground:
-    """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x)."""
+    """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x).
+
+    ``by_year``: the labels of each year that a map holds for, which ``land_cover`` has merged.
+    """
 
     x: float
     y: float
     part: int
     looks: dict[str, Look]
     land_cover: np.ndarray
+    by_year: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 class Sensed(NamedTuple):
@@ -103,6 +107,10 @@ class Kind(ABC, Generic[S]):
         A time that a place does not have is no reason to lose it: ``times`` of the look is ``NO_TIME`` there.
         """
 
+    def label_map(self, ground: Ground, sample: Mapping[str, Look]) -> np.ndarray | None:
+        """The codes that label a sample (y, x), of ``legend``; None where it has no label."""
+        return ground.land_cover if ground.land_cover.any() and self.labelled(sample) else None
+
     def labelled(self, sample: Mapping[str, Look]) -> bool:
         """Whether the land cover holds for a sample: each of its images is near enough to the map in time."""
         times = np.concatenate([look.times.astype(NO_TIME.dtype) for look in sample.values()])
@@ -120,6 +128,11 @@ class Kind(ABC, Generic[S]):
         apart = [np.abs(years - np.array(own)).min(axis=1) for own in self.label_years]
         near: np.ndarray = np.max(apart, axis=0) <= self.settings.label_years_apart
         return near
+
+    @classmethod
+    def legend(cls, legend: Legend) -> Legend:
+        """What the codes of its samples' labels mean, in a study whose label maps have this legend."""
+        return legend
 
     @classmethod
     def taken(cls, settings: S, available: Iterable[str]) -> list[str]:

@@ -65,7 +65,8 @@ def tile(
     kind_class: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
     region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
-    legend = region.legend or settings.legend
+    of_maps = region.legend or settings.legend
+    legend = kind_class.legend(of_maps) if of_maps else None
     label_years = sorted({year for own in region.label_years for year in own})
     searched = dict(settings.years) | ({LABELS: label_years} if label_years else {})
     check_classes(name, entry.classes, legend)
@@ -154,13 +155,13 @@ def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend:
         if not samples:
             tally.lose(ground, cause)
             continue
-        covered = ground.land_cover.any()
-        labels = (_cover(ground.land_cover, codes) >= entry.min_class_fraction).astype(np.uint8)
         place = Place(ground.x, ground.y, tally.places, ground.part)
         for looks in samples:
-            labelled = covered and kind.labelled(looks)
-            writer.append(looks, place, ground.land_cover if labelled else None, labels)
-            tally.sample(ground, looks, labels if labelled else None)
+            label_map, labels = kind.label_map(ground, looks), None
+            if label_map is not None:
+                labels = (_cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
+            writer.append(looks, place, label_map, labels)
+            tally.sample(ground, looks, labels)
         tally.keep()
     return tally
 

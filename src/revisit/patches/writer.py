@@ -50,7 +50,11 @@ class StoreWriter:
         self.places: list[Place] = []
 
     def append(
-        self, looks: Mapping[str, Look], place: Place, land_cover: np.ndarray | None, labels: np.ndarray
+        self,
+        looks: Mapping[str, Look],
+        place: Place,
+        land_cover: np.ndarray | None,
+        labels: np.ndarray | None,
     ) -> None:
         """Add a sample: its looks by sensor, its land cover (y, x) and its labels (class,).
 

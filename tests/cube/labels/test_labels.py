@@ -8,7 +8,7 @@ from rasterio.warp import transform
 
 from revisit.cube.contract import grid_of, open_cube
 from revisit.cube.grid import region_grid
-from revisit.cube.labels.labels import Settings, label, run
+from revisit.cube.labels.labels import Settings, label, run, years_apart
 from revisit.cube.labels.legend import Legend
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
@@ -69,6 +69,16 @@ def test_maps_fill_each_others_gaps_newest_first(tmp_path, download, settings) -
     assert cube["land_cover"].values[0].tolist() == [0] * 4 + [10] * 8 + [50] * 12
     assert cube.attrs["years"] == [2020, 2021]
     assert cube.attrs["map_years"] == [[2020], [2021]]
+    assert cube["year"].values.tolist() == [2020, 2021]
+    by_year = cube["land_cover_by_year"]
+    assert by_year.values[:, 0].tolist() == [[0] * 4 + [10] * 20, [0] * 12 + [50] * 12]
+    assert by_year.dtype == cube["land_cover"].dtype and by_year.attrs == cube["land_cover"].attrs
+
+
+def test_years_by_themselves_only_where_maps_differ_in_them() -> None:
+    """Tiles of one map are one map, and so is a file that holds for several years."""
+    assert years_apart([[2020], [2020]]) == years_apart([[2018, 2019]]) == years_apart([]) == []
+    assert years_apart([[2021], [2018, 2019], [2018]]) == [2018, 2019, 2021]
 
 
 def test_no_map_over_the_region_is_an_error(tmp_path, download, settings) -> None:

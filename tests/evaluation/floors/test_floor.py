@@ -13,11 +13,14 @@ from revisit.evaluation.probes.probe import Probe
 @pytest.mark.parametrize(("sort", "kind"), [("floor", Floor), ("probe", type)])
 def test_the_parts_are_found_by_their_names(sort: str, kind: type) -> None:
     """File names are the names of the rows."""
-    wanted = {"floor": {"class-prior", "band-statistics", "pixel-statistics"}, "probe": {"linear", "knn"}}
+    wanted = {
+        "floor": {"class-prior", "band-statistics", "pixel-statistics", "difference-statistics"},
+        "probe": {"linear", "knn"},
+    }
     assert wanted[sort] <= set(parts.names(sort))
     for name in wanted[sort]:
         part = parts.find(sort, name)
-        assert isinstance(part, kind) and part.title and set(part.labels) <= {"scene", "map"}
+        assert isinstance(part, kind) and part.title and set(part.labels) <= {"scene", "map", "change"}
         assert sort == "floor" or issubclass(part, Probe)
 
 

@@ -92,13 +92,14 @@ def test_pixels_are_drawn_once_and_all_as_likely(made: Any, monkeypatch: pytest.
     truth = (images[:, 0] % 5).astype(np.uint8)
     truth[:20, 1:] = truth[20:, 10:] = 255  # 16 labelled pixels a tile, then 160
     monkeypatch.setattr(module, "PIXELS", 1000)
-    features, labels = draw_pixels(made(images, truth, ("a",) * 5), np.arange(40), np.random.default_rng(0))
+    data, generator = made(images, truth, ("a",) * 5), np.random.default_rng(0)
+    features, labels = draw_pixels(data, np.arange(40), generator, pixel_statistics)
     values = (features[:, 0] + 127.5).astype(int)
     assert len(labels) == 1000 and np.array_equal(values % 5, labels)
     # Values below 16 are of all tiles (640 pixels), the others of the later half (2,880).
     assert abs((values < 16).mean() - 640 / 3520) < 0.04
     monkeypatch.setattr(module, "PIXELS", 3520)
-    every, _ = draw_pixels(made(images, truth, ("a",) * 5), np.arange(40), np.random.default_rng(0))
+    every, _ = draw_pixels(data, np.arange(40), np.random.default_rng(0), pixel_statistics)
     counts = np.bincount((every[:, 0] + 127.5).astype(int), minlength=256)
     assert (counts[:16] == 40).all() and (counts[16:160] == 20).all() and not counts[160:].any()
 

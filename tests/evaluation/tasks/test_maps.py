@@ -163,6 +163,7 @@ def test_classes_keep_their_order_in_a_job_file() -> None:
         ("linear", {"protocols": []}, r"row\.protocols: is empty"),
         ("linear", {"protocols": ["frzen"]}, r"row\.protocols: no protocol is called 'frzen'.*'frozen'"),
         ("two", {"modalities": ["s1"]}, r"dual-swin-unet has 2 encoders, one a sensor, and 's1' is of 1"),
+        ("new", {"network": "pyramid-difference"}, r"network: pyramid-difference takes 2 images of a place"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_is_refused_at_planning(row: str, changes: Any, message: str) -> None:
@@ -313,4 +314,4 @@ def test_pairs_are_refused(
 ) -> None:
     """They have no composite of a year."""
     assert evaluate(pairs, [], tmp_path / "x.json", only("plain")) == 1
-    assert "maps need a yearly collection" in error_line()
+    assert "maps need a collection of the kind yearly or dates" in error_line()

@@ -1,6 +1,6 @@
-"""Puts a label map onto a region's grid: the code of the nearest pixel, or of the polygon; 0 where none is.
+"""Puts label maps onto a region's grid: the code of the nearest pixel, or of the polygon; 0 where none is.
 
-The map is one that a catalogue had, or files of one's own; the legend says what their values mean.
+The maps are those that a catalogue had, or files of one's own; the legend says what their values mean.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from revisit.cube import item, quicklook
 from revisit.cube.contract import codecs, open_cube
 from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.labels.label_file import LabelFile
-from revisit.cube.labels.legend import Legend
+from revisit.cube.labels.legend import BY_YEAR, Legend
 from revisit.cube.labels.sources import LabelMap, PolygonMap, RasterMap
 from revisit.cube.stacking.acquisitions import read_manifests, with_bands
 from revisit.cube.write import create_array, write_coordinates
@@ -54,7 +54,8 @@ def run(job: Job) -> None:
 def label(manifests: Sequence[str | Path], path: str | Path, *, region: str, settings: Settings) -> None:
     """Make the label cube at ``path``: ``land_cover`` (y, x) on the grid of the region's cubes.
 
-    It is of the type that the legend's codes need. Where maps overlap the newest is taken. Raises
+    It is of the type that the legend's codes need. Where maps overlap the newest is taken. Where they
+    hold for different years, ``land_cover_by_year`` (year, y, x) has those of each year by themselves. Raises
     RevisitError where a map is not the one downloaded or cannot be read, a value is not in the legend, or no
     map covers the region.
     """
@@ -66,15 +67,32 @@ def label(manifests: Sequence[str | Path], path: str | Path, *, region: str, set
         array = create_array(
             aside, "land_cover", grid.shape, ("y", "x"), legend.dtype.name, 0, legend.flags()
         )
+        years = years_apart([one.years for one in maps])
+        if years:
+            by_year = create_array(
+                aside,
+                BY_YEAR,
+                (len(years), *grid.shape),
+                ("year", "y", "x"),
+                legend.dtype.name,
+                0,
+                legend.flags(),
+            )
         for block in grid.blocks(BLOCK):
             part = grid.part(block)
             codes = np.zeros(part.shape, legend.dtype)
+            of_years = np.zeros((len(years), *part.shape), legend.dtype)
             for one in maps:
                 found = one.onto(part)
                 np.copyto(codes, found, where=codes == 0)
+                for year, own in zip(years, of_years, strict=True):
+                    if year in one.years:
+                        np.copyto(own, found, where=own == 0)
                 if one not in shown and found.any():
                     shown.append(one)
             array[block] = codes
+            if years:
+                by_year[(slice(None), *block)] = of_years
         _check_known(region, maps, legend)
         if not shown:
             raise RevisitError(_uncovered(region, settings))
@@ -89,7 +107,13 @@ def label(manifests: Sequence[str | Path], path: str | Path, *, region: str, set
             "config_hash": config_hash(settings.content()),
             "code_version": code_version(),
         }
-        write_coordinates(aside, grid, {}, attributes)
+        coordinates = {"year": ("year", np.array(years), {"long_name": "calendar year"})} if years else {}
+        write_coordinates(aside, grid, coordinates, attributes)
+
+
+def years_apart(maps: Sequence[Sequence[int]]) -> list[int]:
+    """All years that maps hold for, given those of each map; none where they are the same for all maps."""
+    return sorted({year for own in maps for year in own}) if len(set(map(frozenset, maps))) > 1 else []
 
 
 def _downloaded(manifests: Sequence[str | Path], legend: Legend) -> list[LabelMap]:

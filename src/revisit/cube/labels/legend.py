@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # whoever reads patches opens no cube
 MOST = 65_535  # what a cube of 16 bits holds
 TURN = 0.618034  # of the colour wheel, from one class without a colour to the next: the golden section
 NO_LABEL = "#ffffff"
+BY_YEAR = "land_cover_by_year"  # of a label cube whose maps hold for different years: those of each
 NUMBER = re.compile(r"\s*-?\d+\s*")
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]

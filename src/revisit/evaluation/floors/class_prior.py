@@ -15,11 +15,11 @@ BLOCK = 256  # samples whose labels are read at once
 class ClassPrior(Floor):
     """Predicts the share of labelled scenes that show a class, or of labelled pixels that are of it.
 
-    The most frequent class of a map is thus predicted everywhere.
+    The most frequent class of a map is thus predicted everywhere, and no change.
     """
 
     title = "class prior"
-    labels = ("scene", "map")
+    labels = ("scene", "map", "change")
 
     def fit(
         self, data: FloorData, labelled: Indices, validating: Indices, score: Score, seed: int

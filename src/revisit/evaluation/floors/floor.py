@@ -29,11 +29,11 @@ class FloorData(Protocol):
         """The labels of samples by their indices."""
 
     def scaled(self, indices: Indices) -> NDArray[np.uint8]:
-        """Images as stored: uint8 (sample, band, y, x)."""
+        """Images as stored: uint8 (sample, band, y, x); for change (sample, 2, band, y, x)."""
 
 
 class Floor(ABC):
-    """``title``: its name as printed. ``labels``: kinds it can learn, ``scene`` and ``map``.
+    """``title``: its name as printed. ``labels``: kinds it can learn, ``scene``, ``map`` and ``change``.
 
     ``draws``: whether a seed decides more than which places keep their labels.
     """

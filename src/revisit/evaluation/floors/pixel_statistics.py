@@ -31,6 +31,10 @@ class PixelStatistics(Floor):
     labels = ("map",)
     draws = True
 
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (sample, y, x, feature) of the images of a task."""
+        return pixel_statistics(images)
+
     def fit(
         self, data: FloorData, labelled: Indices, validating: Indices, score: Score, seed: int
     ) -> tuple[Callable[[Indices], Outputs], dict[str, Any]]:
@@ -44,8 +48,8 @@ class PixelStatistics(Floor):
         from threadpoolctl import threadpool_limits
 
         generator = np.random.default_rng(seed)
-        inputs, targets = draw_pixels(data, labelled, generator)
-        held_out, truth = draw_pixels(data, validating, generator)
+        inputs, targets = draw_pixels(data, labelled, generator, self.features)
+        held_out, truth = draw_pixels(data, validating, generator, self.features)
         scaler = StandardScaler().fit(inputs)
         inputs, held_out = scaler.transform(inputs), scaler.transform(held_out)
 
@@ -61,7 +65,7 @@ class PixelStatistics(Floor):
                     best, best_score, best_epoch = copy.deepcopy(network), reached, epoch
 
         def probabilities(indices: Indices) -> Outputs:
-            features = pixel_statistics(data.scaled(indices))
+            features = self.features(data.scaled(indices))
             maps = best.predict_proba(scaler.transform(features.reshape(-1, features.shape[-1])))
             outputs: Outputs = np.moveaxis(maps.reshape(*features.shape[:3], -1), -1, 1)
             return outputs.astype(np.float32)
@@ -99,7 +103,10 @@ def pixel_statistics(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def draw_pixels(
-    data: FloorData, indices: Indices, generator: np.random.Generator
+    data: FloorData,
+    indices: Indices,
+    generator: np.random.Generator,
+    features_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], Labels]:
     """Features (pixel, feature) and labels (pixel,) of up to ``PIXELS`` labelled pixels, all as likely."""
     known = np.cumsum([(data.labels(part) != IGNORE).sum() for part in blocks(indices, BLOCK)])
@@ -115,6 +122,6 @@ def draw_pixels(
             maps = data.labels(part)
             pixels = np.nonzero(maps != IGNORE)
             pixels = tuple(axis[inside] for axis in pixels)
-            features.append(pixel_statistics(data.scaled(part))[pixels])
+            features.append(features_of(data.scaled(part))[pixels])
             labels.append(maps[pixels])
     return np.concatenate(features), np.concatenate(labels)

@@ -22,7 +22,7 @@ class WholeNetwork(Protocol):
     """Trains by a ``Recipe`` until validation has come to rest."""
 
     Settings = Recipe
-    labels = ("scene", "map")
+    labels = ("scene", "map", "change")
 
     def build(self) -> nn.Module:
         """The network of the run, before any update."""
@@ -62,7 +62,7 @@ def train_network(
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         inputs, labels = batch
         symmetries = draw(turns, len(inputs))
-        if task.labels == "map":
+        if task.labels != "scene":
             labels = turn(labels, symmetries)
         return task.loss(network(turn(inputs, symmetries)), labels)
 

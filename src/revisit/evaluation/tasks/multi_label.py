@@ -1,7 +1,7 @@
 """Multi-label scenes: which land-cover classes a patch shows, scored by mean average precision.
 
-Works on collections of pairs. Labels are given by place; models are selected on ``val`` and scored once on
-the whole of ``test``.
+Works on collections of pairs and of dates. Labels are given by place; models are selected on ``val`` and
+scored once on the whole of ``test``.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class MultiLabel(Task):
     """The task; see ``revisit.evaluation.task``."""
 
     labels = "scene"
-    kinds = ("pairs",)
+    kinds = ("pairs", "dates")
     metrics = {
         "micro_map": Metric("mAP (micro)"),
         "macro_map": Metric("mAP (macro)"),
@@ -148,7 +148,10 @@ class MultiLabel(Task):
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         if store.kind not in self.kinds:
-            raise RevisitError(f"{store.path}: scenes need a collection of pairs, this is {store.kind!r}")
+            raise RevisitError(
+                f"{store.path}: scenes need a collection of the kind {' or '.join(self.kinds)}, this is of "
+                f"the kind {store.kind!r}"
+            )
         splits = {split: store.indices(split, labelled=True) for split in PARTS}
         targets = store.multi_label(np.arange(store.samples))
         for split, indices in splits.items():

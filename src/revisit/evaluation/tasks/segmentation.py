@@ -1,43 +1,29 @@
-"""Land-cover segmentation: a class for every pixel of an annual composite, scored by one confusion matrix.
+"""Land-cover segmentation: a class for every pixel of an image, scored by one confusion matrix.
 
-Works on yearly collections. The input is the composite of the label year, as the tables of STMIM read
-literally; the classes are those of the labels' legend, or merged from them.
+Works on yearly collections, whose input is the composite of the label year, as the tables of STMIM read
+literally; and on collections of dates, each with the map of its year, as DynamicEarthNet is. The classes are
+those of the labels' legend, or merged from them.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 
-from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
-from revisit.evaluation.columns import NOT_PRETRAINED
-from revisit.evaluation.features import batches
-from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
-from revisit.evaluation.networks import Networks, load_encoders
+from revisit.evaluation.metrics import ConfusionMatrix
 from revisit.evaluation.protocol import Indices, Predict
-from revisit.evaluation.protocols.recipes import Recipe
-from revisit.evaluation.subsets import evenly
-from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
+from revisit.evaluation.task import Data, Experiment, Given, Metric, Scored
 from revisit.evaluation.tasks.landcover import LandClass, Merging
 from revisit.evaluation.tasks.losses import segmentation_loss
-from revisit.nets.load_save import architecture_modules, build_encoder, check_architecture
-from revisit.nets.network import Network
+from revisit.evaluation.tasks.maps import MapExperiment, MapTask, confusion, kept
 from revisit.patches.modality import bands_of
-from revisit.patches.store import PARTS, PatchStore
-from revisit.record import Record, read
-
-PLACES = 8  # test places to keep as maps
-BATCH = 32  # class maps predicted at once
+from revisit.patches.store import PatchStore
 
 
-class MapGiven(Given):
+class SegmentationGiven(Given):
     """What a job gets of an experiment."""
 
     classes: list[LandClass] | None = None
@@ -45,74 +31,16 @@ class MapGiven(Given):
     the four classes of the STMIM tables where labels are WorldCover's, else every class of the legend."""
 
 
-class MapNetwork(Record):
-    """A row: a network, and where its encoders come from. Beside these keys it takes the network's own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    network: str
-    """A file of `revisit.nets.segmentation`, or a dotted path to one of your own."""
-    modalities: list[str]
-    """Modalities to train and test on; a network of several encoders needs a sensor for each (`s1+rgb`)."""
-    pretrained: str | None = None
-    """Key of `pretraining.methods`: whose encoders to start from."""
-    encoder_of: str | None = None
-    """Key of `pretraining.methods`: whose encoder's shape to take, with new weights."""
-    title: str | None = None
-    """Name of the row as printed; that of the entry when left out."""
-    published_as: str | None = None
-    """Key of the published numbers to set beside the row's."""
-    protocols: list[str] | None = None
-    """Ways of learning the labels, where they are not the experiment's."""
-    train: dict[str, Any] = {}
-    """Keys of the experiment's `train` that are others for this row."""
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """Settings of the network itself."""
-        return dict(self.model_extra or {})
-
-
-class MapExperiment(MapGiven, Experiment):
+class SegmentationExperiment(SegmentationGiven, MapExperiment):
     """An experiment on maps of land cover."""
 
-    networks: dict[str, MapNetwork]
-    """The rows, by names of your choice."""
-    protocols: list[str] = ["fine-tune"]
-    """Ways of learning the labels: files of `revisit.evaluation.protocols`. What freezes encoders is for the
-    rows that have some."""
-    train: Recipe
-    """How networks are trained, where their rows do not say otherwise."""
 
-    def recipe(self, where: str, row: MapNetwork) -> Recipe:
-        """How a row's network is trained."""
-        return read(Recipe, {**self.train.content(), **row.train}, f"{where}.train")
-
-    def learnt_by(self, row: MapNetwork, network: type[Network]) -> list[str]:
-        """The protocols of a row: of the experiment's, those that its network can be trained by."""
-        if row.protocols is not None:
-            return row.protocols
-        return [name for name in self.protocols if network.encoders or not _freezes(name)]
-
-
-class MapEntry(Record):
-    """What a job gets of a row."""
-
-    network: str
-    """The network, by its name or dotted path."""
-    settings: dict[str, Any] = {}
-    """The network's own."""
-    encoder: dict[str, Any] | None = None
-    """Architecture of its encoders where they have new weights."""
-
-
-class Segmentation(Task):
+class Segmentation(MapTask):
     """The task; see ``revisit.evaluation.task``."""
 
-    Settings = MapExperiment
-    Slice = MapGiven
-    labels = "map"
-    kinds = ("yearly",)
+    Settings = SegmentationExperiment
+    Slice = SegmentationGiven
+    kinds = ("yearly", "dates")
     metrics = {
         "miou": Metric("mIoU"),
         "accuracy": Metric("accuracy"),
@@ -123,168 +51,24 @@ class Segmentation(Task):
     }
     headline = "miou"
 
-    def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
-        wanted = cast(MapExperiment, settings)
-        found = []
-        for row_name, of_row in wanted.networks.items():
-            where = f"experiments.{name}.networks.{row_name}"
-            network = checks.part("network", of_row.network, f"{where}.network")
-            shape = None
-            modules = [parts.module_of("network", of_row.network)]
-            if source := of_row.pretrained or of_row.encoder_of:
-                checks.known(source, pretraining, where)
-                shape = checks.shape_of(pretraining[source])
-                modules += architecture_modules(shape)
-            row = Row(
-                name=row_name,
-                title=of_row.title or row_name,
-                published_as=of_row.published_as,
-                pretrained=of_row.pretrained is not None
-                and checks.is_trained(pretraining[of_row.pretrained]),
-                entry=MapEntry(
-                    network=of_row.network,
-                    settings=read(network.Settings, of_row.own, where).content(),
-                    encoder=shape if of_row.pretrained is None else None,
-                ).content(),
-                modules=modules,
-            )
-            for modality in of_row.modalities:
-                encoders = [
-                    (of_row.pretrained, part)
-                    for part in _sensors(network, of_row.network, modality, where)
-                    if of_row.pretrained is not None
-                ]
-                recipe = wanted.recipe(where, of_row)
-                found += [
-                    self.run(settings, row, modality, "protocol", protocol, recipe, encoders)
-                    for protocol in wanted.learnt_by(of_row, network)
-                ]
-        modalities = dict.fromkeys(name for row in wanted.networks.values() for name in row.modalities)
-        return found + self.floors(settings, list(modalities))
-
     def check(
         self, name: str, settings: Experiment, pretraining: checks.Entries, collections: checks.Entries
     ) -> None:
-        wanted, where = cast(MapExperiment, settings), f"experiments.{name}"
-        collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
-        checks.lists_each_once(wanted, where)
-        legend = checks.legend_of(collection, f"{where}.collection")
+        super().check(name, settings, pretraining, collections)
+        where = f"experiments.{name}"
+        legend = checks.legend_of(collections[settings.collection], f"{where}.collection")
         with checks.at(where):
-            Merging(wanted.classes, legend)
-        if not wanted.networks:
-            raise RevisitError(f"{where}.networks: is empty; give at least one")
-        self._check_protocols(wanted.protocols, f"{where}.protocols")
-        for row_name, of_row in wanted.networks.items():
-            of = f"{where}.networks.{row_name}"
-            wanted.recipe(of, of_row)
-            self._check_row(of, of_row, pretraining, collections, collection)
-
-    def _check_protocols(self, names: Sequence[str], where: str) -> None:
-        for name in names:
-            with checks.at(where):
-                if self.labels not in parts.find("protocol", name).labels:
-                    raise RevisitError(f"{name!r} cannot learn maps; leave it out")
-
-    def _check_row(
-        self,
-        where: str,
-        row: MapNetwork,
-        pretraining: checks.Entries,
-        collections: checks.Entries,
-        collection: Mapping[str, Any],
-    ) -> None:
-        network = checks.part("network", row.network, f"{where}.network")
-        read(network.Settings, row.own, where)
-        if row.protocols is not None:
-            key_of = f"{where}.protocols"
-            checks.each_once(row.protocols, key_of)
-            self._check_protocols(row.protocols, key_of)
-            if not network.encoders and (freezing := [name for name in row.protocols if _freezes(name)]):
-                raise RevisitError(
-                    f"{key_of}: {freezing[0]!r} freezes encoders, and {row.network} has none; leave it out"
-                )
-        given = [key for key in ("pretrained", "encoder_of") if getattr(row, key) is not None]
-        if network.encoders and len(given) != 1:
-            raise RevisitError(
-                f"{where}: {row.network} needs encoders; give one of pretrained and encoder_of, not "
-                f"{' and '.join(given) or 'none'}"
-            )
-        if not network.encoders and given:
-            raise RevisitError(f"{where}.{given[0]}: {row.network} takes no encoder; leave it out")
-        checks.each_once(row.modalities, f"{where}.modalities")
-        for modality in row.modalities:
-            key = f"{where}.modalities: {modality!r}"
-            sensors = _sensors(network, row.network, modality, f"{where}.modalities")
-            with checks.at(key):
-                bands = [bands_of(sensor, collection["bands"]) for sensor in (*sensors, modality)]
-            shapes = []
-            for sensor, wanted in zip(sensors, bands, strict=False):
-                if row.pretrained is not None:
-                    key_of = f"{where}.pretrained"
-                    checks.pretrained_entry(
-                        row.pretrained, sensor, pretraining, key_of, f"{where}.modalities"
-                    )
-                    own = pretraining[row.pretrained]
-                    checks.takes(own, sensor, sensor, collections, collection, key)
-                    side = collections[own["collection"]]["patch_pixels"]
-                else:
-                    checks.known(str(row.encoder_of), pretraining, f"{where}.encoder_of")
-                    own, side = pretraining[str(row.encoder_of)], collection["patch_pixels"]
-                shapes.append({"image_pixels": side, **checks.shape_of(own), "bands": list(wanted)})
-            with checks.at(key):
-                for shape in shapes:
-                    check_architecture(shape)
-                network.check(shapes, collection["patch_pixels"])
+            Merging(cast(SegmentationExperiment, settings).classes, legend)
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         if store.kind not in self.kinds:
-            raise RevisitError(f"{store.path}: maps need a yearly collection, this is {store.kind!r}")
-        bands, year = bands_of(modality, store.bands), store.attrs["label_year"]
-        if year not in (years := store.years(bands)):
-            raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
-        if store.legend is None:
-            raise RevisitError(f"{store.path}: made without labels; tile it anew with some")
-        merging = Merging(cast(MapGiven, given).classes, store.legend)
-
-        def labels(indices: Indices) -> NDArray[np.uint8]:
-            return merging.merge(store.land_cover(indices))
-
-        def shows(indices: Indices) -> NDArray[np.uint8]:
-            maps = labels(indices).reshape(len(indices), -1)
-            return np.stack([(maps == number).any(1) for number in range(len(merging.names))], 1).astype("u1")
-
-        # Of all sensors, whichever are asked for: rows on other bands are scored on the same places.
-        of_year = [
-            band
-            for sensor, names in store.bands.items()
-            if year in store.attrs["years"][sensor]
-            for band in names
-        ]
-        seen = store.present(of_year, store.years(of_year).index(year))
-        splits = {}
-        for split in PARTS:
-            indices = store.indices(split, labelled=True)
-            splits[split] = indices = indices[seen[indices]]
-            if all((labels(part) == IGNORE).all() for part in batches(indices)):
-                raise RevisitError(
-                    f"{store.path}: no labelled pixel in {split!r} ({len(indices)} samples); "
-                    "use more or larger regions, or another split"
-                )
-        return Data(
-            store, bands, years.index(year), labels, shows, merging.names, store.positions, **splits,
-            colours=merging.colours,
-        )  # fmt: skip
-
-    def networks(
-        self,
-        store: PatchStore,
-        modality: str,
-        classes: int,
-        encoders: Sequence[Path],
-        entry: Mapping[str, Any],
-        device: torch.device,
-    ) -> Networks:
-        return MapNetworks(store, modality, classes, encoders, read(MapEntry, entry, "evaluate.entry"))
+            raise RevisitError(
+                f"{store.path}: maps need a collection of the kind {' or '.join(self.kinds)}, this is of the "
+                f"kind {store.kind!r}"
+            )
+        bands = bands_of(modality, store.bands)
+        time, seen = _label_year(store, bands) if store.attrs["time_axis"] else (None, store.present(bands))
+        return self.labelled(store, bands, time, seen, cast(SegmentationGiven, given).classes)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return segmentation_loss(outputs, labels)
@@ -298,12 +82,7 @@ class Segmentation(Task):
         return confusion(data, predict, validating).summary()["all"]["miou"]
 
     def score(self, data: Data, predict: Predict) -> Scored:
-        """From one confusion matrix of the whole test set.
-
-        Predictions, of ``PLACES`` test samples: ``image`` uint8 (sample, band, y, x), ``label`` and
-        ``prediction`` uint8 (sample, y, x) class numbers, 255 for no label, ``sample`` indices into the
-        collection, ``bands``, ``classes`` and their ``colours``.
-        """
+        """From one confusion matrix of the whole test set; predictions see ``kept``."""
         matrix = confusion(data, predict, data.test)
         by_metric = matrix.scores()
         support = by_metric.pop("support")
@@ -312,83 +91,29 @@ class Segmentation(Task):
             for number, name in enumerate(data.classes)
             if support[number]
         }
-        shown = evenly(data.test, PLACES)
         return Scored(
             numbers=by_class | matrix.summary(),
             record={"confusion": matrix.counts.tolist()},
             absent=[name for number, name in enumerate(data.classes) if not support[number]],
-            predictions={
-                "sample": shown,
-                "image": data.scaled(shown),
-                "label": data.labels(shown),
-                "prediction": class_maps(predict, shown),
-                "bands": np.array(data.bands),
-                "classes": np.array(data.classes),
-                "colours": np.array(data.colours),
-            },
+            predictions=kept(data, predict),
         )
 
 
 TASK = Segmentation()
 
 
-def _freezes(protocol: str) -> bool:
-    """Whether a protocol leaves encoders as they are."""
-    freezes: bool = parts.find("protocol", protocol).freezes
-    return freezes
+def _label_year(store: PatchStore, bands: tuple[str, ...]) -> tuple[int, NDArray[np.bool_]]:
+    """The time of the composites of the labels' year, and which samples have one of every sensor.
 
-
-def _sensors(network: type[Network], name: str, modality: str, key: str) -> list[str]:
-    """The modality of each encoder of a network on ``modality``."""
-    sensors = modality.split("+") if network.encoders > 1 else [modality][: network.encoders]
-    if len(sensors) != network.encoders:
-        raise RevisitError(
-            f"{key}: {name} has {network.encoders} encoders, one a sensor, and {modality!r} is of "
-            f"{len(sensors)}; give a modality such as s1+rgb"
-        )
-    return sensors
-
-
-class MapNetworks(Networks):
-    """The network of a row, on pretrained encoders, on new ones, or on none."""
-
-    def __init__(
-        self, store: PatchStore, modality: str, classes: int, encoders: Sequence[Path], entry: MapEntry
-    ) -> None:
-        self.network: type[Network] = parts.find("network", entry.network)
-        self.settings = read(self.network.Settings, entry.settings, f"evaluate.entry: {entry.network}")
-        self.channels, self.classes = len(bands_of(modality, store.bands)), classes
-        sensors = _sensors(self.network, entry.network, modality, "evaluate.modality")
-        self.new = [
-            {
-                "image_pixels": store.patch_pixels,
-                **entry.encoder,
-                "bands": list(bands_of(sensor, store.bands)),
-            }
-            for sensor in sensors
-            if entry.encoder is not None
-        ]
-        super().__init__(load_encoders(encoders, [] if self.new else sensors, store, entry.network))
-
-    def build(self) -> nn.Module:
-        encoders = self.encoders or [build_encoder(architecture) for architecture in self.new]
-        return self.network.build(self.settings, encoders, self.channels, self.classes)
-
-    def columns(self) -> dict[str, Any]:
-        if self.encoders:
-            return super().columns()
-        name = self.network.short_name(self.settings, self.new)
-        return {"encoder": name, **NOT_PRETRAINED}
-
-
-def confusion(data: Data, predict: Predict, indices: Indices) -> ConfusionMatrix:
-    """One matrix over all labelled pixels of the given samples."""
-    matrix = ConfusionMatrix(len(data.classes))
-    for part in batches(indices, BATCH):
-        matrix.update(data.labels(part), class_maps(predict, part))
-    return matrix
-
-
-def class_maps(predict: Predict, indices: Indices) -> NDArray[np.uint8]:
-    """Predicted class numbers (sample, y, x)."""
-    return predict(indices).argmax(1).astype(np.uint8)
+    Of all sensors, whichever are asked for: rows on other bands are scored on the same places.
+    """
+    year = store.attrs["label_year"]
+    if year not in (years := store.years(bands)):
+        raise RevisitError(f"{store.path}: no composites of {year}; its sensors share {list(years)}")
+    of_year = [
+        band
+        for sensor, names in store.bands.items()
+        if year in store.attrs["years"][sensor]
+        for band in names
+    ]
+    return years.index(year), store.present(of_year, store.years(of_year).index(year))

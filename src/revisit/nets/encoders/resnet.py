@@ -41,6 +41,10 @@ class ResNet(Encoder):
         def widths(self) -> tuple[int, ...]:
             return tuple(width * (4 if self.depth == 50 else 1) for width in self.inner_widths())
 
+        def skip_shapes(self) -> list[tuple[int, int]]:
+            stem = [(2, self.width)] if self.stem == "imagenet" else []
+            return stem + super().skip_shapes()
+
         def inner_widths(self) -> tuple[int, ...]:
             """Channels of the 3 x 3 convolutions of each stage."""
             return tuple(self.width * 2**stage for stage in range(4))
@@ -84,12 +88,13 @@ class ResNet(Encoder):
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
         """The output of each stage."""
         images, _ = self.enter(images, bands)
-        features = self.maxpool(F.relu(self.bn1(self.conv1(images))))
-        maps = []
-        for stage in self._stages():
-            features = stage(features)
-            maps.append(features)
-        return maps
+        return self._above(self.conv1(images))
+
+    def skips(self, images: Tensor) -> list[Tensor]:
+        """Before the pyramid, where the stem halves the image, its convolution as it is, as SeCo takes it."""
+        images, _ = self.enter(images)
+        stem = self.conv1(images)
+        return [stem, *self._above(stem)] if self.conv1.stride == (2, 2) else self._above(stem)
 
     def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
         return self.pyramid(images, bands)[-1].flatten(2).transpose(1, 2)
@@ -99,6 +104,15 @@ class ResNet(Encoder):
         blocks = [block for stage in self._stages() for block in stage]
         stem = [*self.conv1.parameters(), *self.bn1.parameters()]
         return [stem, *(list(block.parameters()) for block in blocks)]
+
+    def _above(self, stem: Tensor) -> list[Tensor]:
+        """The output of each stage, of that of the first convolution."""
+        features = self.maxpool(F.relu(self.bn1(stem)))
+        maps = []
+        for stage in self._stages():
+            features = stage(features)
+            maps.append(features)
+        return maps
 
     def _stages(self) -> list[nn.Sequential]:
         return [cast(nn.Sequential, self.get_submodule(f"layer{stage}")) for stage in range(1, 5)]
