@@ -51,9 +51,9 @@ class SeCo(Method):
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
         "dates are drawn with replacement from those a place has, as in the code, so that one with a single "
-        "date is contrasted by augmentation alone; earlier keys of a place stay negatives in the queue, as in "
-        "the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, its flips on both "
-        "axes; plain views are not flipped; batch normalisation over all GPUs"
+        "date is contrasted by augmentation alone; earlier keys of a place stay negatives in the queue, as "
+        "in the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, with flips on "
+        "both axes; plain views are not flipped; batch normalisation over all GPUs"
     )
     kinds = frozenset({"series"})
     needs_series = True
