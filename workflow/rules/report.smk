@@ -58,7 +58,9 @@ rule change_estimates:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("change_estimates", "revisit.report.change_estimates", plan.pretrained),
+        **plan.job(
+            "change_estimates", "revisit.report.change_estimates", plan.pretrained
+        ),
     message:
         "Score the estimates of change"
     shell:

@@ -8,7 +8,6 @@ them. A place with a share of ``CHANGED_SHARE`` or more has changed.
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.cube.contract import open_cube
+from revisit.cube.contract import grid_of, open_cube
 from revisit.cube.labels.change import CHANGED, CHANGED_SHARE, change
 from revisit.cube.labels.legend import BY_YEAR
 from revisit.errors import RevisitError
@@ -44,21 +43,14 @@ class Maps:
         self._cube = open_cube(path, stage="labels")
         self.region = str(self._cube.attrs["region"])
         self.years = [int(year) for year in self._cube["year"].values] if BY_YEAR in self._cube else []
+        self._transform = grid_of(self._cube).transform
         self._read: dict[int, NDArray[Any]] = {}
-
-    @cached_property
-    def _corner(self) -> tuple[float, float, float]:
-        """Upper left corner and side of a pixel, metres."""
-        x, y = (self._cube[name].values for name in ("x", "y"))
-        pixel = float(x[1] - x[0])
-        return float(x[0]) - pixel / 2, float(y[0]) + pixel / 2, pixel
 
     def patch(self, year: int, x: float, y: float, side: int) -> NDArray[Any]:
         """Codes (side, side) around a centre in metres."""
         if year not in self._read:
             self._read[year] = self._cube[BY_YEAR].sel(year=year).values
-        west, north, pixel = self._corner
-        column, row = round((x - west) / pixel - side / 2), round((north - y) / pixel - side / 2)
+        column, row = (round(middle - side / 2) for middle in ~self._transform * (x, y))
         return self._read[year][row : row + side, column : column + side]
 
 

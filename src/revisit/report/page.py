@@ -82,7 +82,8 @@ def build(
 
     ``numbers`` is all.csv; ``inputs``: ``estimates`` (change-estimates.csv), ``found`` (items), ``manifests``
     (of downloads), ``indexes`` (of collections), ``shifts``, ``cards``, ``quicklooks`` and ``figures``, each
-    of which may be empty. Paths are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
+    of which may be empty. Paths are shown relative to the folder of the page. Raises RevisitError for an
+    input of another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)
     sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
