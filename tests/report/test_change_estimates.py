@@ -175,5 +175,5 @@ def test_histogram_with_the_threshold(tmp_path: Path, texts: list[str], fitted: 
     paths = [tmp_path / "changes.csv", tmp_path / "mixture.csv"]
     parts.find("figure", "change-mixture").draw(paths, facts_of(0), tmp_path / "mixture.png")
     taken = sum(row["changed"] == 1 for row in rows)
-    assert f"{taken} of 200 taken for changed; 2 beyond the axis" in texts and "200 estimates" in texts
+    assert f"{taken} of 200 taken for changed; 1 beyond the axis" in texts and "200 estimates" in texts
     assert ("threshold 1.9" in texts) == ("both" in texts) == fitted and "aligned ratio" in texts

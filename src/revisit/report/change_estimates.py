@@ -39,7 +39,7 @@ TRUTH = (
 )
 CHANCE = "An estimate that tells nothing has 50."
 OVER = {
-    SEEDS: "In brackets: 95 % interval of the mean over pretraining seeds.",
+    SEEDS: "In brackets: 95 % interval of the mean over pretraining seeds; which places there are is not in it.",
     PLACES: "In brackets: 95 % interval over places, by bootstrap; other pretraining seeds are not in it, "
     "nor that neighbours change together.",
 }
@@ -159,8 +159,9 @@ def _of_encoder(one: Told, name: str) -> Row:
 
 def _of_seeds(own: Sequence[Row], values: dict[int, float]) -> Row:
     mean, low, high = interval(values, {seed: seed for seed in values}, 0, 1) if values else (None,) * 3
-    counts = {name: round(np.mean([row[name] for row in own]), 1) for name in ("places", "changed")}
-    return {"seed": ALL, "auc": mean, "ci_low": low, "ci_high": high, "interval_over": SEEDS, **counts}
+    counts = {name: f"{np.mean([row[name] for row in own]):g}" for name in ("places", "changed")}
+    found = {"auc": mean, "ci_low": low, "ci_high": high}
+    return {"seed": ALL, **found, "interval_over": SEEDS, **counts}
 
 
 def lay_out(path: Path, facts: Facts) -> Table:

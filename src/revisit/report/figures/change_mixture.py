@@ -11,7 +11,8 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 MIXTURE = ("component", "weight", "mean", "deviation", "estimate", "threshold")
-TAIL = 99.0  # percentile of the estimates at which the axis ends: few are many times as large as the others
+ENDS = (1.0, 99.0)  # percentiles of the estimates between which the axis is: a few lie far off
+MARGIN = 0.1  # of that, on both sides
 BINS = 40
 
 
@@ -33,12 +34,14 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         if not len(values):
             axes.set_title("no place has an estimate", fontweight="normal")
             return
-        end = float(np.percentile(values, TAIL))
-        beyond = int((values > end).sum())
-        edges = np.linspace(0, end, BINS + 1)
+        low, high = np.percentile(values, ENDS)
+        margin = MARGIN * (high - low) or 1.0
+        low, high = max(float(low - margin), 0.0), float(high + margin)
+        beyond = int(((values < low) | (values > high)).sum())
+        edges = np.linspace(low, high, BINS + 1)
         heights = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
         axes.stairs(heights, edges, fill=True, color="#cfcfcf", label=f"{len(values):,} estimates")
-        along = np.linspace(0, end, 400)
+        along = np.linspace(low, high, 400)
         total = np.zeros_like(along)
         for row, colour in zip(components, style.COLOURS, strict=False):
             weight, mean, deviation = (reading.number(mixture, row[name]) for name in MIXTURE[1:4])
@@ -54,7 +57,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
             axes.plot(along, total, color=style.PUBLISHED, lw=0.9, ls="--", label="both")
             threshold = reading.number(mixture, components[0]["threshold"])
             axes.axvline(threshold, color=style.REFERENCE, lw=1.2, ls=":", label=f"threshold {threshold:.3g}")
-        axes.set_xlim(0, end)
+        axes.set_xlim(low, high)
         share = f"{taken:,} of {len(values):,} taken for changed"
         axes.set_title(f"{share}; {beyond:,} beyond the axis" if beyond else share, fontweight="normal")
         axes.grid(False)

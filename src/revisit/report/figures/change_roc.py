@@ -39,8 +39,9 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                 axes.plot([], [], color=style.colour_of(number), label=f"{name}: {mean}")
             axes.set_title(f"{title}, {words.modality(modality)}")
             axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-            axes.set(xlabel="unchanged places above", ylabel="changed places above")
-            axes.legend(loc="lower right", title="AUC in %", title_fontsize=8)
+            axes.set(xlabel="share of unchanged places above", ylabel="share of changed places above")
+            area_of = "AUC in %" if len(group) == 1 else f"AUC in %, mean of {len(group)} seeds"
+            axes.legend(loc="lower right", title=area_of, title_fontsize=8)
         for axes in every[len(groups) :]:
             axes.set_visible(False)
 
