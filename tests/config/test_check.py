@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from revisit.config.check import check
@@ -50,6 +51,17 @@ def test_every_shipped_study_is_right(path):
     if any(folder and not (ROOT / folder).is_dir() for folder in folders):
         pytest.skip(f"{folders[0]} is absent")
     check(content)
+
+
+def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
+    """The lines of the preset that are commented out are right too, once the files are there."""
+    models = pytest.importorskip("torchvision.models")
+    text = (ROOT / "workflow/presets/contrast.yaml").read_text().replace("#: ", "")
+    with pytest.raises(RevisitError, match=r"resnet18-f37072fd\.pth: no such file"):
+        check(yaml.safe_load(text))
+    for name in ("resnet18-f37072fd", "resnet50-11ad3fa6"):
+        torch.save(models.get_model(name.partition("-")[0]).state_dict(), tmp_path / f"{name}.pth")
+    check(yaml.safe_load(text.replace("weights/", f"{tmp_path}/")))
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,15 @@ def over(study: dict, example: dict) -> dict:
     return study
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["raster", "polygons", "collection"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["raster", "polygons", "years", "collection"])
 def test_examples_can_be_planned(example: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = yaml.safe_load((ROOT / "config.yaml").read_text())
     del study["search"]["worldcover"]
     if "corine" in example.get("experiments", {}):
         study["experiments"] = {}
     monkeypatch.chdir(tmp_path)
-    files = example["labels"].get("files", [])
+    labels = example.get("labels", {})
+    files = labels.get("files", [])
     for file in files:
         path = Path(file.get("raster") or file["vector"])
         path.parent.mkdir(exist_ok=True)
@@ -44,11 +45,16 @@ def test_examples_can_be_planned(example: dict, tmp_path: Path, monkeypatch: pyt
     place = SimpleNamespace(region="plain")
     assert plan.labels(place) == ["results/cubes/plain/labels.zarr"]
     assert plan.label_files(place) == [file.get("raster") or file["vector"] for file in files]
-    searched = "results/scenes/plain/land-cover/2020/manifest.json"
-    assert plan.label_maps(place) == ([] if files else [searched])
+    searched = [name for name in ("land-cover", "truth") if name in example.get("search", {})]
+    assert plan.label_maps(place) == [
+        f"results/scenes/plain/{name}/{year}/manifest.json"
+        for name in searched
+        for year in example["search"][name]["years"]
+    ]
+    assert bool(searched) is not bool(files)
     legend = plan.label(place)["legend"]
-    assert [one["code"] for one in legend["classes"]][:2] in ([111, 112], [1, 2])
-    regions = example["labels"].get("regions", list(study["regions"]))
+    assert [one["code"] for one in legend["classes"]][:2] in ([111, 112], [1, 2], [10, 20])
+    regions = labels.get("regions", list(study["regions"]))
     assert [region for region in study["regions"] if region in plan.labelled] == [
         region for region in study["regions"] if region in regions
     ]

@@ -196,6 +196,19 @@ def test_dino_crops_lose_one_sensor(build: Build, as_batch: AsBatch) -> None:
     assert (sar & ~optical).float().mean().item() == pytest.approx(0.25, abs=0.06)
 
 
+def test_dino_crops_of_one_sensor_have_no_elevation(build: Build, as_batch: AsBatch) -> None:
+    """It would say of which place they are, whatever the sensor sees."""
+    bands = ("vv", "vh", "red", "elevation")
+    own = build({**DINO, "sensor_drop": 1.0}, bands=bands)
+    images = torch.randint(0, 256, (8, 4, 16, 16), dtype=torch.uint8)
+    crops = own.views(as_batch(images), torch.Generator().manual_seed(0))["large"]
+    shown = ~(crops == 0).flatten(3).all(3).flatten(0, 1)  # [crop, band]
+    assert not shown[:, 3].any()
+    assert (shown[:, 0] != shown[:, 2]).all() and 0 < shown[:, 0].sum() < len(shown)
+    both = build({**DINO, "sensor_drop": 0.0}, bands=bands)
+    assert (both.views(as_batch(images), torch.Generator().manual_seed(0))["large"] != 0).any((3, 4)).all()
+
+
 def test_dino_centre_by_hand(build: Build, as_batch: AsBatch) -> None:
     """The centre a step uses is that of the steps before; then it moves by a tenth to the batch's mean."""
     own = build(DINO).eval()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.gssl import k_means, on_sphere, two_times
+from revisit.methods.gssl import k_means, on_sphere
 from revisit.methods.method import DataDescription, Moment, build_method
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course
@@ -71,19 +71,6 @@ def batch(as_batch: AsBatch, present: Tensor | None = None) -> Batch[Tensor]:
     coordinates[:, 2:] = torch.from_numpy(Store().degrees[:12])
     there = made.present if present is None else present[:, :, None]
     return replace(made, coordinates=coordinates, present=there)
-
-
-def test_two_different_times_that_are_there() -> None:
-    """Either of the two may be the earlier; a place with one time has it twice, be it the last."""
-    present = torch.tensor([[1, 1, 0, 1], [0, 0, 0, 1], [1, 0, 1, 0]]).bool().repeat(200, 1)
-    first, second = two_times(present, torch.Generator().manual_seed(0))
-    assert present.gather(1, torch.stack([first, second], 1)).all()
-    kinds = torch.stack([first, second], 1).view(200, 3, 2)
-    assert (kinds[:, 1] == 3).all()
-    assert (kinds[:, 0, 0] != kinds[:, 0, 1]).all() and len(kinds[:, 0].unique(dim=0)) == 6
-    assert 60 < (kinds[:, 2, 0] < kinds[:, 2, 1]).sum() < 140
-    alone = two_times(torch.ones(5, 1).bool(), torch.Generator())
-    assert torch.equal(torch.stack(alone), torch.zeros(2, 5, dtype=torch.int64))
 
 
 def test_views_show_the_two_times(as_batch: AsBatch) -> None:

@@ -121,7 +121,7 @@ def test_queues_and_slow_network_to_the_bit(build: Build, series: Batch[Tensor])
     """Against lists: each subspace keeps its own positive keys, the oldest go first, and weights follow."""
     own: SeCo = made(build, SECO).eval()
     plain = [deque(queue.keys.clone().unbind(0), maxlen=24) for queue in own.queues]  # type: ignore[union-attr]
-    slow = {name: weight.clone() for name, weight in own.slow_encoder.named_parameters()}
+    followers = ((own.slow_encoder, own.encoder), (own.slow_heads, own.heads))
     for step in range(1, 8):
         views = views_of(own, series, step)
         with torch.no_grad():
@@ -129,17 +129,17 @@ def test_queues_and_slow_network_to_the_bit(build: Build, series: Batch[Tensor])
                 seen = own.slow_heads(own.slow_encoder(views[name]))[:, number]
                 plain[number].extend(seen.unbind(0))
         own.loss(views)
-        for weight in own.encoder.parameters():
+        for weight in (*own.encoder.parameters(), *own.heads.parameters()):
             weight.data.add_(0.01 * step)
+        before = [[weight.clone() for weight in slow.parameters()] for slow, _ in followers]
         own.after_step(moment(own, step))
         for queue, rows in zip(own.queues, plain, strict=True):
             order = torch.arange(24).add(int(queue.pointer)) % 24  # type: ignore[arg-type]
             assert torch.equal(queue.keys[order], torch.stack(list(rows)))  # type: ignore[index]
-        fast = dict(own.encoder.named_parameters())
-        for name, weight in own.slow_encoder.named_parameters():
-            slow[name] = slow[name] * 0.9 + fast[name].detach() * (1 - 0.9)
-            torch.testing.assert_close(weight, slow[name], rtol=3e-7, atol=1e-8)  # an ulp
-            slow[name] = weight.clone()
+        for (slow, fast), old in zip(followers, before, strict=True):
+            for mine, theirs, was in zip(slow.parameters(), fast.parameters(), old, strict=True):
+                wanted = was * 0.9 + theirs.detach() * (1 - 0.9)
+                torch.testing.assert_close(mine, wanted, rtol=3e-7, atol=1e-8)  # an ulp
 
 
 def test_only_dates_that_are_there_are_drawn(build: Build, series: Batch[Tensor]) -> None:

@@ -72,7 +72,8 @@ class Cubes:
         store = out / f"{region}.zarr"
         cubes = given.get("cubes", [self.scaled(region, sensor) for sensor in self.bands])
         labels = given.get("labels", [self.labels(region)])
-        tile.tile("some", region, cubes, labels, store, self.settings(entry, **given.get("split", {})))
+        settings = self.settings(entry, **given.get("split", {}))
+        tile.tile("some", region, cubes, labels, store, settings, given.get("elevation", ()))
         return store
 
     def index(

@@ -17,7 +17,17 @@ def test_bands() -> None:
     assert [sensor_of(band) for band in bands_of("s1+s2", STORED)] == ["sentinel-1"] * 2 + ["sentinel-2"] * 4
 
 
-@pytest.mark.parametrize("name", ["s3", "rgb+s1", "s1+s1", "s1+s2+rgb", ""])
+def test_elevation_goes_with_images() -> None:
+    """Its band comes last, and is of no sensor."""
+    stored = {"dem": ["elevation"], **STORED}
+    assert bands_of("s1+rgb+dem", stored) == ("vv", "vh", "red", "green", "blue", "elevation")
+    assert bands_of("s2+dem", stored) == (*STORED["sentinel-2"], "elevation")
+    assert sensor_of("elevation") == "dem"
+    with pytest.raises(RevisitError, match=r"'s2\+dem': no dem is stored, .*; add it to search"):
+        bands_of("s2+dem", STORED)
+
+
+@pytest.mark.parametrize("name", ["s3", "rgb+s1", "s1+s1", "s1+s2+rgb", "", "dem", "dem+s1", "s1+dem+s2"])
 def test_unknown(name: str) -> None:
     """Another spelling is no modality."""
     with pytest.raises(RevisitError, match="choose from"):

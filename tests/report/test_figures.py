@@ -191,6 +191,16 @@ def test_maps(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
         draw("maps", predictions, of, tmp_path / "none.png")
 
 
+def test_maps_of_change_show_both_dates(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """What has changed cannot be seen on one image."""
+    of = facts.of_experiment("land-cover")
+    plain = drawn_twice("maps", predictions, of, tmp_path)
+    for path in predictions:
+        with np.load(path) as archive:
+            np.savez(path, **{**archive, "image": np.stack([archive["image"]] * 2, axis=1)})
+    assert drawn_twice("maps", predictions, of, tmp_path).width > plain.width
+
+
 @pytest.mark.parametrize("experiment", ["masking", "land-cover"])
 def test_fractions(all_csv: Path, facts: Facts, experiment: str, tmp_path: Path) -> None:
     drawn_twice("fractions", [all_csv], facts.of_experiment(experiment), tmp_path)

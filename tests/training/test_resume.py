@@ -91,9 +91,10 @@ def train(
             os.kill(os.getpid(), signal.SIGTERM)
 
     method.after_step = stopping  # type: ignore[method-assign]
+    store = Places() if data.kind == "series" else None
     training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
     course = Course(STEPS, EPOCH, torch.device("cpu"))
-    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), Places())
+    trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), store)
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
         return method, trainer.run(batches_of(method, as_batch), checkpoint)
 

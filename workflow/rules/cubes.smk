@@ -167,3 +167,24 @@ rule dem:
         "Grid the elevation of {wildcards.region}"
     shell:
         "revisit run {params.job}"
+
+
+rule dem_moments:
+    input:
+        cube=rules.dem.output.cube,
+    output:
+        moments="<results>/cubes/{region}/dem-moments.json",
+    log:
+        "<results>/logs/dem_moments/{region}.log",
+    priority: plan.priority
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        **plan.job("dem_moments", "revisit.cube.scaling.elevation", plan.moments),
+    message:
+        "Measure the elevation of the training pixels of {wildcards.region}"
+    shell:
+        "revisit run {params.job}"

@@ -5,6 +5,7 @@ rule tile:
     input:
         cubes=plan.scaled,
         labels=plan.labels,
+        elevation=plan.elevation,
     output:
         patches=directory("<results>/patches/{collection}/{region}.zarr"),
     log:

@@ -15,7 +15,7 @@ from typing import Any
 from revisit import parts
 from revisit.archive.settings import check_years
 from revisit.config.study import Study
-from revisit.cube.bands import BANDS
+from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
 from revisit.cube.grid import region_grid
 from revisit.cube.labels.settings import Labelling, labelling
@@ -25,7 +25,7 @@ from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
 from revisit.patches.kind import LABELS, check_classes
-from revisit.patches.modality import bands_of
+from revisit.patches.modality import ELEVATION_BAND, bands_of
 from revisit.places.regions import regions_of
 from revisit.provenance import config_hash
 from revisit.record import read
@@ -228,7 +228,8 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "kind": given["kind"],
         "modules": [parts.module_of("kind", given["kind"])],
         "patch_pixels": own.patch_pixels,
-        "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images},
+        "bands": {sensor: bands for sensor, bands in study.cube.bands.items() if sensor in images}
+        | ({ELEVATION: [ELEVATION_BAND]} if ELEVATION in searched else {}),
         "years": images,
         "series": kind.time_axis,
         "legend": legend.described() if legend and _labelled(study).intersection(names) else None,
@@ -252,8 +253,11 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
     facts: dict[str, Any] = {}
     for modality in entry.modalities:
         bands = _placed(f"{where}.modalities", bands_of, modality, collection["bands"])
-        sensors = [sensor for sensor, names in collection["bands"].items() if set(names) & set(bands)]
-        times = set.intersection(*(set(collection["years"][sensor]) for sensor in sensors))
+        # Elevation has no years: it is the same in all.
+        years = [
+            own for sensor, own in collection["years"].items() if {*collection["bands"][sensor]} & {*bands}
+        ]
+        times = set.intersection(*map(set, years))
         description = DataDescription(
             bands=bands,
             image_pixels=collection["patch_pixels"],

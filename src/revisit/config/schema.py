@@ -25,7 +25,7 @@ SECTIONS = {
     "method": ("Methods", "The `method` of an entry of `pretraining.methods`, by its `name`."),
     "encoder": ("Encoders", "The `encoder` of a method, by its `name`."),
     "task": ("Tasks", "An entry of `experiments`, by its `task`."),
-    "network": ("Networks", "An entry of `networks` of a segmentation experiment, by its `network`."),
+    "network": ("Networks", "An entry of `networks` of an experiment on maps or change, by its `network`."),
 }
 
 

@@ -27,7 +27,8 @@ class Entry(Training):
     collection: Name
     """The collection to pretrain on."""
     modalities: list[Modality] = Field(min_length=1)
-    """Bands to pretrain on, one encoder each: s1, s2, rgb, or two joined by a plus."""
+    """Bands to pretrain on, one encoder each: s1, s2, rgb, s1+s2 or s1+rgb, each of them with +dem too, which
+    adds elevation."""
     title: str | None = None
     """The name that tables and figures show; the entry's own where none is given."""
     published_as: str | None = None

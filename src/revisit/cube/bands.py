@@ -18,7 +18,7 @@ WAVELENGTH_NM = {
     "swir16": 1613.7,
     "swir22": 2202.4,
 }
-ELEVATION = "dem"  # searched as a sensor is, but no image: nothing is trained on it
+ELEVATION = "dem"  # searched as a sensor is, but no series of images: it is the same at all times
 BANDS = {"sentinel-1": ("vv", "vh"), "sentinel-2": tuple(WAVELENGTH_NM)}
 
 

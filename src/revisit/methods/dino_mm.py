@@ -10,10 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from revisit.cube.bands import ELEVATION
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
 from revisit.methods.parts import ranks
-from revisit.methods.parts.augmentation import Augmentation, radar_bands
+from revisit.methods.parts.augmentation import Augmentation, bands_of_sensor, radar_bands
 from revisit.methods.parts.contrast import distillation
 from revisit.methods.parts.heads import DinoHead
 from revisit.methods.parts.momentum import follow, follower
@@ -45,7 +46,7 @@ class DinoMM(Method):
         local_pixels: int = Field(48, gt=0)
         """Their side."""
         sensor_drop: float = Field(0.5, ge=0, le=1)
-        """Probability that a crop shows one sensor only."""
+        """Probability that a crop shows one sensor only, and no elevation."""
         student_temperature: float = Field(0.1, gt=0)
         """Of the student's outputs."""
         teacher_temperature: float = Field(0.04, gt=0)
@@ -145,12 +146,16 @@ class DinoMM(Method):
         return [Descent(adamw(groups, training, course.device), schedules)]
 
     def _crop(self, images: Tensor, how: Augmentation, side: int, generator: torch.Generator) -> Tensor:
-        """One crop of each image, some of them without one of the sensors."""
+        """One crop of each image, some of them with one sensor only.
+
+        Elevation is the same in all crops of a place: beside one sensor it would do instead of what both see.
+        """
         cut = how.view(images, self.data.bands, side, generator)
         device, shape = generator.device, (len(images), 1)
         drops = torch.rand(shape, generator=generator, device=device) < self.settings.sensor_drop
         of_radar = torch.rand(shape, generator=generator, device=device) < 0.5
-        dropped = drops & (radar_bands(self.data.bands, device) == of_radar)
+        elevation = bands_of_sensor(self.data.bands, ELEVATION, device)
+        dropped = drops & ((radar_bands(self.data.bands, device) == of_radar) | elevation)
         return cut.masked_fill(dropped[:, :, None, None], 0.0)
 
 

@@ -16,6 +16,7 @@ from revisit.methods.method import DataDescription, Moment
 from revisit.methods.moco_v2 import MoCoV2
 from revisit.methods.parts import ranks
 from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.times import different
 from revisit.patches.batch import COORDINATES, Batch
 
 LONGITUDE, LATITUDE = COORDINATES.index("longitude"), COORDINATES.index("latitude")
@@ -70,7 +71,8 @@ class GSSL(MoCoV2):
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``query`` and ``key``, float32 [B, C, H, W], of two times; ``cluster`` of the place, int64 [B]."""
         sample = torch.arange(len(batch.images), device=batch.images.device)
-        shown = (batch.images[sample, time] for time in two_times(batch.present.all(2), generator))
+        slots = different(batch.present.all(2), generator)
+        shown = (batch.images[sample, slots[:, slot]] for slot in (0, 2))
         query, key = (
             self.augmentation.view(self.standardised(images), self.data.bands, self.crop_pixels, generator)
             for images in shown
@@ -86,17 +88,6 @@ class GSSL(MoCoV2):
         contrast = self.contrast(query, views["key"])
         place = F.cross_entropy(self.where(query).float(), views["cluster"])
         return {"loss": contrast + place, "contrast": contrast, "place": place}
-
-
-def two_times(present: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two different times of each place, in random order, of those ``present`` [B, T]; int64 [B] each.
-
-    The same twice where a place has one.
-    """
-    noise = torch.rand(present.shape, generator=generator, device=generator.device)
-    order = (noise + ~present).argsort(1)  # noise is below 1
-    first, second = order[:, 0], order[:, -1 if present.shape[1] == 1 else 1]
-    return first, torch.where(present.gather(1, second[:, None])[:, 0], second, first)
 
 
 def on_sphere(longitude: Tensor, latitude: Tensor) -> Tensor:

@@ -44,14 +44,14 @@ class SimCLR(Method):
         """Of the similarities."""
         augmentation: SimCLRAugmentation = SimCLRAugmentation()
         """Of both views."""
-        optimiser: OptimiserSettings = OptimiserSettings()
-        """SGD with momentum in the place of LARS."""
+        optimiser: OptimiserSettings = OptimiserSettings(name="adamw")
+        """In the place of LARS."""
 
     source = "SimCLR (Chen et al., ICML 2020), as in google-research/simclr"
     choices = (
-        "SGD instead of LARS, which torch lacks; no batch normalisation of the projector's output, which the "
-        "code has; without colour and grayscale, which are for RGB alone, a gain and an offset per optical "
-        "band and a gain with speckle per SAR band; flips on both axes"
+        "AdamW instead of LARS, which torch lacks; no batch normalisation of the projector's output, which "
+        "the code has; without colour and grayscale, which are for RGB alone, a gain and an offset per "
+        "optical band and a gain with speckle per SAR band; flips on both axes"
     )
     batch_wide = True  # all views of the batch are candidates
 

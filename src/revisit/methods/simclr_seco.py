@@ -46,13 +46,13 @@ class SimCLRSeCo(Method):
         """Of the similarities."""
         augmentation: Augmentation = Augmentation()
         """Of the augmented views; its `scale` also that of plain ones."""
-        optimiser: OptimiserSettings = OptimiserSettings()
-        """SGD with momentum in the place of LARS."""
+        optimiser: OptimiserSettings = OptimiserSettings(name="adamw")
+        """In the place of LARS."""
 
     source = "SeCo (Mañas et al., ICCV 2021) on SimCLR (Chen et al., ICML 2020), as a row of CACo (CVPR 2023)"
     choices = (
         "no code and no temperature published: that of SimCLR, 0.1, its head of three layers and its "
-        "symmetric loss; negatives beside the batch's pairs as in SeCo; SGD instead of LARS; dates and "
+        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
         "augmentation as seco here"
     )
     kinds = frozenset({"series"})

@@ -11,23 +11,46 @@ import xarray as xr
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Block, Grid
 from revisit.cube.labels.legend import BY_YEAR, Legend
+from revisit.cube.scaling.eight_bit import to_uint8
 from revisit.cube.split import Area, Split, areas
 from revisit.errors import RevisitError
-from revisit.patches.kind import Ground, Look, Sensed, years_of
+from revisit.files import read_json
+from revisit.patches.batch import MISSING
+from revisit.patches.kind import NO_TIME, Ground, Look, Sensed, years_of
 
 READ_BYTES = 100_000_000  # of images and masks at a time, as near as whole patches allow
 _LIMITS = ("lower", "upper", "mean", "std", "valid_pixels")
 
 
 @dataclass(frozen=True)
+class Elevation:
+    """The elevation of a region in metres, and how it is scaled."""
+
+    cube: xr.Dataset
+    scaling: dict[str, Any]
+
+    def look(self, block: Block) -> Look:
+        """The elevation of a block, scaled; what has none is not valid."""
+        metres = values_of(self.cube)[block].values
+        lower, upper = (
+            np.array([band[limit] for band in self.scaling["bands"].values()]) for limit in ("lower", "upper")
+        )
+        scaled = to_uint8(metres[None, None], lower, upper)
+        # MISSING is then a pixel without elevation: there is no other band to tell it from a mean one.
+        scaled[scaled == MISSING] -= 1
+        return Look(scaled, ~np.isnan(metres)[None], np.array([NO_TIME]))
+
+
+@dataclass(frozen=True)
 class Region:
-    """Cubes of a region by sensor, its label cube if any, and the areas of the parts of the split."""
+    """Cubes of a region by sensor, its label cube and elevation if any, the areas of the split's parts."""
 
     name: str
     grid: Grid
     cubes: dict[str, xr.Dataset]
     labels: xr.Dataset | None
     areas: list[Area]
+    elevation: Elevation | None = None
 
     @property
     def legend(self) -> Legend | None:
@@ -41,10 +64,16 @@ class Region:
 
 
 def open_region(
-    name: str, cube_paths: Sequence[Path], label_paths: Sequence[Path], split: Split, seed: int
+    name: str,
+    cube_paths: Sequence[Path],
+    label_paths: Sequence[Path],
+    split: Split,
+    seed: int,
+    elevation_paths: Sequence[Path] = (),
 ) -> Region:
     """Open the scaled cubes of a region, one a sensor, and its label cube, if there is one.
 
+    ``elevation_paths``: the cube of its elevation and its limits, or neither.
     Raises RevisitError where they are not of this region, or lie on different grids.
     """
     cubes: dict[str, xr.Dataset] = {}
@@ -58,12 +87,24 @@ def open_region(
             "give one cube a sensor and at most one of labels"
         )
     labels = [_of_region(open_cube(path, stage="labels"), path, name) for path in label_paths]
-    grids = {grid_of(cube) for cube in (*cubes.values(), *labels)}
+    elevation = _elevation(name, *elevation_paths) if elevation_paths else None
+    others = [*labels, *([elevation.cube] if elevation else [])]
+    grids = {grid_of(cube) for cube in (*cubes.values(), *others)}
     if len(grids) > 1:
         raise RevisitError(f"region {name}: its cubes lie on different grids; make all with one bbox")
     (grid,) = grids
     in_order = {sensor: cubes[sensor] for sensor in sorted(cubes)}
-    return Region(name, grid, in_order, labels[0] if labels else None, areas(grid, split, seed, name))
+    ground = areas(grid, split, seed, name)
+    return Region(name, grid, in_order, labels[0] if labels else None, ground, elevation)
+
+
+def _elevation(name: str, cube_path: Path, limits_path: Path) -> Elevation:
+    cube, limits = _of_region(open_cube(cube_path, stage="dem"), cube_path, name), read_json(limits_path)
+    for key in ("sensor", "unit"):
+        if limits[key] != cube.attrs[key]:
+            raise RevisitError(f"{limits_path}: {key} is {limits[key]}, but {cube.attrs[key]} in {cube_path}")
+    scaling = {"clip_sigma": limits["clip_sigma"], "source_unit": limits["unit"], "bands": limits["bands"]}
+    return Elevation(cube, scaling)
 
 
 def _of_region(cube: xr.Dataset, path: Path, name: str) -> xr.Dataset:
@@ -98,6 +139,7 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
             else:
                 land_cover = region.labels["land_cover"][rows, columns].values
                 by_year = _by_year(region.labels, rows, columns)
+            elevation = region.elevation.look((rows, columns)) if region.elevation else None
             block = region.grid.part((rows, columns))
             for here in block.blocks(pixels):
                 patch = block.part(here)
@@ -105,11 +147,9 @@ def grounds(region: Region, pixels: int) -> Iterator[Ground]:
                     float(patch.x.mean()),
                     float(patch.y.mean()),
                     area.part,
-                    {
-                        sensor: Look(look.values[..., *here], look.valid[:, *here], look.times)
-                        for sensor, look in looks.items()
-                    },
+                    {sensor: _part(look, here) for sensor, look in looks.items()},
                     land_cover[here],
+                    _part(elevation, here) if elevation else None,
                     {year: codes[here] for year, codes in by_year.items()},
                 )
 
@@ -135,6 +175,10 @@ def _by_year(labels: xr.Dataset, rows: slice, columns: slice) -> dict[int, np.nd
         return {year: only for own in labels.attrs["map_years"] for year in own}
     maps = labels[BY_YEAR][:, rows, columns].values
     return dict(zip(labels["year"].values.tolist(), maps, strict=True))
+
+
+def _part(look: Look, here: Block) -> Look:
+    return Look(look.values[..., *here], look.valid[:, *here], look.times)
 
 
 def _look(cube: xr.Dataset) -> Look:

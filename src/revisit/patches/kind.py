@@ -34,7 +34,9 @@ class Look(NamedTuple):
 class Ground:
     """A patch of ground: centre in metres, part of the split, all looks at it, codes of its labels (y, x).
 
-    ``by_year``: the labels of each year that a map holds for, which ``land_cover`` has merged.
+    ``elevation`` is a look of one time, which is ``NO_TIME``; None where the study has none. It goes into
+    every sample of the place, whatever its kind. ``by_year``: the labels of each year that a map holds for,
+    which ``land_cover`` has merged.
     """
 
     x: float
@@ -42,6 +44,7 @@ class Ground:
     part: int
     looks: dict[str, Look]
     land_cover: np.ndarray
+    elevation: Look | None = None
     by_year: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 

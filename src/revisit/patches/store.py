@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from revisit.cube.bands import ELEVATION
 from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
@@ -43,7 +44,8 @@ class PatchStore:
     ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
     ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
     (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels).
-    Not every sample has every time: see ``present``. ``path`` is the collection's folder or its index. Raises
+    Not every sample has every time: see ``present``; elevation, where the collection holds it, is the same at
+    every time, and has no date. ``path`` is the collection's folder or its index. Raises
     RevisitError where there is no finished collection.
     """
 
@@ -91,13 +93,14 @@ class PatchStore:
         Times are those of ``images``; (sample,) for one ``time``, or where samples have no time axis. What is
         not present is ``MISSING`` in every pixel. Reads dates only.
         """
-        there: NDArray[np.bool_] = (self.dates(bands, time) != NO_DATE).all(axis=0)
+        dates = np.moveaxis(self.dates(bands, time), 0, -1)
+        there = _present(dates, self._sensors(bands)).all(axis=-1)
         return there if self.attrs["time_axis"] and time is None else there[:, 0]
 
     def dates(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.int64]:
         """Dates of all samples by sensor of these bands: nanoseconds since 1970 (sensor, sample, time).
 
-        ``NO_DATE`` where a sample lacks a time. Reads dates only.
+        ``NO_DATE`` where a sample lacks a time, and of elevation. Reads dates only.
         """
         return np.stack(
             [
@@ -110,8 +113,8 @@ class PatchStore:
         """Years that all sensors of these bands have, in order; () where times are no years."""
         if not self.attrs["years"]:
             return ()
-        years = [set(self.attrs["years"][sensor]) for sensor, _ in self._groups(bands)]
-        return tuple(sorted(set.intersection(*years)))
+        own = [set(self.attrs["years"][sensor]) for sensor in self._sensors(bands) if sensor != ELEVATION]
+        return tuple(sorted(set.intersection(*own))) if own else ()
 
     def times(self, bands: Sequence[str]) -> int:
         """Length of the time axis of ``images(indices, bands)``; 0 where there is none."""
@@ -155,7 +158,7 @@ class PatchStore:
             samples=indices.astype(np.int64),
             places=self.positions[indices].astype(np.int64),
             dates=dates,
-            present=dates != NO_DATE,
+            present=_present(dates, tuple(chosen)),
             coordinates=self._array("coordinates").take(indices),
             epsg=np.array([store["epsg"] for store in self._stores])[stores],
             bands=tuple(bands),
@@ -197,14 +200,21 @@ class PatchStore:
         }
 
     def _times(self, bands: Sequence[str], time: int | None = None) -> list[Sequence[int]]:
-        """For each group of bands, which times of its sensor: those that all sensors have, or one of them."""
-        years = self.years(bands)
-        times: list[Sequence[int]] = []
-        for sensor, _ in self._groups(bands):
+        """For each group of bands, which times of its sensor: those that all sensors have, or one of them.
+
+        Of elevation the only one there is, as often as there are times.
+        """
+        years, sensors = self.years(bands), self._sensors(bands)
+        times: dict[str, list[int]] = {}
+        for sensor in set(sensors) - {ELEVATION}:
             own = [self.attrs["years"][sensor].index(year) for year in years]
-            own = own if self.attrs["years"] else list(range(self._array(sensor).shape[1]))
-            times.append(own if time is None else [own[time]])
-        return times
+            times[sensor] = own if self.attrs["years"] else list(range(self._array(sensor).shape[1]))
+        times[ELEVATION] = [0] * max(map(len, times.values()), default=1)
+        return [times[sensor] if time is None else [times[sensor][time]] for sensor in sensors]
+
+    def _sensors(self, bands: Sequence[str]) -> list[str]:
+        """The sensor of each run of bands."""
+        return [sensor for sensor, _ in self._groups(bands)]
 
     def _groups(self, bands: Sequence[str]) -> list[tuple[str, list[int]]]:
         """Runs of bands of one sensor, with their indices in its array."""
@@ -240,3 +250,9 @@ class PatchStore:
             for years in own
         ]
         return Joined(arrays, self._firsts, times, MISSING if name == sensor else NO_DATE)
+
+
+def _present(dates: NDArray[np.int64], sensors: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of these dates (..., sensor) say that something is there; elevation always is."""
+    there: NDArray[np.bool_] = (dates != NO_DATE) | (np.array(sensors) == ELEVATION)
+    return there

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from revisit import parts, stage
+from revisit.cube.bands import ELEVATION
 from revisit.cube.labels.legend import Legend
 from revisit.cube.split import PARTS, Split, count_patches, distance
 from revisit.errors import RevisitError
@@ -43,10 +44,14 @@ class Settings(Record):
 
 
 def run(job: Job) -> None:
-    """The stage: ``cubes`` of a region's sensors and its ``labels``, if any, to its store ``patches``."""
+    """The stage: ``cubes`` of a region's sensors and its ``labels``, if any, to its store ``patches``.
+
+    ``elevation``: its elevation and the limits of that, if any.
+    """
     settings = read(Settings, job.settings, "tile")
     collection, region = job.names["collection"], job.names["region"]
-    tile(collection, region, job.sources("cubes"), job.sources("labels"), job.target("patches"), settings)
+    cubes, labels, elevation = (job.sources(name) for name in ("cubes", "labels", "elevation"))
+    tile(collection, region, cubes, labels, job.target("patches"), settings, elevation)
 
 
 def tile(
@@ -56,15 +61,18 @@ def tile(
     label_paths: Sequence[Path],
     patches_path: Path,
     settings: Settings,
+    elevation_paths: Sequence[Path] = (),
 ) -> None:
     """Write the patch store of a region for the collection ``name``.
 
+    ``elevation_paths``: the cube of its elevation and its limits, for a store that is to hold it too.
     Raises RevisitError where the cubes do not belong together or lack what the collection asks for, and
     where no sample is left, unless the collection allows it.
     """
     kind_class: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind_class.Settings, settings.collection, f"collections.{name}")
-    region = open_region(region_name, cube_paths, label_paths, settings.split, settings.seed)
+    split, seed = settings.split, settings.seed
+    region = open_region(region_name, cube_paths, label_paths, split, seed, elevation_paths)
     of_maps = region.legend or settings.legend
     legend = kind_class.legend(of_maps) if of_maps else None
     label_years = sorted({year for own in region.label_years for year in own})
@@ -74,6 +82,9 @@ def tile(
     region = _with_sensors(region, kind_class.taken(entry, region.cubes))
     about = {sensor: sensed(cube) for sensor, cube in region.cubes.items()}
     kind = kind_class(entry, about, settings.seed, region.label_years)
+    scaling = {sensor: sensor_about.scaling for sensor, sensor_about in about.items()}
+    if region.elevation:
+        scaling[ELEVATION] = region.elevation.scaling
     pixels, resolution = entry.patch_pixels, region.grid.resolution
     with atomic(patches_path) as aside:
         writer = StoreWriter(aside)
@@ -101,10 +112,8 @@ def tile(
                 "class_codes": legend.codes if legend else [],
                 "legend": legend.described() if legend else None,
                 "label_years": label_years,
-                "bands": {
-                    sensor: list(sensor_about.scaling["bands"]) for sensor, sensor_about in about.items()
-                },
-                "scaling": {sensor: sensor_about.scaling for sensor, sensor_about in about.items()},
+                "bands": {sensor: list(own["bands"]) for sensor, own in scaling.items()},
+                "scaling": scaling,
                 "patch_pixels": pixels,
                 "resolution_m": resolution,
                 "time_axis": kind.time_axis,
@@ -117,7 +126,7 @@ def tile(
                     for part, centres in placed.items()
                     if len(centres)
                 },
-                "source_cubes": [Path(path).as_posix() for path in cube_paths],
+                "source_cubes": [Path(path).as_posix() for path in (*cube_paths, *elevation_paths[:1])],
                 "config_hash": config_hash(settings.content()),
                 "code_version": code_version(),
             },
@@ -152,6 +161,8 @@ def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend:
     tally = Tally(cut, uncut, len(codes))
     for ground in grounds(region, pixels):
         samples, cause = kind.samples(ground)
+        if samples and ground.elevation and ground.elevation.valid.mean() < entry.min_valid:
+            samples, cause = [], "enough elevation"
         if not samples:
             tally.lose(ground, cause)
             continue
@@ -160,7 +171,8 @@ def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend:
             label_map, labels = kind.label_map(ground, looks), None
             if label_map is not None:
                 labels = (_cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
-            writer.append(looks, place, label_map, labels)
+            stored = looks | {ELEVATION: ground.elevation} if ground.elevation else looks
+            writer.append(stored, place, label_map, labels)
             tally.sample(ground, looks, labels)
         tally.keep()
     return tally

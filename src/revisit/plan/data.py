@@ -8,6 +8,7 @@ from typing import Any
 from revisit.code_digests import code
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.job import Job
+from revisit.patches.modality import ELEVATION_BAND
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
 
 Settings = dict[str, Any]
@@ -171,7 +172,7 @@ class DataPlan:
         return dict(self.config["regions"][region])
 
     def _bands(self, sensor: str) -> list[str]:
-        static = ["elevation"] if sensor == ELEVATION else ["map"]
+        static = [ELEVATION_BAND] if sensor == ELEVATION else ["map"]
         bands: list[str] = self.config["cube"]["bands"].get(sensor, static)
         return bands
 
@@ -253,7 +254,8 @@ class DataPlan:
 
     def limiting(self, wildcards: Wildcards) -> list[str]:
         """The moments that make a sensor's limits: of the regions they are pinned to, or of all."""
-        return [f"{self.root}/cubes/{region}/{wildcards.sensor}/moments.json" for region in self.measured()]
+        file = "dem-moments" if wildcards.sensor == ELEVATION else f"{wildcards.sensor}/moments"
+        return [f"{self.root}/cubes/{region}/{file}.json" for region in self.measured()]
 
     def measured(self) -> list[str]:
         """The regions that limits are measured on."""
@@ -270,6 +272,13 @@ class DataPlan:
     def scaled(self, wildcards: Wildcards) -> list[str]:
         """The scaled cubes of a region."""
         return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
+
+    def elevation(self, wildcards: Wildcards) -> list[str]:
+        """The elevation of a region and the limits that scale it; nothing where it is not searched."""
+        if not self.years(ELEVATION):
+            return []
+        folder = f"{self.root}/cubes"
+        return [f"{folder}/{wildcards.region}/dem.zarr", f"{folder}/limits/{ELEVATION}.json"]
 
     def labels(self, wildcards: Wildcards) -> list[str]:
         """The label cube of a region; none where it has no labels."""

@@ -39,7 +39,8 @@ TRUTH = (
 )
 CHANCE = "An estimate that tells nothing has 50."
 OVER = {
-    SEEDS: "In brackets: 95 % interval of the mean over pretraining seeds; which places there are is not in it.",
+    SEEDS: "In brackets: 95 % interval of the mean over pretraining seeds; which places there are is not in "
+    "it.",
     PLACES: "In brackets: 95 % interval over places, by bootstrap; other pretraining seeds are not in it, "
     "nor that neighbours change together.",
 }

@@ -16,7 +16,8 @@ POINTS = "+z.1f"  # form of a gain in percentage points
 UNITS = "Scores are in per cent, gains in percentage points."
 NOT_COMPARABLE = "not comparable"  # what every published number is with ours
 
-MODALITIES = {"s1": "S1", "s2": "S2", "s1+s2": "S1+S2", "rgb": "RGB", "s1+rgb": "S1+RGB"}
+IMAGES = {"s1": "S1", "s2": "S2", "s1+s2": "S1+S2", "rgb": "RGB", "s1+rgb": "S1+RGB"}
+MODALITIES = IMAGES | {f"{name}+dem": f"{title}+DEM" for name, title in IMAGES.items()}
 SAR_MODALITIES = {"s1": "SAR", "s1+rgb": "SAR+RGB", "s1+s2": "SAR+S2"}  # as the land-cover tables call them
 METRICS = {
     "micro_map": "mAP (micro)",

@@ -146,7 +146,8 @@ class Search(Stated):
     land_cover: LabelMapSearch | None = Field(None, alias="land-cover")
     """Labels: any other map, a collection of one of your `providers`; `labels` says what its codes mean."""
     dem: ElevationSearch | None = None
-    """Elevation: Copernicus DEM GLO-30, which becomes `cubes/{region}/dem.zarr`; nothing is trained on it."""
+    """Elevation: Copernicus DEM GLO-30, which becomes `cubes/{region}/dem.zarr` and the band `elevation` of
+    every collection, for modalities such as s1+s2+dem."""
 
     @model_validator(mode="after")
     def _any(self) -> "Search":

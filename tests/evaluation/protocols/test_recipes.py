@@ -76,6 +76,19 @@ def test_layers_of_an_encoder_inside_any_network_have_their_rates() -> None:
     assert rate[id(network.encoder.mask_token)] == 0.5**3
 
 
+def test_a_resnet_below_a_classifier_has_a_rate_for_each_block() -> None:
+    """The stem has the least; the shortcut of a block learns as fast as the block."""
+    shape = {"name": "resnet", "depth": 18, "width": 4, "bands": S1, "image_pixels": 32}
+    encoder = build_encoder(shape)
+    classifier = SceneClassifier(encoder, S1, classes=3)
+    groups = parameter_groups(classifier, 1.0, 0.05, layer_decay=0.5)
+    rate = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert len(rate) == len(list(classifier.parameters()))
+    of_blocks = [{rate[id(parameter)] for parameter in group} for group in encoder.layers()]
+    assert of_blocks == [{0.5**above} for above in range(8, -1, -1)]
+    assert rate[id(classifier.head.weight)] == rate[id(classifier.norm.weight)] == 1
+
+
 def test_fixed_schedules_fall_to_nothing_and_warm_up() -> None:
     """One that stands still is a known fault; both give the rate of the first update and the last."""
     common = {"max_steps": 100, "batch_size": 1, "learning_rate": 1e-3}

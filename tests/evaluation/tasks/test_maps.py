@@ -15,7 +15,8 @@ from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
 from revisit.evaluation.task import Run
-from revisit.evaluation.tasks.segmentation import PLACES, TASK
+from revisit.evaluation.tasks.maps import PLACES
+from revisit.evaluation.tasks.segmentation import TASK
 from revisit.files import json_text, read_json
 from revisit.patches.batch import NO_DATE
 from revisit.patches.store import PatchStore

@@ -76,6 +76,22 @@ def test_optical_gets_gain_and_offset_radar_offset_and_noise() -> None:
     assert shift.abs().max() < 0.2 + 0.1 and shift.std() > 0.08
 
 
+def test_elevation_keeps_its_values() -> None:
+    """Neither gain nor offset nor speckle; it is cut and blurred as the other bands of its sample are."""
+    images = torch.randn(6, 3, 12, 12)
+    strong = Augmentation(scale=(1.0, 1.0), jitter=1.0, sar_gain=0.5, speckle=0.5, blur=0.0)
+    still = Augmentation(scale=(1.0, 1.0), **OFF)
+    seen, as_is = (how.view(images, ("vv", "red", "elevation"), 12, generator()) for how in (strong, still))
+    assert torch.equal(seen[:, 2], as_is[:, 2])
+    assert not torch.isclose(seen[:, :2], as_is[:, :2]).flatten(2).all(2).any()
+    alike = images[:, :1].expand(-1, 3, -1, -1)
+    cut = Augmentation(scale=(0.2, 0.6), jitter=0.0, blur=1.0).view(
+        alike, ("vv", "red", "elevation"), 8, generator()
+    )
+    torch.testing.assert_close(cut[:, 2], cut[:, 0])
+    assert not torch.isclose(cut[:, 2], resized_crop(alike, 8, (0.2, 0.6), generator())[:, 2]).all()
+
+
 def test_bands_are_dropped_by_chance() -> None:
     how = Augmentation(**OFF, band_drop=0.25)
     out = how.view(torch.ones(400, 4, 8, 8), ("vv", "vh", "red", "nir"), 8, generator())

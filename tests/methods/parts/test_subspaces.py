@@ -50,5 +50,6 @@ def test_kinship_by_hand() -> None:
 
 def test_several_sensors_are_refused() -> None:
     check_one_sensor("seco", ("red", "nir"))
+    check_one_sensor("seco", ("red", "elevation"))
     with pytest.raises(RevisitError, match="dates of one sensor, not of sentinel-1 and sentinel-2"):
         check_one_sensor("seco", ("vv", "red"))

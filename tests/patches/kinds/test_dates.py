@@ -35,7 +35,7 @@ def look(*times: str, cloudy: tuple[int, ...] = ()) -> Look:
 def ground(optical: Look, **maps: int) -> Ground:
     """A place with label maps of one class each, by year."""
     by_year = {int(year[1:]): np.full((SIDE, SIDE), code, np.uint8) for year, code in maps.items()}
-    return Ground(10, 20, 0, {"sentinel-2": optical}, NONE, by_year)
+    return Ground(10, 20, 0, {"sentinel-2": optical}, NONE, by_year=by_year)
 
 
 def dates(**own: Any) -> Dates:
@@ -50,13 +50,13 @@ def bitemporal(label_years: Any = (), **own: Any) -> Bitemporal:
 
 def test_every_clear_date_is_a_sample_with_the_map_of_its_year() -> None:
     """The nearest year's, of two the earlier; too far from any map, or where that is blank, there is none."""
-    times = ("2016-06-01", "2017-06-01", "2018-01-01", "2019-06-01", "2024-06-01")
+    times = ("2016-06-01", "2017-06-01", "2018-01-01", "2019-06-01", "2020-06-01", "2025-06-01")
     place = ground(look(*times, cloudy=(1,)), y2017=10, y2021=30)
-    kind = dates(label_years_apart=2)
+    kind = dates(label_years_apart=3)
     samples, _ = kind.samples(place)
-    assert [int(sample["sentinel-2"].values[0, 0, 0, 0]) for sample in samples] == [0, 2, 3, 4]
+    assert [int(sample["sentinel-2"].values[0, 0, 0, 0]) for sample in samples] == [0, 2, 3, 4, 5]
     maps = [kind.label_map(place, sample) for sample in samples]
-    assert [None if one is None else int(one[0, 0]) for one in maps] == [10, 10, 10, None]
+    assert [None if one is None else int(one[0, 0]) for one in maps] == [10, 10, 10, 30, None]
     assert dates(label_years_apart=0).label_map(place, samples[1]) is None
     blank = ground(look(*times), y2017=0)
     assert kind.label_map(blank, samples[0]) is None

@@ -171,7 +171,6 @@ class MapTask(Task):
         collection: Mapping[str, Any],
     ) -> None:
         network = checks.part("network", row.network, f"{where}.network")
-        read(network.Settings, row.own, where)
         if network.dates != self.dates:
             fitting = [
                 name for name in parts.names("network") if parts.find("network", name).dates == self.dates
@@ -180,6 +179,7 @@ class MapTask(Task):
                 f"{where}.network: {row.network} takes {_images(network.dates)} of a place, this task gives "
                 f"it {_images(self.dates)}; choose {' or '.join(fitting)}"
             )
+        read(network.Settings, row.own, where)
         if row.protocols is not None:
             key_of = f"{where}.protocols"
             checks.each_once(row.protocols, key_of)

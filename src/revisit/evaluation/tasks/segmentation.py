@@ -113,7 +113,7 @@ def _label_year(store: PatchStore, bands: tuple[str, ...]) -> tuple[int, NDArray
     of_year = [
         band
         for sensor, names in store.bands.items()
-        if year in store.attrs["years"][sensor]
+        if year in store.attrs["years"].get(sensor, ())
         for band in names
     ]
     return years.index(year), store.present(of_year, store.years(of_year).index(year))

@@ -2,7 +2,8 @@
 
 Strengths are in standard deviations of a band. SAR is in dB, where a gain is an offset and speckle, which
 multiplies power, is added noise; optical bands get a gain and an offset each, or images of red, green and
-blue alone the colour jitter of photographs.
+blue alone the colour jitter of photographs. Elevation is cut, blurred and dropped as the other bands are, and
+else as it was measured.
 """
 
 import math
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from revisit.cube.bands import ELEVATION
 from revisit.methods.parts.colour import check_colours, colour_jitter, luminance
 from revisit.patches.modality import sensor_of
 from revisit.record import Record
@@ -96,13 +98,19 @@ class Augmentation(Record):
         optical = images * (1 + self.gain * gain) + self.offset * offset
         noise = torch.randn(images.shape, generator=generator, device=generator.device)
         sar = images + self.sar_gain * gain + self.speckle * noise
-        return torch.where(radar, sar, optical)
+        elevation = bands_of_sensor(tuple(bands), ELEVATION, images.device)[:, None, None]
+        return torch.where(elevation, images, torch.where(radar, sar, optical))
+
+
+def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
+    """Which of the bands are SAR's, bool [C]."""
+    return bands_of_sensor(bands, "sentinel-1", device)
 
 
 @lru_cache(maxsize=64)  # a new copy would make the processor wait for the GPU
-def radar_bands(bands: tuple[str, ...], device: torch.device) -> Tensor:
-    """Which of the bands are SAR's, bool [C]."""
-    return torch.tensor([sensor_of(band) == "sentinel-1" for band in bands], device=device)
+def bands_of_sensor(bands: tuple[str, ...], sensor: str, device: torch.device) -> Tensor:
+    """Which of the bands are a sensor's, bool [C]."""
+    return torch.tensor([sensor_of(band) == sensor for band in bands], device=device)
 
 
 def resized_crop(

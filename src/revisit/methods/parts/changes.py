@@ -60,10 +60,10 @@ class Where(Protocol):
 class Changes(nn.Module):
     """Estimates of all places, by place and era; all that outlives a step is a buffer.
 
-    ``estimates`` [P, 2, 3] float32 by ``KINDS``, -1 where there is none; ``labels`` [P, 2] int64:
-    ``CHANGED``, ``UNCHANGED`` or, before the first fit and without an estimate, ``UNKNOWN``; ``mixture`` [2,
-    3] float64: weight, mean and deviation of the Gaussian of the unchanged and of the changed, 0 before the
-    first fit; ``threshold``: the estimate between their means that both would take, 0 before the first fit.
+    ``estimates`` [P, 2, 3] float32 by ``KINDS``, -1 where there is none. ``labels`` [P, 2] int64:
+    ``CHANGED``, ``UNCHANGED``, or ``UNKNOWN`` before the first fit and without an estimate. ``mixture``
+    [2, 3] float32: weight, mean and deviation of the Gaussian of the unchanged and of the changed;
+    ``threshold``: the estimate between their means where the two are equally likely; 0 before the first fit.
     """
 
     estimates: Tensor
@@ -78,13 +78,12 @@ class Changes(nn.Module):
         places = places if self.estimating else 0
         self.register_buffer("estimates", torch.full((places, 2, len(KINDS)), -1.0))
         self.register_buffer("labels", torch.full((places, 2), UNKNOWN))
-        self.register_buffer("mixture", torch.zeros(2, 3, dtype=torch.float64))
-        self.register_buffer("threshold", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mixture", torch.zeros(2, 3))
+        self.register_buffer("threshold", torch.zeros(()))
         self._fresh: tuple[Tensor, ...] | None = None
 
     def spares(self, places: Tensor) -> Tensor:
-        """Whether each place [B], seen from each of its eras, does not have its other era as a negative [B, "
-        "2]."""
+        """Whether places [B], seen from each of their eras, have no negatives of the other: bool [B, 2]."""
         if self.estimating:
             return self.labels[places] != CHANGED
         never = self.settings.other_era == "never"
@@ -120,8 +119,7 @@ class Changes(nn.Module):
 
     @torch.no_grad()
     def refit(self) -> None:
-        """Fit the mixture to all estimates and label them; where nothing tells two groups, all are "
-        "unchanged."""
+        """Fit the mixture to all estimates and label them: all unchanged where there are no two groups."""
         if not self.estimating:
             return
         kind = KINDS.index(self.settings.estimate.replace("aligned-", ""))

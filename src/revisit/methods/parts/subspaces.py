@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from revisit.cube.bands import ELEVATION
 from revisit.errors import RevisitError
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.patches.modality import sensor_of
@@ -75,9 +76,9 @@ def kinship(own: Tensor, others: Tensor, spares: Tensor) -> Kinship:
 def check_one_sensor(name: str, bands: Sequence[str]) -> None:
     """Raise RevisitError where a method that draws dates is given bands of several sensors.
 
-    In a series each sensor has dates of its own: a slot of two of them is not one date.
+    In a series each sensor has dates of its own: a slot of two of them is not one date. Elevation is of all.
     """
-    sensors = sorted({sensor_of(band) for band in bands})
+    sensors = sorted({sensor_of(band) for band in bands} - {ELEVATION})
     if len(sensors) > 1:
         raise RevisitError(
             f"{name}: learns from the dates of one sensor, not of {' and '.join(sensors)}, which have dates "

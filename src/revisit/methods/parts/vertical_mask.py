@@ -11,6 +11,7 @@ vertical mask leaves at a position:
 | 3dm     | no                | yes                  | yes              |
 
 "Channels of both" means at least one of each: with two SAR channels, both may well stay beside some optical.
+Elevation is a channel of the optical modality here.
 """
 
 from collections.abc import Sequence

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from revisit.cube.bands import ELEVATION
 from revisit.cube.write import BLOCK, CHUNK, SMALL
 from revisit.plan.forecast.work import CLASSIFICATION, Work
 
@@ -150,4 +151,5 @@ def _chunks(work: Work, region: str, sensor: str) -> float:
 def _patches(work: Work, collection: str) -> float:
     side = work.plan.config["collections"][collection]["patch_pixels"]
     bands = sum(len(work.bands(sensor)) + 1 for sensor in work.plan.sensors)
-    return float(work.samples(collection) * side**2 * (bands * work.times(collection) + 1))
+    static = 1 + (2 if work.plan.years(ELEVATION) else 0)  # labels, elevation and where it is valid
+    return float(work.samples(collection) * side**2 * (bands * work.times(collection) + static))

@@ -100,7 +100,7 @@ class Work:
             for region in regions
         }
         values, measured = sum(cubes.values()) / MILLION, plan.measured()
-        images = len(regions) * len(sensors)
+        images, elevations = len(regions) * len(sensors), len(regions) if plan.years(ELEVATION) else 0
         labelled = [region for region in regions if plan.labels(SimpleNamespace(region=region))]
         stores = [
             self.samples(name) * entry["patch_pixels"] ** 2 * self.times(name) / MILLION
@@ -114,10 +114,11 @@ class Work:
             Stage("stack", images, values),
             Stage("coregister", images, values),
             Stage("moments", len(measured) * len(sensors), sum(cubes[name] for name in measured) / MILLION),
-            Stage("limits", len(sensors)),
+            Stage("limits", len(sensors) + bool(elevations)),
             Stage("scale", images, values),
             Stage("labels", len(labelled), sum(map(self.cells, labelled)) / MILLION),
-            Stage("dem", len(regions) if plan.years(ELEVATION) else 0),
+            Stage("dem", elevations),
+            Stage("dem_moments", len(measured) if elevations else 0),
             Stage("tile", sum(map(len, tiled)), sum(stores)),
             Stage("index", len(tiled)),
         ]

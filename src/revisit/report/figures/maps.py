@@ -1,4 +1,4 @@
-"""Land-cover maps of test places: image, label and the prediction of each method, with a legend."""
+"""Maps of test places: image, or both of a change, label and the prediction of each method, with a legend."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,8 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
         bands = tuple(str(name) for name in run["bands"])
         for title, needed in (("SAR (VV)", ("vv", "vv", "vv")), ("RGB", ("red", "green", "blue"))):
             if set(needed) <= set(bands):
-                images.setdefault(title, run["image"][:, [bands.index(name) for name in needed]])
+                for date, image in _by_date(run["image"]).items():
+                    images.setdefault(title + date, image[:, [bands.index(name) for name in needed]])
     # The places with most classes say most.
     variety = [len(np.unique(one[one < len(classes)])) for one in label]
     samples = sorted(range(len(label)), key=lambda number: (-variety[number], number))[:SAMPLES]
@@ -77,6 +78,13 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
         for panel, title in zip(axes[0], titles, strict=True):
             panel.set_title(title, fontsize=8)
         _legend(figure, classes, bool((label >= len(classes)).any()))
+
+
+def _by_date(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Images (sample, band, y, x) by what their title ends with; of change there are two dates."""
+    if images.ndim == 4:
+        return {"": images}
+    return {", earlier": images[:, 0], ", later": images[:, 1]}
 
 
 def _map(axes: "Axes", numbers: NDArray[Any], classes: Mapping[str, str]) -> None:
@@ -101,6 +109,8 @@ FIGURE = Drawing(
     title="Maps",
     section="results",
     caption="Test places with most classes: image, label and predictions, in the colours of the legend.",
-    applies=lambda facts: any(experiment.task == "segmentation" for experiment in facts.experiments.values()),
+    applies=lambda facts: any(
+        experiment.task in ("segmentation", "change") for experiment in facts.experiments.values()
+    ),
     draw=draw,
 )
