@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from revisit import files
 from revisit.cube.labels.change import CHANGED_SHARE
-from revisit.evaluation.intervals import CONFIDENCE, interval
 from revisit.job import Job
 from revisit.record import read
 from revisit.report import printing, reading, words
@@ -97,7 +96,9 @@ def over_places(
     changed: NDArray[np.float64], others: NDArray[np.float64]
 ) -> tuple[float | None, float | None]:
     """The interval of ``auc`` over places; None where there are fewer than two places of a sort."""
-    from scipy.stats import bootstrap, mannwhitneyu
+    from scipy.stats import bootstrap, mannwhitneyu  # takes its time too; the page and the plan do without
+
+    from revisit.evaluation.intervals import CONFIDENCE
 
     if min(len(changed), len(others)) < 2:
         return None, None
@@ -159,6 +160,8 @@ def _of_encoder(one: Told, name: str) -> Row:
 
 
 def _of_seeds(own: Sequence[Row], values: dict[int, float]) -> Row:
+    from revisit.evaluation.intervals import interval
+
     mean, low, high = interval(values, {seed: seed for seed in values}, 0, 1) if values else (None,) * 3
     counts = {name: f"{np.mean([row[name] for row in own]):g}" for name in ("places", "changed")}
     found = {"auc": mean, "ci_low": low, "ci_high": high}
