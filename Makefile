@@ -13,14 +13,21 @@ VENV := .venv
 # The tools of the environment first: jobs of the workflow call `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-rooms test-line lint clean
 
 demo: $(VENV)/installed
 	snakemake --profile workflow/profiles/local --cores $(CORES)
 	@echo "Done. Open results/report.html; every number is in results/tables/all.csv."
 
+# Two halves beside each other: the tests of the rooms keep one core busy, those of the whole line seldom two.
 test: $(VENV)/installed
-	pytest
+	$(MAKE) --no-print-directory --jobs=2 test-rooms test-line
+
+test-rooms: $(VENV)/installed
+	pytest --ignore=tests/workflow
+
+test-line: $(VENV)/installed
+	pytest tests/workflow
 
 lint: $(VENV)/installed
 	ruff check .

@@ -95,7 +95,7 @@ def tiny_size() -> dict[str, Subject]:
     yearly = DataDescription(RGB, 32, 3.0, "yearly", (2020, 2021, 2022))
     vit = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 8}
     swin = {"name": "swin", "dim": 8, "depths": [2, 2], "heads": [2, 4], "window": 4, "patch_pixels": 4}
-    resnet = {"name": "resnet", "depth": 18}
+    resnet = {"name": "resnet", "depth": 18, "width": 8}
     mae3d = {"mask": "3dm", "encoder": vit, "decoder": {"dim": 16, "depth": 1, "heads": 2}}
     stmim = {"encoder": swin, "alpha": 0.1, "beta": 0.1, "years_per_step": 2}
     head = {"hidden": 16, "bottleneck": 8, "prototypes": 32, "local_crops": 1, "local_pixels": 16}

@@ -1,22 +1,39 @@
-"""A small study run for real, once, in a checkout of its own that tests may edit."""
+"""A small study run for real, twice, in checkouts of their own that tests may edit.
 
+Once as it is, and once under names that say nothing and in little space. Whoever needs the results of a study
+takes those, or a copy.
+"""
+
+import copy
 import csv
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from revisit.evaluation.columns import COSTS
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 540
 PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "envs")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Jobs must import the code of this folder, and find this interpreter first."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(folder / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
 
 
 class Checkout:
@@ -30,16 +47,18 @@ class Checkout:
             if source.is_symlink():
                 target.symlink_to(source.readlink())
             elif source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, target)  # compiled files too, which saves a second
             else:
                 shutil.copy(source, target)
         shutil.copy(ROOT / "tests/study.yaml", folder / "study.yaml")
-        # Jobs must import this copy, and find this interpreter first.
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(folder / "src"),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }
+        self.environment = environment(folder)
+
+    def copy(self, folder: Path) -> "Checkout":
+        """This checkout in another folder, with all that has been made in it."""
+        other = copy.copy(self)
+        other.folder, other.log, other.environment = folder, folder / "snakemake.log", environment(folder)
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return other
 
     def command(self, *arguments: str, profile: str = "workflow/profiles/local") -> list[str]:
         # A real cluster is asked less often how its jobs are.
@@ -109,6 +128,80 @@ class Checkout:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The small study, run to its end. Tests that edit it put it back."""
     checkout = Checkout(tmp_path_factory.mktemp("study"))
+    checkout.snakemake()
+    return checkout
+
+
+class Names:
+    """New names of what a study names freely: names that say nothing.
+
+    Their alphabet runs against the order of the config, so that an order by name would show.
+    """
+
+    def __init__(self, study: Mapping[str, Any]) -> None:
+        methods = study["pretraining"]["methods"]
+        networks = [row for one in study["experiments"].values() for row in one.get("networks", ())]
+        free = [*study["regions"], *study["collections"], *methods, *study["experiments"], *networks]
+        assert len(set(free)) == len(free), "two things of one name cannot be told apart in what is printed"
+        self.new = {name: f"n{900 - number}" for number, name in enumerate(free)}
+
+    def study(self, study: Mapping[str, Any]) -> dict[str, Any]:
+        """The study under its new names; its order, titles and published names stay.
+
+        What has no title is printed by its name, so it gets that for a title.
+        """
+        result = copy.deepcopy(dict(study))
+        experiments = result["experiments"].values()
+        rows = [one["networks"] for one in experiments if "networks" in one]
+        for titled in (result["pretraining"]["methods"], result["experiments"], *rows):
+            for name, entry in titled.items():
+                entry.setdefault("title", name)
+        for section in (result, result["archive"], result["pretraining"]):
+            for key in {"regions", "collections", "experiments", "biomes", "tiles", "methods"} & set(section):
+                section[key] = self._keys(section[key])
+        result["cube"]["limits_from"] = self._list(study["cube"]["limits_from"])
+        for collection in result["collections"].values():
+            if "regions" in collection:
+                collection["regions"] = self._list(collection["regions"])
+        for entry in result["pretraining"]["methods"].values():
+            entry["collection"] = self.new[entry["collection"]]
+            entry["parents"] = self._list(entry.get("parents", []))
+        for experiment in experiments:
+            experiment["collection"] = self.new[experiment["collection"]]
+            if "methods" in experiment:
+                experiment["methods"] = self._list(experiment["methods"])
+            if "networks" in experiment:
+                experiment["networks"] = self._keys(experiment["networks"])
+            for network in experiment.get("networks", {}).values():
+                for key in {"pretrained", "encoder_of"} & set(network):
+                    network[key] = self.new[network[key]]
+        return result
+
+    def back(self, text: str) -> str:
+        """What was printed, under the old names."""
+        old = {new: name for name, new in self.new.items()}
+        return re.sub(r"\bn\d{3}\b", lambda found: old[found[0]], text)
+
+    def _keys(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.new[name]: value for name, value in content.items()}
+
+    def _list(self, names: list[str]) -> list[str]:
+        return [self.new[name] for name in names]
+
+
+@pytest.fixture(scope="session")
+def names(study: Checkout) -> Names:
+    return Names(yaml.safe_load((study.folder / "study.yaml").read_text()))
+
+
+@pytest.fixture(scope="session")
+def renamed(study: Checkout, names: Names, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The small study under other names and keeping little, run to its end. Tests leave it as it is."""
+    checkout = Checkout(tmp_path_factory.mktemp("renamed"))
+    path = checkout.folder / "study.yaml"
+    other = names.study(yaml.safe_load(path.read_text()))
+    other["keep"] = {"scenes": False, "raw": False, "aligned": False}
+    path.write_text(yaml.safe_dump(other, sort_keys=False))
     checkout.snakemake()
     return checkout
 

@@ -5,30 +5,14 @@ import subprocess
 
 import pytest
 
-MISTAKES = [
-    (
-        "seed: 1",
-        "sed: 1",
-        "--dry-run",
-        "error: config: the top level: unknown key 'sed'; did you mean 'seed'?",
-    ),
-    (
-        "clip_sigma: 3",
-        "clip_sigma: three",
-        "--dry-run",
-        "error: config: cube.clip_sigma: must be a valid number, not 'three'",
-    ),
-    ("provider: embedded", "provider: embeded", "--dry-run", "did you mean 'embedded'?"),
-]
 
-
-@pytest.mark.parametrize(("old", "new", "target", "message"), MISTAKES)
-def test_a_mistake_in_the_config_is_named_before_anything_runs(checkout, old, new, target, message):
-    checkout.edit("study.yaml", old, new)
-    run = checkout.start(target)
+def test_a_mistake_in_the_config_is_named_before_anything_runs(checkout):
+    """One of those that tests/config/test_check.py knows."""
+    checkout.edit("study.yaml", "seed: 1", "sed: 1")
+    run = checkout.start("--dry-run")
     assert run.wait() != 0
-    lines = [line for line in checkout.log.read_text().splitlines() if "error" in line.lower()]
-    assert len(lines) == 1 and message in lines[0]
+    (line,) = (line for line in checkout.log.read_text().splitlines() if "error" in line.lower())
+    assert "error: config: the top level: unknown key 'sed'; did you mean 'seed'?" in line
     assert "Traceback" not in checkout.log.read_text()
     assert not (checkout.folder / "results").exists()
 

@@ -61,8 +61,8 @@ def test_a_second_run_has_nothing_to_do(study):
 
 
 def test_a_job_can_be_repeated_by_hand_from_its_file(study):
-    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised/1/1.json"
-    score = study.folder / "results/scores/land-cover/unet/s1/supervised/labels1/seed1.json"
+    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised/1/0.json"
+    score = study.folder / "results/scores/land-cover/unet/s1/supervised/labels1/seed0.json"
     before = score.read_bytes()
     score.unlink()
     command = [sys.executable, "-m", "revisit.cli", "run", str(job)]

@@ -28,11 +28,13 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in files}
 
 
-def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(checkout, tmp_path):
+def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(study, checkout):
+    archive = study.folder / "results/archive/east"
     results = checkout.folder / "results"
-    checkout.snakemake("results/archive/east")
-    shutil.move(results / "archive/east", tmp_path / "east")
-    with serve([tmp_path / "east"]) as url:
+    checkout.edit(
+        "study.yaml", "sentinel-2: {years: [2019, 2020, 2021],", "sentinel-2: {years: [2019, 2020],"
+    )
+    with serve([archive]) as url:
         checkout.edit("study.yaml", "provider: embedded\n", REMOTE.format(url=url))
         checkout.snakemake(CUBE)
     undisturbed = digests(checkout.folder / CUBE)
@@ -40,7 +42,7 @@ def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(checkout, 
 
     port, server = int(url.rpartition(":")[2]), ExitStack()
     slow = [Fault("assets", "slow", delay=0.1)]  # so that it can be stopped midway
-    server.enter_context(serve([tmp_path / "east"], port, slow))
+    server.enter_context(serve([archive], port, slow))
     run = checkout.start(CUBE)
     while len(list(results.glob("scenes/*/*/*/fetched/*/*.tif"))) < 12:
         assert run.poll() is None, checkout.log.read_text()[-4000:]
@@ -56,7 +58,7 @@ def test_a_provider_that_stops_midway_fails_the_run_and_loses_nothing(checkout, 
     assert not list(results.glob("scenes/*/*/*/manifest.json"))
     assert not (checkout.folder / CUBE).exists()
 
-    with serve([tmp_path / "east"], port):
+    with serve([archive], port):
         checkout.snakemake(CUBE)
     assert digests(checkout.folder / CUBE) == undisturbed
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())  # not fetched again

@@ -5,11 +5,9 @@ has run, and so protects the two pages. For that a page names the file of a bloc
 before ("Write `path/of/the/file.py`:"); blocks of YAML are merged into the config, those of shell are run.
 """
 
-import copy
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -119,10 +117,7 @@ def work(said: str) -> set[str]:
 @pytest.fixture(scope="module")
 def mine(study: Any, tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """A copy of the study with everything that the pages add, run."""
-    checkout = copy.copy(study)
-    checkout.folder = tmp_path_factory.mktemp("outside") / "study"
-    shutil.copytree(study.folder, checkout.folder, symlinks=True)
-    checkout.log = checkout.folder / "snakemake.log"
+    checkout = study.copy(tmp_path_factory.mktemp("outside") / "study")
     path = os.pathsep.join((str(checkout.folder / "src"), str(checkout.folder)))
     checkout.environment = {**study.environment, "PYTHONPATH": path}
     reader = Reader(checkout)
@@ -155,7 +150,7 @@ METHOD = {
     "Embed s1+s2 of pairs with denoise of s1+s2, seed 0",
     "Probe denoise on s1+s2 for masking, linear, labels 1, seed 0",
 }
-NETWORK = {f"Train pixels on s1 for land-cover, supervised, labels 1, seed {seed}" for seed in (0, 1)}
+NETWORK = {"Train pixels on s1 for land-cover, supervised, labels 1, seed 0"}
 TASK = {
     *(
         f"Probe {method} on s1+s2 for main-class, linear, labels 1, seed 0"

@@ -206,7 +206,9 @@ class PatchStore:
         """
         years, sensors = self.years(bands), self._sensors(bands)
         times: dict[str, list[int]] = {}
-        for sensor in set(sensors) - {ELEVATION}:
+        for sensor in dict.fromkeys(sensors):
+            if sensor == ELEVATION:
+                continue
             own = [self.attrs["years"][sensor].index(year) for year in years]
             times[sensor] = own if self.attrs["years"] else list(range(self._array(sensor).shape[1]))
         times[ELEVATION] = [0] * max(map(len, times.values()), default=1)
