@@ -5,7 +5,7 @@
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
-#   similarity/, features/                                    what encoders say of places
+#   similarity/, features/, changes/                          what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   tables/, figures/, report.html                            what to read
 #   collections.json, items.json                              what a STAC client reads, when asked for

@@ -1,13 +1,15 @@
 """Atomic writes: a file or folder is either the old one, the new one or absent, never half of it."""
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,15 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with atomic(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows with the same columns as CSV."""
+    text, rows = io.StringIO(), list(rows)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def json_text(content: Any) -> str:

@@ -44,6 +44,16 @@ def test_facts(name: str) -> None:
     kind: type[Method] = parts.find("method", name)
     assert facts["baseline"] == (kind.loss is Method.loss)
     assert facts["reconstructs"] == (kind.reconstruct is not Method.reconstruct)
+    assert facts["tables"] == []
+
+
+def test_tables_are_known_before_there_are_data() -> None:
+    """The workflow has them for outputs: those of CACo, but not of its ablations, which estimate nothing."""
+    data = DataDescription(("red",), 32, 3, "series", (2019, 2020))
+    for other_era, wanted in (("if-changed", ["changes", "mixture"]), ("always", [])):
+        for name in ("caco", "simclr-caco"):
+            entry = {"name": name, "encoder": VIT, "change": {"other_era": other_era}}
+            assert check_method(entry, data)["tables"] == wanted
 
 
 @pytest.mark.parametrize("name", parts.names("method"))

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,6 +116,56 @@ def test_only_what_reconstructs_has_a_picture_of_it(plan):
     figures = plan.figures()
     assert "results/figures/reconstructions/pairs/3dmae-rm/s1+s2/seed0.png" in figures
     assert not [path for path in figures if "reconstructions/pairs/scratch" in path]
+
+
+@pytest.fixture(scope="module")
+def estimating(config):
+    """The default study with CACo and one of its ablations, and true labels of two years."""
+    other = copy.deepcopy(config)
+    del other["search"]["worldcover"]
+    other["search"]["truth"] = {"years": [2019, 2020]}
+    other["collections"]["series"] = {
+        "kind": "series", "patch_pixels": 32, "min_valid": 0.5, "dates": 6, "regions": ["plain", "hills"],
+    }  # fmt: skip
+    entry = {"collection": "series", "modalities": ["rgb"], "steps": 4, "batch_size": 8}
+    method = {"name": "caco", "encoder": {"name": "resnet", "depth": 18}}
+    other["pretraining"]["methods"] |= {
+        "caco": {**entry, "method": method},
+        "always": {**entry, "method": {**method, "change": {"other_era": "always"}}},
+    }
+    return other
+
+
+def test_estimates_of_change_are_held_against_labels_of_several_years(estimating):
+    """Each encoder that estimates has its picture; with labels of two years there is a truth as well."""
+    found = Plan(check(estimating))
+    patterns = [found.methods(leaving) for leaving in ("reconstruction", "changes", "neither")]
+    matching = {name: [bool(re.fullmatch(pattern, name)) for pattern in patterns] for name in found.entries}
+    assert all(sum(one) == 1 for one in matching.values())
+    assert matching["caco"] == [False, True, False] and matching["always"] == [False, False, True]
+    seeds = found.config["pretraining"]["seeds"]
+    folders = [f"series/caco/rgb/seed{seed}" for seed in seeds]
+    drawn = [path for path in found.figures() if "change" in path]
+    mixtures = [f"results/figures/change-mixture/{folder}.png" for folder in folders]
+    assert drawn == [*mixtures, "results/figures/change-roc.png"]
+    first = found.figure_sources(Wildcards(figure=f"change-mixture/{folders[0]}"))
+    assert first == [f"results/encoders/{folders[0]}/{name}.csv" for name in ("changes", "mixture")]
+    truths = [f"results/changes/{folder}.csv" for folder in folders]
+    assert found.true_changes() == found.figure_sources(Wildcards(figure="change-roc")) == truths
+    assert found.change_estimates() == ["results/tables/change-estimates.csv"]
+    cubes = [f"results/cubes/{region}/labels.zarr" for region in ("plain", "hills")]
+    assert found.label_cubes(Wildcards(collection="series")) == cubes
+
+
+def test_labels_of_one_year_tell_no_change(estimating):
+    one = copy.deepcopy(estimating)
+    one["search"]["truth"]["years"] = [2020]
+    found = Plan(check(one))
+    assert found.true_changes() == found.change_estimates() == []
+    assert [path for path in found.figures() if "change" in path] == [
+        f"results/figures/change-mixture/series/caco/rgb/seed{seed}.png"
+        for seed in found.config["pretraining"]["seeds"]
+    ]
 
 
 def test_a_slice_does_not_hold_what_the_stage_does_not_use(plan):

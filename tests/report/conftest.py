@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -388,3 +389,20 @@ def page_inputs(tmp_path: Path, shifts: list[Path], logs: list[Path]) -> dict[st
         "quicklooks": quicklooks,
         "figures": [figure],
     }
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that is written in the figures drawn."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    found: list[str] = []
+    real = Figure.savefig
+
+    def savefig(figure: Figure, *args: Any, **options: Any) -> None:
+        real(figure, *args, **options)
+        found.extend(text.get_text() for text in figure.findobj(Text))
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return found

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,23 +37,6 @@ def drawn_twice(name: str, sources: Sequence[Path], facts: Facts, folder: Path) 
     colours = image.getcolors(2**24)
     assert colours is not None and len(colours) > 30, "the picture is empty"
     return image
-
-
-@pytest.fixture
-def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All that is written in the figures drawn."""
-    from matplotlib.figure import Figure
-    from matplotlib.text import Text
-
-    found: list[str] = []
-    real = Figure.savefig
-
-    def savefig(figure: Figure, *args: Any, **options: Any) -> None:
-        real(figure, *args, **options)
-        found.extend(text.get_text() for text in figure.findobj(Text))
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return found
 
 
 def has(image: Image.Image, colour: str) -> bool:

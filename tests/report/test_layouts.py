@@ -134,6 +134,43 @@ def test_no_row_is_all_dashes(rows: list[Row], facts: Facts) -> None:
     assert ("3DMAE-RM",) not in dict(probe.rows)
 
 
+CACO = [
+    ("caco-scenes", "single-label", "linear", "caco-eurosat", {"accuracy": 93.08}),
+    ("caco-multi-label", "multi-label", "linear", "caco-bigearthnet", {"micro_map": 69.43}),
+    ("caco-change", "change", "frozen", "caco-oscd", {"f1": 50.29, "precision": 60.68, "recall": 42.94}),
+    ("caco-segmentation", "segmentation", "fine-tune", "caco-dynamicearthnet", {"miou": 51.29}),
+    ("caco-scenes", "single-label", "linear", "caco-estimates-eurosat", {"accuracy": 93.08}),
+]
+
+
+@pytest.mark.parametrize(("layout", "task", "protocol", "key", "published"), CACO)
+def test_tables_of_caco(layout: str, task: str, protocol: str, key: str, published: dict[str, float]) -> None:
+    """Ours beside CACo's: a row a method, those of the works that were not run here before it."""
+    row = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "dataset": "scenes", "method": "own", "modality": "rgb", "protocol": protocol,
+        "label_fraction": 1.0, "class": "all", "pretrain_data": "series", "collapsed": False,
+    }  # fmt: skip
+    found = [{**row, "metric": metric, "value": 0.4} for metric in published]
+    run = {"experiment": "mine", "method": "own", "title": "CACo", "modality": "rgb", "protocol": protocol}
+    given = table.Settings.model_validate(
+        {
+            "experiment": "mine", "layout": layout, "published_as": key,
+            "runs": [{**run, "published_as": "caco", "pretrained": True, "recipe": "", "task": task}],
+        }
+    )  # fmt: skip
+    laid_out = table.lay_out(found, given)
+    (block,) = laid_out.blocks
+    cells = row_of(block, "CACo")
+    names = ["RGB"] if len(published) == 1 else ["RGB F1", "RGB precision", "RGB recall"]
+    assert list(cells) == names
+    assert [cell.published for cell in cells.values()] == pytest.approx(list(published.values()))
+    assert all(cell.value == pytest.approx(40) for cell in cells.values())
+    others = [name for (name,), row in block.rows if row[0].value is None]
+    main = ["Random Init.", "ImageNet", "MoCo v2", "GSSL", "SeCo"]
+    assert others == main if "estimates" not in key else others[0] == "CACo, r = long-term distance"
+    assert laid_out.notes[0].endswith("not comparable.")
+
+
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against its twin, every network against the best floor, signed, in points."""
     blocks = {block.heading: block for block in gains.lay_out(rows, facts).blocks}

@@ -88,6 +88,13 @@ def page_inputs(page_inputs: dict[str, list[Path]], tmp_path: Path) -> dict[str,
         path.parent.mkdir()
         path.write_text(json.dumps(content))
         page_inputs[name] = [path]
+    estimates = tmp_path / "tables/change-estimates.csv"
+    estimates.parent.mkdir(exist_ok=True)
+    estimates.write_text(
+        "method,modality,estimate,used,seed,auc,ci_low,ci_high,places,changed\n"
+        "3dmae-3dm,s1+s2,smoothed_ratio,yes,0,0.6127,0.55,0.68,244,50\n"
+    )
+    page_inputs["estimates"] = [estimates]
     return page_inputs
 
 
@@ -129,6 +136,8 @@ def test_content(html: str) -> None:
         "24 STAC items",
         "12.3",
         "Scores: masking.",
+        "61.3 [55.0, 68.0]",
+        "50 of 244",
     ):
         assert words in text, words
     assert "other data" in text and "2017-05-01" in text and "16" in text

@@ -118,6 +118,25 @@ rule similarity:
         "revisit run {params.job}"
 
 
+rule true_change:
+    input:
+        changes="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/changes.csv",
+        mixture="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/mixture.csv",
+        labels=plan.label_cubes,
+    output:
+        places="<results>/changes/{collection}/{method}/{modality}/seed{seed}.csv",
+    log:
+        "<results>/logs/true_change/{collection}/{method}/{modality}/{seed}.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("true_change", "revisit.evaluation.true_change", plan.changed),
+    message:
+        "See which places changed that {wildcards.method} on {wildcards.modality} has estimates of, seed {wildcards.seed}"
+    shell:
+        "revisit run {params.job}"
+
+
 rule embed:
     input:
         patches="<results>/patches/{collection}/index.json",

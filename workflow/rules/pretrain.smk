@@ -15,7 +15,7 @@ rule pretrain:
     benchmark:
         "<results>/benchmarks/pretrain/{collection}/{method}/{modality}/{seed}.jsonl"
     wildcard_constraints:
-        method=plan.methods(reconstruct=False),
+        method=plan.methods("neither"),
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -43,4 +43,15 @@ use rule pretrain as pretrain_reconstructing with:
         history="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/log.csv",
         reconstruction="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/reconstruction.npz",
     wildcard_constraints:
-        method=plan.methods(reconstruct=True),
+        method=plan.methods("reconstruction"),
+
+
+use rule pretrain as pretrain_estimating with:
+    output:
+        encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
+        card="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/card.json",
+        history="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/log.csv",
+        changes="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/changes.csv",
+        mixture="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/mixture.csv",
+    wildcard_constraints:
+        method=plan.methods("changes"),

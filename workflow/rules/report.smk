@@ -43,6 +43,30 @@ rule gains:
         "revisit run {params.job}"
 
 
+rule change_estimates:
+    input:
+        places=lambda wildcards: plan.true_changes(),
+    output:
+        csv=report(
+            "<results>/tables/change-estimates.csv",
+            caption="../report/change_estimates.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/change-estimates.md",
+    log:
+        "<results>/logs/change_estimates.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job(
+            "change_estimates", "revisit.report.change_estimates", plan.pretrained
+        ),
+    message:
+        "Score the estimates of change"
+    shell:
+        "revisit run {params.job}"
+
+
 rule table:
     input:
         table=rules.tables.output.table,
@@ -90,6 +114,7 @@ rule page:
     input:
         table=rules.tables.output.table,
         tables=lambda wildcards: collect("{table}.csv", table=plan.tables()),
+        estimates=lambda wildcards: plan.change_estimates(),
         found=lambda wildcards: plan.items(),
         manifests=lambda wildcards: plan.downloads(),
         indexes=lambda wildcards: plan.indexes(),

@@ -233,6 +233,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "years": images,
         "series": kind.time_axis,
         "legend": legend.described() if legend and _labelled(study).intersection(names) else None,
+        "label_years": labels.years if labels and _labelled(study).intersection(names) else [],
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
     }
 
@@ -285,6 +286,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         "kind": collection["kind"],
         "series": collection["series"],
         "reconstructs": facts["reconstructs"],
+        "leaves": _left(facts),
+        "label_years": len(collection["label_years"]) > 1,
         "baseline": facts["baseline"],
         "modules": facts["modules"],
         "encoder_modules": facts["encoder_modules"],
@@ -292,6 +295,14 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         # Files that the method reads, such as weights: a changed one is another pretraining.
         "files": [str(value) for value in vars(method_settings).values() if isinstance(value, Path)],
     }
+
+
+def _left(facts: Mapping[str, Any]) -> str:
+    """What a pretraining leaves beside the usual, of which the workflow makes something: ``reconstruction``,
+    ``changes`` (with the mixture), or ``neither``."""
+    if facts["reconstructs"]:
+        return "reconstruction"
+    return "changes" if "changes" in facts["tables"] else "neither"
 
 
 def _task(
@@ -334,7 +345,14 @@ def _encoders(study: Study, entries: Mapping[str, Any]) -> list[Encoder]:
     """Every encoder of the study, in the order of the config."""
     shared = ("title", "collection", "kind", "reconstructs", "baseline")
     return [
-        Encoder(entry=name, modality=modality, seed=seed, **{key: entry[key] for key in shared})
+        Encoder(
+            entry=name,
+            modality=modality,
+            seed=seed,
+            estimates_change=entry["leaves"] == "changes",
+            change_known=entry["label_years"],
+            **{key: entry[key] for key in shared},
+        )
         for name, entry in entries.items()
         for modality in entry["modalities"]
         for seed in study.pretraining.seeds

@@ -118,9 +118,13 @@ class CACo(SeCo):
         """Which places have changed is told anew from all estimates."""
         self.changes.refit()
 
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        return self.changes.leaves
+
     def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
         """``changes`` and ``mixture``, see ``Changes.tables``."""
-        return self.changes.tables(store)
+        return self.changes.tables(store, self.eras, self.data.bands)
 
     @torch.no_grad()
     def _note(self, views: dict[str, Tensor], query: Tensor, keys: Tensor) -> None:

@@ -187,6 +187,11 @@ class Method(nn.Module):
         """The encoders it leaves, by name; the one of a method that leaves one has the name ""."""
         return {"": self.encoder}
 
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Names of the tables that ``tables`` gives, known before there are any data."""
+        return ()
+
     def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
         """What it found out of the data it was trained on, to be kept beside the encoders as small CSV files.
 

@@ -80,9 +80,13 @@ class SimCLRCACo(SimCLRSeCo):
         """Which places have changed is told anew from all estimates."""
         self.changes.refit()
 
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        return self.changes.leaves
+
     def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
         """``changes`` and ``mixture``, see ``Changes.tables``."""
-        return self.changes.tables(store)
+        return self.changes.tables(store, self.eras, self.data.bands)
 
 
 METHOD = SimCLRCACo

@@ -13,9 +13,9 @@ class ModelPlan(DataPlan):
 
     # Pretrain
 
-    def methods(self, reconstruct: bool) -> str:
-        """The pattern of the entries whose method reconstructs images, or of the others."""
-        names = [name for name, entry in self.entries.items() if entry["reconstructs"] is reconstruct]
+    def methods(self, leaving: str) -> str:
+        """The pattern of the entries that leave this beside their encoder: see ``revisit.config.check``."""
+        names = [name for name, entry in self.entries.items() if entry["leaves"] == leaving]
         return "|".join(map(re.escape, names)) or "(?!)"
 
     def encoder(self, entry: str, modality: str, seed: int) -> str:
@@ -70,7 +70,29 @@ class ModelPlan(DataPlan):
         gpus: int = self.entries[wildcards.method]["training"]["gpus"]
         return gpus
 
+    def estimating(self, compared: bool = False) -> list[str]:
+        """Folders below encoders/ of all that estimate change, or of those whose labels tell of it."""
+        return [
+            f"{self.entries[name]['collection']}/{name}/{modality}/seed{seed}"
+            for name, modality, seed in self.encoders()
+            if self.entries[name]["leaves"] == "changes"
+            and (self.entries[name]["label_years"] or not compared)
+        ]
+
     # Evaluate
+
+    def label_cubes(self, wildcards: Wildcards) -> list[str]:
+        """The label cubes of a collection's regions."""
+        names = [name for name in self._regions(wildcards.collection) if name in self.labelled]
+        return [f"{self.root}/cubes/{name}/labels.zarr" for name in names]
+
+    def changed(self, wildcards: Wildcards) -> Settings:
+        """What true change is told by, beside labels."""
+        return {"patch_pixels": self.config["collections"][wildcards.collection]["patch_pixels"]}
+
+    def true_changes(self) -> list[str]:
+        """Estimates of change beside what has changed, of every encoder that has both."""
+        return [f"{self.root}/changes/{folder}.csv" for folder in self.estimating(compared=True)]
 
     def run(self, wildcards: Wildcards) -> Settings:
         """The run a score is of."""

@@ -47,6 +47,10 @@ class Plan(ModelPlan):
         """What tables of all experiments must know of the runs."""
         return {**self.facts, "encoders": []}
 
+    def pretrained(self, wildcards: Wildcards) -> Settings:
+        """What tables of encoders must know of them."""
+        return {"encoders": self.facts["encoders"]}
+
     def figures(self) -> list[str]:
         """Every figure of the study."""
         return [f"{self.root}/figures/{path}.png" for path in self._figures]
@@ -77,10 +81,18 @@ class Plan(ModelPlan):
             return self.predictions(experiment)
         if source == "histories":
             return self.beside_encoders("log.csv", trained=True)
+        if source == "changes":
+            return self.true_changes()
         folder = PurePosixPath(figure["encoder"])
+        if source == "mixture":
+            return [f"{self.root}/encoders/{folder}/{name}.csv" for name in ("changes", "mixture")]
         if source == "reconstruction":
             return [f"{self.root}/encoders/{folder}/reconstruction.npz"]
         return [f"{self.root}/{source}/{folder}.json"]
+
+    def change_estimates(self) -> list[str]:
+        """The table of how well estimates of change tell what has changed, where anything says so."""
+        return [f"{self.root}/tables/change-estimates.csv"] if self.true_changes() else []
 
     def beside_cubes(self, name: str) -> list[str]:
         """``name`` in the folder of every image cube."""

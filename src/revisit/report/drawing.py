@@ -13,7 +13,9 @@ from revisit import parts
 from revisit.report import words
 from revisit.report.facts import Facts
 
-Source = Literal["table", "shifts", "histories", "predictions", "reconstruction", "similarity"]
+Source = Literal[
+    "table", "shifts", "histories", "changes", "predictions", "reconstruction", "mixture", "similarity"
+]
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,10 @@ class Drawing:
     """A figure, one for the study, for each experiment or for each encoder.
 
     ``source`` is what it is drawn from: all.csv (``table``), shifts.csv of every cube (``shifts``), log.csv
-    of every encoder that is no baseline (``histories``) or .npz of every run of the experiment
-    (``predictions``), both in the order of the facts, reconstruction.npz or the similarity of the encoder.
+    of every encoder that is no baseline (``histories``), the estimates of every encoder that estimates
+    change beside what has changed (``changes``) or .npz of every run of the experiment (``predictions``),
+    all in the order of the facts; reconstruction.npz, changes.csv and mixture.csv (``mixture``), or the
+    similarity of the encoder.
     ``applies`` gets the facts of the study, of one experiment or of one encoder; ``draw`` the files, these
     facts and the PNG to write.
     """
@@ -73,7 +77,8 @@ def _of(name: str, drawing: Drawing, facts: Facts) -> Iterator[dict[str, Any]]:
 def _subjects(drawing: Drawing, facts: Facts) -> Iterator[tuple[tuple[str, ...], str, Facts]]:
     """Path, title and facts of each thing that a figure may be drawn of."""
     if drawing.per == "study":  # of cubes or encoders; nothing else of the study is to redraw it
-        yield (), "", Facts(encoders=facts.encoders) if drawing.source == "histories" else Facts()
+        of_encoders = drawing.source in ("histories", "changes")
+        yield (), "", Facts(encoders=facts.encoders) if of_encoders else Facts()
     elif drawing.per == "experiment":
         for name in facts.names():
             yield (name,), facts.title(name), facts.of_experiment(name)

@@ -53,6 +53,10 @@ class Encoder(Record, extra="ignore"):
     """Whether its method restores what it hides, and so leaves reconstruction.npz."""
     baseline: bool
     """Whether its method takes no training step."""
+    estimates_change: bool = False
+    """Whether its method estimates which places have changed, and so leaves changes.csv and mixture.csv."""
+    change_known: bool = False
+    """Whether its collection has label maps of several years, which tell what has changed."""
 
 
 class Experiment(Record, extra="ignore"):

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +125,6 @@ def write_log(path: Path, rows: Sequence[Row]) -> None:
         {name: value if isinstance(value, int) else f"{value:.8g}" for name, value in row.items()}
         for row in rows
     )
-    write_text(path, text.getvalue())
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with the same columns as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
     write_text(path, text.getvalue())
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from revisit import code_digests, parts, provenance, stage
 from revisit.errors import RevisitError
+from revisit.files import write_rows
 from revisit.job import Job
 from revisit.methods.method import DataDescription, Method, build_method
 from revisit.methods.parts import ranks
@@ -29,7 +30,7 @@ from revisit.training.device import choose_device, prepare
 from revisit.training.loop import Progress, Row, Trainer
 from revisit.training.monitor import Monitor, Spread
 from revisit.training.optimiser import Course
-from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction, write_table
+from revisit.training.outputs import Settings, card, scaling_of, write_log, write_reconstruction
 from revisit.training.settings import derived_seed
 
 SHOWN = 8  # samples reconstructed for the report
@@ -109,7 +110,7 @@ def write(
     write_log(job.target("history"), progress.rows)
     folder = job.target("encoder").parent
     for name, rows in method.tables(store).items():
-        write_table(folder / f"{name}.csv", rows)
+        write_rows(folder / f"{name}.csv", rows)
     for name, encoder in method.encoders().items():
         save_encoder(
             encoder, folder / name, card(settings, store, method, encoder, parents, progress, spread)

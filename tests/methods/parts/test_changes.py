@@ -17,6 +17,8 @@ from revisit.methods.parts.changes import (
     boundary,
     two_gaussians,
 )
+from revisit.methods.parts.times import Eras
+from revisit.patches.batch import NO_DATE
 
 P, NONE = 6, [-1.0, -1.0, -1.0]
 
@@ -129,7 +131,8 @@ def test_ablations_estimate_nothing(other_era: str, spared: bool) -> None:
     own.settle()
     own.refit()
     assert own.spares(torch.tensor([5, 0])).tolist() == [[spared] * 2] * 2
-    assert own.estimates.numel() == 0 and own.tables(SimpleNamespace(where=dict)) == {}
+    store = SimpleNamespace(where=dict, dates=None)
+    assert own.estimates.numel() == 0 and own.tables(store, Eras(), ["red"]) == {} and own.leaves == ()
 
 
 def test_tables_have_a_row_per_training_place_and_era() -> None:
@@ -143,8 +146,23 @@ def test_tables_have_a_row_per_training_place_and_era() -> None:
         "epsg": np.array([32632, 32632, 32633]),
         **{name: np.array([1.0, 2.0, 3.0]) for name in ("x", "y", "longitude", "latitude")},
     }
-    tables = own.tables(SimpleNamespace(where=lambda: where))
+    days = [
+        ["2017-05-01", "2018-06-02", "2021-07-03", "2022-08-04"],
+        ["2020-01-05", "2020-03-06"] + ["NaT"] * 2,
+    ]
+    slots = np.array(days, "datetime64[ns]").astype(np.int64)
+    assert slots.min() == NO_DATE
+    dates = slots[[1, 0, 0]][None]  # of one sensor, by sample: the first has one era
+    store = SimpleNamespace(where=lambda: where, dates=lambda bands: dates)
+    tables = own.tables(store, Eras(), ["red"])
+    assert tuple(tables) == own.leaves
     rows = tables["changes"]
+    assert [(row["first"], row["last"]) for row in rows] == [
+        ("2020-01-05", "2020-03-06"),
+        ("2020-01-05", "2020-03-06"),
+        ("2017-05-01", "2018-06-02"),
+        ("2021-07-03", "2022-08-04"),
+    ]
     assert [(row["place"], row["era"], row["x"], row["region"]) for row in rows] == [
         (0, 0, 1.0, "here"),
         (0, 1, 1.0, "here"),

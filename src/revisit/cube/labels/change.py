@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from revisit.cube.labels.legend import LabelClass, Legend
 
 SAME, CHANGED = 1, 2  # codes of a map of change; 0 is no label, as everywhere
+CHANGED_SHARE = 0.1  # of its labelled pixels: a place where so many or more differ has changed
 CHANGE = Legend(
     title="change",
     classes=[

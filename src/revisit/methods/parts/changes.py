@@ -10,6 +10,7 @@ with the larger mean takes for itself are changes. What was never estimated coun
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.methods.parts import ranks
+from revisit.methods.parts.times import Eras
+from revisit.patches.batch import NO_DATE
 from revisit.record import Record
 
 KINDS = ("distance", "ratio", "smoothed-ratio")  # that are kept of each place and era
@@ -47,9 +50,11 @@ class ChangeSettings(Record):
 
 
 class Where(Protocol):
-    """What tells where places lie: a ``revisit.patches.store.PatchStore``."""
+    """What tells where places lie and when they were seen: a ``revisit.patches.store.PatchStore``."""
 
     def where(self) -> dict[str, Any]: ...
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> Any: ...
 
 
 class Changes(nn.Module):
@@ -134,19 +139,27 @@ class Changes(nn.Module):
         self.mixture.copy_(torch.from_numpy(mixture))
         self.threshold.fill_(boundary(mixture))
 
-    def tables(self, store: Where) -> dict[str, list[dict[str, Any]]]:
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Names of the tables: none where nothing is estimated."""
+        return ("changes", "mixture") if self.estimating else ()
+
+    def tables(self, store: Where, eras: Eras, bands: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """``changes``: a row per training place and era; ``mixture``: a row per Gaussian. {} where not
         estimated.
 
-        What has no estimate is left empty.
+        What has no estimate is left empty. ``eras``: how dates are parted; ``bands``: of the sensor they are
+        of.
         """
         if not self.estimating:
             return {}
         where = store.where()
         mine = np.flatnonzero(where["split"] == "train")
         estimates, labels = self.estimates.cpu().numpy(), self.labels.cpu().numpy()
+        dates = torch.from_numpy(np.asarray(store.dates(bands)[0])[mine])
+        members = eras.members(dates, dates != NO_DATE)[0]
         rows = []
-        for sample in mine:
+        for sample, own_dates, of_eras in zip(mine, dates, members, strict=True):
             place = int(where["position"][sample])
             lies = {
                 name: where[name][sample] for name in ("region", "x", "y", "epsg", "longitude", "latitude")
@@ -157,6 +170,7 @@ class Changes(nn.Module):
                 label = int(labels[place, era])
                 rows.append(
                     {"place": place, "era": era, **lies}
+                    | _spanned(own_dates[of_eras[era]].numpy())
                     | dict(zip((kind.replace("-", "_") for kind in KINDS), values, strict=True))
                     | {"changed": "" if label == UNKNOWN else label}
                 )
@@ -168,6 +182,12 @@ class Changes(nn.Module):
             )
         ]
         return {"changes": rows, "mixture": mixture}
+
+
+def _spanned(dates: NDArray[np.int64]) -> dict[str, str]:
+    """The first and the last day of some dates (n,), nanoseconds since 1970."""
+    days = np.sort(dates.astype("datetime64[ns]")).astype("datetime64[D]").astype(str)
+    return {"first": days[0], "last": days[-1]} if len(days) else {"first": "", "last": ""}
 
 
 def two_gaussians(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:

@@ -181,8 +181,10 @@ class Work:
     def _of_report(self) -> list[Stage]:
         return [
             Stage("similarity", len(self.plan.similarities())),
+            Stage("true_change", len(self.plan.true_changes())),
             Stage("tables", 1),
             Stage("gains", 1),
+            Stage("change_estimates", len(self.plan.change_estimates())),
             Stage("table", len(self.plan.tables()) - 1),
             Stage("figure", len(self.plan.figures())),
             Stage("page", 1),

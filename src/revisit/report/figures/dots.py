@@ -53,7 +53,8 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         handles = _marks(axes[0], caveat(experiment.published_as))
         there = (True, bool(floors & set(models)), any(c.published is not None for row in cells for c in row))
         shown = [handle for handle, here in zip(handles, there, strict=True) if here]
-        figure.legend(handles=shown, loc="outside lower center", ncols=len(shown))
+        columns = len(shown) if len(block.columns) > 1 else 1  # of one panel the figure is narrow
+        figure.legend(handles=shown, loc="outside lower center", ncols=columns)
 
 
 def _marks(axes: "Axes", published: str) -> "list[Line2D]":

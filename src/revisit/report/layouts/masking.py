@@ -1,24 +1,12 @@
 """Multi-label mAP in per cent by model and modality, as 3DMAE's Table I compares masking strategies."""
 
-from revisit.report import cells, words
-from revisit.report.cells import Line, Scores
+from revisit.report.cells import Scores
 from revisit.report.layout import COLLAPSED, CUT, INTERVAL, Block, Layout
-
-METRIC = "micro_map"
+from revisit.report.layouts import model_rows
 
 
 def _blocks(scores: Scores) -> list[Block]:
-    """One block per setting, the whole network trained on all labels first: publications report that."""
-    lines = [Line((model.title,), model, {}) for model in scores.models]
-    columns = {
-        words.modality(name): {"modality": name, "class": "all", "metric": METRIC}
-        for name in cells.modalities(scores.models)
-    }
-    heading = f"{words.metric(METRIC)} in per cent"
-    return [
-        scores.block(heading, setting, ("model",), lines, columns, unit=words.PERCENT, form=words.SHARE)
-        for setting in scores.settings
-    ]
+    return model_rows.blocks(scores, "micro_map")
 
 
 LAYOUT = Layout(

@@ -2,10 +2,10 @@
 
 Each source has one CSV here, with its numbers and its words as they are printed; ``[sic]`` stands where
 these are odd, "as labelled in the source" where a label may mean something else than usual. Lines that a
-table of ours reproduces say so in five more columns: ``our_experiment`` and ``our_row`` are the keys that a
-config names by ``published_as``, ``our_modality`` and ``our_metric`` are words of ours, and ``our_unit`` is
-what one of their units is in ours (0.01 for per cent). Where two tables of a source report the same cell, the
-line that comes first counts; they must be of the same data set and encoder.
+table of ours reproduces say so in six more columns: ``our_experiment`` and ``our_row`` are the keys that a
+config names by ``published_as``, ``our_modality``, ``our_protocol`` and ``our_metric`` are words of ours, and
+``our_unit`` is what one of their units is in ours (0.01 for per cent). Where two tables of a source report
+the same cell, the line that comes first counts; they must be of the same data set and encoder.
 
 No published number is comparable with one of ours: it was measured on other places.
 """
@@ -132,8 +132,7 @@ def _read(line: dict[str, str]) -> tuple[Key, Published]:
         protocol=line["protocol"],
         table=f"{line['source']}, {line['table']}",
     )
-    # "fine-tune (as labelled in the source)" and "fine-tune/supervised" are the words for one of ours.
-    trained = words.training(line["protocol"].partition(" (")[0].partition("/")[0])
+    trained = words.training(line["our_protocol"])
     fraction = float(line["label_fraction"])
     experiment = line["our_experiment"]
     return (
