@@ -105,8 +105,9 @@ def over_places(
 
     def areas(one: NDArray[Any], other: NDArray[Any], axis: int) -> NDArray[Any]:
         """``auc`` of many samples at once: Mann and Whitney's U counts the same pairs."""
-        counted: NDArray[Any] = mannwhitneyu(one, other, axis=axis, method="asymptotic").statistic
-        return counted / (one.shape[axis] * other.shape[axis])
+        pairs = one.shape[axis] * other.shape[axis]
+        shares: NDArray[Any] = mannwhitneyu(one, other, axis=axis, method="asymptotic").statistic / pairs
+        return shares
 
     found = bootstrap(
         (changed, others), areas, n_resamples=RESAMPLES, batch=BATCH, vectorized=True,
