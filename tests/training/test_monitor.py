@@ -1,5 +1,6 @@
 """The collapse monitor: what it looks at, and that its verdict is about places, not about dates or scale."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from revisit.errors import RevisitError
 from revisit.methods.method import Method, build_method
 from revisit.patches.batch import Batch
 from revisit.patches.store import PatchStore
-from revisit.training.monitor import Monitor, spread, watched
+from revisit.training.monitor import Monitor, outermost, spread, watched
 from revisit.training.pretrain import describe
 from revisit.training.settings import Training
 
@@ -144,19 +145,31 @@ def test_what_a_method_compares_is_looked_at(yearly: Path) -> None:
     assert look().collapsed
 
 
-def test_whole_images_are_of_the_first_and_the_last_year(
-    yearly: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, times = PatchStore(yearly), list[int | None]()
+def test_whole_images_are_a_places_first_and_last(as_batch: Callable[[Tensor], Batch[Tensor]]) -> None:
+    """Of those it has: series end in slots without a date, and years may be missing."""
+    images = torch.arange(3 * 4).view(3, 4, 1, 1, 1).expand(-1, -1, 2, 8, 8)
+    batch = as_batch(images)
+    batch.present[0, 3] = batch.present[1, 0] = False
+    batch.present[2] = False
+    (first, begins), (last, ends) = outermost(batch, False), outermost(batch, True)
+    assert first[:2, 0, 0, 0].tolist() == [0, 5] and last[:2, 0, 0, 0].tolist() == [2, 7]
+    assert begins.tolist() == ends.tolist() == [True, True, False]
+    alone = as_batch(images[:, 0])
+    assert outermost(alone, True)[0] is alone.images
+
+
+def test_a_series_that_no_place_fills_is_looked_at(series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where most dates of a place are cloudy: the last slot is empty everywhere."""
+    store = PatchStore(series)
     batch = store.batch
 
-    def noting(samples: Any, bands: Any, time: int | None) -> Any:
-        times.append(time)
-        return batch(samples, bands, time)
+    def clouded(*asked: Any) -> Any:
+        found = batch(*asked)
+        found.present[:, -1] = False
+        return found
 
-    monkeypatch.setattr(store, "batch", noting)
-    Monitor(scratch(store), store, TRAINING)
-    assert set(times) == {0, 2}
+    monkeypatch.setattr(store, "batch", clouded)
+    assert not Monitor(scratch(store), store, TRAINING)().collapsed
 
 
 class Store:

@@ -137,10 +137,12 @@ class Monitor:
             there = batch.present.flatten(1).any(1)
             return self._in_parts(method.embeddings, method.views(batch, generator))[there]
         side, encoder = method.crop_pixels, next(iter(method.encoders().values()))
-        last = max(self.store.times(method.data.bands) - 1, 0)
-        looks = [self._batch(samples[:, look], time) for look, time in enumerate((0, last))]
-        there = torch.stack([look.present.all(1) for look in looks], 1).all(1)
-        first, second = (method.standardised(look.images[there, ..., :side, :side]) for look in looks)
+        (first, begins), (second, ends) = (
+            outermost(self._batch(samples[:, number], None), last)
+            for number, last in enumerate((False, True))
+        )
+        there = begins & ends
+        first, second = (method.standardised(look[there, :, :side, :side]) for look in (first, second))
         return self._in_parts(
             lambda views: torch.stack([encoder.pooled(v, method.data.bands) for v in views.values()], 1),
             {"first": first, "second": second.flip(-1)},
@@ -156,6 +158,21 @@ class Monitor:
     def _batch(self, samples: NDArray[np.int64], time: int | None) -> Batch[Tensor]:
         device, bands = next(self.method.parameters()).device, self.method.data.bands
         return to_device(self.store.batch(samples, bands, time).map(torch.from_numpy), device)
+
+
+def outermost(batch: Batch[Tensor], last: bool) -> tuple[Tensor, Tensor]:
+    """The first or last image of each sample of those it has, [B, C, H, W], and whether it has any, bool [B].
+
+    An image counts where all sensors have it.
+    """
+    held = batch.present.all(-1)
+    if held.ndim == 1:
+        return batch.images, held
+    slots = torch.arange(held.shape[1], device=held.device)
+    at = torch.where(held, slots, -1 if last else len(slots))
+    chosen = at.amax(1) if last else at.amin(1)
+    rows = torch.arange(len(held), device=held.device)
+    return batch.images[rows, chosen.clamp(0, len(slots) - 1)], held.any(1)
 
 
 def watched(store: PatchStore, places: int) -> NDArray[np.int64]:
