@@ -9,6 +9,7 @@ the jobs, the seconds per 10,000 of them, and the characters of the longest comm
 
 import argparse
 import copy
+import math
 import re
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def many_scores(study: dict[str, Any], count: int) -> dict[str, Any]:
     """The study with so many scores: the multi-label experiment again and again."""
     result = copy.deepcopy(study)
     experiment = result["experiments"]["masking"]
-    per = len(experiment["methods"]) * len(experiment["modalities"]) * len(experiment["protocols"])
+    axes = "methods", "modalities", "protocols", "label_fractions", "seeds"
+    per = math.prod(len(experiment[axis]) for axis in axes)
     result["experiments"] |= {f"masking{number}": copy.deepcopy(experiment) for number in range(count // per)}
     return result
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,6 +137,11 @@ def test_whatever_ends_a_training_it_goes_on_to_the_same_weights(study, cluster,
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
+        # The sandbox has no cgroups: what a job started may outlive it there.
+        for process, command in processes():
+            if any(str(checkout.folder) in word for word in command):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     ends = {name: [end for _, end in sorted(jobs(name).items())] for name in PARTITIONS}
     first, retry = "1-00:00:00", "2-00:00:00"
