@@ -8,25 +8,25 @@ to have changed; whether it has is estimated by the slow network during training
     loss = sum over i of the mean of -log exp(q k_i / T) / (exp(q k_i / T) + sum over n of exp(q n / T))
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from revisit.methods.method import DataDescription, Moment, Store
+from revisit.methods.method import DataDescription, Moment
 from revisit.methods.parts import ranks
 from revisit.methods.parts.changes import Changes, ChangeSettings
 from revisit.methods.parts.contrast import info_nce
 from revisit.methods.parts.queue import Queue
-from revisit.methods.parts.subspaces import KEYS, VIEWS, Kinship, kinship, seasonal_views
-from revisit.methods.parts.times import Eras, origins_of, tell_eras
+from revisit.methods.parts.subspaces import KEYS, VIEWS, Kinship, kinship
+from revisit.methods.parts.times import Eras, origins_of
+from revisit.methods.parts.two_eras import TwoEras
 from revisit.methods.seco import SeCo, others, own_keys
-from revisit.patches.batch import Batch
 
 NOWHERE = -1  # the place of the random keys that a queue holds at first
 
 
-class CACo(SeCo):
+class CACo(TwoEras, SeCo):
     """Any encoder, by its pooled features; a place of the batch asks twice, once of each era."""
 
     class Settings(SeCo.Settings):
@@ -61,22 +61,6 @@ class CACo(SeCo):
         start[:, 1] = torch.arange(settings.queue) % 2  # eras take turns, as in the batches to come
         self.origins = Queue(settings.queue, 2, start)  # place and era of the keys in the queues
         self._origins: Tensor | None = None
-
-    def before_step(self, moment: Moment) -> None:
-        if moment.step == 0 and moment.store is not None:
-            tell_eras(self.name, self.eras, moment.store, self.data.bands)
-
-    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """``query`` and the keys ``both``, ``season``, ``augmentation``, float32 [B, 2, C, H, W] by era.
-
-        ``place`` int64 [B]; ``era`` int64 and ``comparable`` bool [B, 2] as of ``times.Drawn``.
-        """
-        dates, present = batch.dates[..., 0], batch.present[..., 0]
-        drawn = self.eras.draw(dates, present, generator, self.changes.settings.aligned)
-        sample = torch.arange(len(dates), device=dates.device)[:, None, None]
-        images = self.standardised(batch.images[sample, drawn.chosen])
-        views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
-        return {**views, "place": batch.places, "era": drawn.era, "comparable": drawn.comparable}
 
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """Query and ``both`` of the earlier era in the subspace invariant to both, [B, 2, dim]."""
@@ -113,18 +97,6 @@ class CACo(SeCo):
         self.origins.push(self._origins)
         self._origins = None
         self.changes.settle()
-
-    def after_epoch(self, moment: Moment) -> None:
-        """Which places have changed is told anew from all estimates."""
-        self.changes.refit()
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        return self.changes.leaves
-
-    def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
-        """``changes`` and ``mixture``, see ``Changes.tables``."""
-        return self.changes.tables(store, self.eras, self.data.bands)
 
     @torch.no_grad()
     def _note(self, views: dict[str, Tensor], query: Tensor, keys: Tensor) -> None:

@@ -5,20 +5,17 @@ the other era are negatives of a view only where the place is thought to have ch
 whether it has is estimated by the network itself during training (``parts/changes.py``).
 """
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
-from revisit.methods.method import DataDescription, Moment, Store
+from revisit.methods.method import DataDescription, Moment
 from revisit.methods.parts.changes import Changes, ChangeSettings
-from revisit.methods.parts.subspaces import KEYS, VIEWS, seasonal_views
-from revisit.methods.parts.times import Eras, origins_of, tell_eras
+from revisit.methods.parts.subspaces import KEYS, VIEWS
+from revisit.methods.parts.times import Eras, origins_of
+from revisit.methods.parts.two_eras import TwoEras
 from revisit.methods.simclr_seco import SimCLRSeCo
-from revisit.patches.batch import Batch
 
 
-class SimCLRCACo(SimCLRSeCo):
+class SimCLRCACo(TwoEras, SimCLRSeCo):
     """Any encoder, by its pooled features; a place of the batch is there twice, once of each era."""
 
     class Settings(SimCLRSeCo.Settings):
@@ -42,22 +39,6 @@ class SimCLRCACo(SimCLRSeCo):
         self.eras = settings.eras
         self.changes = Changes(settings.change, data.places or 0)
 
-    def before_step(self, moment: Moment) -> None:
-        if moment.step == 0 and moment.store is not None:
-            tell_eras(self.name, self.eras, moment.store, self.data.bands)
-
-    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """``query``, ``both``, ``season``, ``augmentation``, float32 [B, 2, C, H, W] by era.
-
-        ``place`` int64 [B]; ``era`` int64 and ``comparable`` bool [B, 2] as of ``times.Drawn``.
-        """
-        dates, present = batch.dates[..., 0], batch.present[..., 0]
-        drawn = self.eras.draw(dates, present, generator, self.changes.settings.aligned)
-        sample = torch.arange(len(dates), device=dates.device)[:, None, None]
-        images = self.standardised(batch.images[sample, drawn.chosen])
-        views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
-        return {**views, "place": batch.places, "era": drawn.era, "comparable": drawn.comparable}
-
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """Query and ``both`` of the earlier era in the subspace invariant to both, [B, 2, dim]."""
         return super().embeddings({name: views[name][:, 0] for name in ("query", "both")})
@@ -75,18 +56,6 @@ class SimCLRCACo(SimCLRSeCo):
     def after_step(self, moment: Moment) -> None:
         """The estimates of the step's places are renewed."""
         self.changes.settle()
-
-    def after_epoch(self, moment: Moment) -> None:
-        """Which places have changed is told anew from all estimates."""
-        self.changes.refit()
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        return self.changes.leaves
-
-    def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
-        """``changes`` and ``mixture``, see ``Changes.tables``."""
-        return self.changes.tables(store, self.eras, self.data.bands)
 
 
 METHOD = SimCLRCACo
