@@ -17,7 +17,8 @@ def code(*modules: str) -> dict[str, str]:
     A module from outside the package, a part of somebody's own, counts with what it imports of its own
     top-level package and of this one. The digest is of the syntax tree without docstrings: comments, layout,
     docstrings and times do not change it. A data file beside a module that names it in a string counts as
-    part of it. Keys are parameter names, ``code_revisit_cube_grid``; values ``file digest``.
+    part of it; a file without code, as most packages' own are, does not count. Keys are
+    parameter names, ``code_revisit_cube_grid``; values ``file digest``.
     Raises ValueError for a module that does not exist.
     """
     found: dict[str, Path] = {}
@@ -27,8 +28,9 @@ def code(*modules: str) -> dict[str, str]:
             raise ValueError(f"no module {module!r} can be found")
         _follow(module, found, packages)
     return {
-        "code_" + name.replace(".", "_"): f"{_shown(path)} {_digest(path)}"
+        "code_" + name.replace(".", "_"): f"{_shown(path)} {digest}"
         for name, path in sorted(found.items())
+        if (digest := _digest(path))
     }
 
 
@@ -111,7 +113,8 @@ def _read(path: Path, time: int) -> _Source:
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             # Docstrings, those below the fields of a record too.
             node.body = [line for line in node.body if not _is_text(line)]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    # Each file is a param of each job, which costs time at planning: none for a file without code.
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16] if tree.body else ""
     return _Source(tuple(imports), frozenset(named), digest)
 
 

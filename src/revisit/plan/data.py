@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from inspect import signature
+from inspect import getmembers, isfunction
 from typing import Any
 
 from revisit.code_digests import code
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.job import Job
 from revisit.patches.modality import ELEVATION_BAND
-from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json
+from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json, tell_parameters
 
 Settings = dict[str, Any]
 
@@ -18,6 +18,8 @@ class DataPlan:
     """Paths and settings of every job of a checked study; ``root`` is the folder its products lie in."""
 
     def __init__(self, checked: Mapping[str, Any]) -> None:
+        for _, function in getmembers(type(self), isfunction):
+            tell_parameters(function)
         self.config: dict[str, Any] = checked["config"]
         self.entries: dict[str, dict[str, Any]] = checked["entries"]
         self.runs: list[dict[str, Any]] = checked["runs"]
@@ -63,8 +65,8 @@ class DataPlan:
         if modules is not None:
             params["modules"] = lambda wildcards: _digests(*modules(wildcards))
         for value in params.values():
-            if callable(value):  # Snakemake asks twice a job: 7 % of the time of a plan
-                value.__signature__ = signature(value)
+            if callable(value):
+                tell_parameters(value)
         return params
 
     def years(self, sensor: str) -> list[int]:

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
+
+from snakemake.common import overwrite_function_params
 
 from revisit.job import Job
 
@@ -52,3 +55,11 @@ def sorted_json(content: Any) -> str:
 def plain(files: Any) -> dict[str, str | list[str]]:
     """Snakemake's named inputs or outputs as a dictionary of paths and lists of them."""
     return {name: value if isinstance(value, str) else list(value) for name, value in files.items()}
+
+
+def tell_parameters(function: Callable[..., Any]) -> None:
+    """Keep what parameters a function has where Snakemake looks before it reads them anew, thrice a job.
+
+    That reading, ten microseconds each time, is a twentieth of the time of a plan.
+    """
+    overwrite_function_params(function, signature(function).parameters)
