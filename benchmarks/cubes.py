@@ -43,6 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     region = Region(arguments.folder, arguments.kilometres)
     bench = Bench(region, arguments.folder / f"cubes{arguments.kilometres}km")
+    region.make_raw(region.fetch(bench.folder), bench.raw, THREADS[-1])
     print(f"{arguments.kilometres} km, {len(region.items)} scenes")
     print(
         "| stage | read, MB | written, MB | limit, s | 1 thread, s | 2 threads, s | of limit | times 1 | MB |"
@@ -77,8 +78,7 @@ class Bench:
         }
 
     def stages(self) -> Iterator[tuple[str, Callable[[int], object]]]:
-        """Name and run of each stage, once the one before it has run."""
-        self.region.make_raw(self.region.fetch(self.folder), self.raw, THREADS[-1])
+        """Name and run of each stage after the raw cube, once the one before it has run."""
         shifts, most = self.folder / "shifts.csv", coregister.Settings(max_shift_pixels=3)
         yield (
             "coregister",

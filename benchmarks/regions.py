@@ -36,17 +36,27 @@ def served(folder: Path) -> str:
     return f"http://127.0.0.1:{port}"
 
 
+def square(kilometres: int) -> dict[str, list[float]]:
+    """The place of a region of this size."""
+    wide, high = kilometres / KM_PER_DEGREE / math.cos(math.radians(SOUTH)), kilometres / KM_PER_DEGREE
+    return {"bbox": [WEST, SOUTH, WEST + wide, SOUTH + high]}
+
+
+def simulate(folder: Path, kilometres: int, dates: int) -> None:
+    """Make the archive of a region."""
+    times = {"years": {SENSOR: YEARS.get(kilometres, [2020])}, "dates_per_year": {SENSOR: dates}}
+    make.build("bench", Settings.model_validate({**square(kilometres), "seed": 1, **times}), folder)
+
+
 class Region:
     """A square of some kilometres: its archive in ``folder``, made once, its items, and its grid."""
 
     def __init__(self, folder: Path, kilometres: int) -> None:
         self.kilometres, self.folder = kilometres, folder / f"{kilometres}km"
         self.years = YEARS.get(kilometres, [2020])
-        wide, high = kilometres / KM_PER_DEGREE / math.cos(math.radians(SOUTH)), kilometres / KM_PER_DEGREE
-        place = {"bbox": [WEST, SOUTH, WEST + wide, SOUTH + high]}
+        place = square(kilometres)
         if not self.folder.exists():
-            dates = {"years": {SENSOR: self.years}, "dates_per_year": {SENSOR: DATES}}
-            make.build("bench", Settings.model_validate({**place, "seed": 1, **dates}), self.folder)
+            simulate(self.folder, kilometres, DATES)
         self.bands = [*BANDS, CLASSIFICATION]
         self.address = served(self.folder)
         here = {PROVIDER: {"inherits": "embedded", "url": self.address}}
