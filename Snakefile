@@ -15,9 +15,11 @@ from snakemake.utils import min_version
 
 from revisit.plan.arguments import read_yaml
 from revisit.plan.checked import checked
+from revisit.plan.looks import one_at_a_time
 from revisit.plan.plan import Plan
 
 min_version("9.20")
+one_at_a_time()
 
 
 # A study given with --configfile stands alone; Snakemake would merge it into the default one.
