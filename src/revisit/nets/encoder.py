@@ -66,7 +66,7 @@ class Encoder(nn.Module, ABC):
     """
 
     Settings: ClassVar[type[EncoderSettings]]
-    pooling: ClassVar[str] = "mean"
+    pooling: str = "mean"
     """How ``pooled`` comes from the cells; on the card."""
     input_affine: Tensor | None
 
