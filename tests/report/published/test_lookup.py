@@ -128,10 +128,10 @@ def test_odd_words_of_a_source_are_kept() -> None:
 def test_keys_that_a_config_may_name() -> None:
     keys = published.keys()
     assert set(keys) == {
-        "masking", "single-modality", "land-cover", "caco-eurosat", "caco-eurosat-resnet50", "caco-bigearthnet",
-        "caco-bigearthnet-resnet50", "caco-oscd", "caco-oscd-resnet50", "caco-dynamicearthnet",
-        "caco-parts-eurosat", "caco-parts-dynamicearthnet", "caco-estimates-eurosat", "caco-simclr-eurosat",
-        "caco-simclr-oscd",
+        "masking", "single-modality", "land-cover", "caco-eurosat", "caco-eurosat-resnet50",
+        "caco-bigearthnet", "caco-bigearthnet-resnet50", "caco-oscd", "caco-oscd-resnet50",
+        "caco-dynamicearthnet", "caco-parts-eurosat", "caco-parts-dynamicearthnet",
+        "caco-estimates-eurosat", "caco-simclr-eurosat", "caco-simclr-oscd",
     }  # fmt: skip
     assert keys["caco-eurosat"] == ["random", "imagenet", "moco-v2", "gssl", "seco", "caco"]
     assert keys["caco-parts-eurosat"] == ["seco", "seco-geo", "seco-geo-long", "caco"]
