@@ -97,7 +97,7 @@ class Bench:
         order: list[tuple[str, list[str]]] = [
             ("peaks", []), ("operations", []), ("bfloat16", names), ("compiled", [first]),
             ("reading", [first]), ("embed", [first]), ("refusal", [first]), ("scaling", [first]),
-            ("sizes", [first]), ("profile", [first]), ("channels-last", ["moco-v2", "simsiam"]),
+            ("sizes", [first]), ("profile", [first]), ("channels-last", ["moco-v2", "simsiam", "d-simclr"]),
             ("compiled", [second]), ("profile", names[1:]), ("float32", names), ("reading", names[1:3]),
             ("sizes", names[1:]), ("compiled", others),
         ]  # fmt: skip

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
@@ -57,10 +57,20 @@ BANDS = (
 RGB = ("red", "green", "blue")
 VIT_B = {"name": "channel-vit", "dim": 768, "depth": 12, "heads": 12, "patch_pixels": 16}
 VIT_S = {"name": "channel-vit", "dim": 384, "depth": 12, "heads": 6, "patch_pixels": 8}
+SATVIT = {"name": "vit", "dim": 768, "depth": 12, "heads": 12, "qkv_bias": False}
+SWIN_T = {
+    "name": "swin", "dim": 96, "depths": [2, 2, 6, 2], "heads": [3, 6, 12, 24], "window": 7, "patch_pixels": 4
+}  # fmt: skip
 SWIN = {
     "name": "swin", "dim": 96, "depths": [2, 2, 2, 2], "heads": [3, 6, 12, 24], "window": 8, "patch_pixels": 4
 }  # fmt: skip
 RESNET = {"name": "resnet", "depth": 50}
+PLACES = 4096  # that CACo keeps estimates of, and GSSL clusters
+
+
+def beside(encoder: dict[str, Any]) -> dict[str, Any]:
+    """One encoder per sensor."""
+    return {"name": "composite", "parts": [{"bands": ["vv", "vh"], "encoder": encoder}, {"encoder": encoder}]}
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,9 @@ class Subject:
 def full_size() -> dict[str, Subject]:
     """The methods as their sources and the presets have them."""
     pairs = DataDescription(BANDS, 128, 3.0, "pairs")
+    large = DataDescription(BANDS, 256, 3.0, "pairs")
     yearly = DataDescription(RGB, 256, 3.0, "yearly", (2018, 2019, 2020, 2021, 2022))
+    series = DataDescription(RGB, 128, 3.0, "series", (*range(2015, 2018), *range(2019, 2022)), places=PLACES)
     mae3d = {"mask": "3dm", "encoder": VIT_B, "decoder": {"dim": 512, "depth": 8, "heads": 16}}
     stmim = {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 4}
     dino = {"encoder": VIT_S, "crop_pixels": 112, "frozen_epochs": 0}
@@ -86,25 +98,50 @@ def full_size() -> dict[str, Subject]:
         "moco-v2": Subject({"name": "moco-v2", "encoder": RESNET}, pairs, 256),
         "simsiam": Subject({"name": "simsiam", "encoder": RESNET}, pairs, 256),
         "dino-mm": Subject({"name": "dino-mm", **dino}, pairs, 128),
+        "simclr": Subject({"name": "simclr", "encoder": RESNET}, pairs, 512),
+        "gssl": Subject({"name": "gssl", "encoder": RESNET}, series, 256, images=2),
+        "seco": Subject({"name": "seco", "encoder": RESNET}, series, 256, images=3),
+        "caco": Subject({"name": "caco", "encoder": RESNET}, series, 128, images=6),
+        "swinssl": Subject({"name": "swinssl", "encoder": beside(SWIN_T), "crop_pixels": 224}, large, 50),
+        "d-simclr": Subject({"name": "d-simclr", "encoder": beside(RESNET), "crop_pixels": 128}, large, 200),
+        "satvit-v1": Subject(satvit(16, {"dim": 384, "depth": 2, "heads": 6}), large, 256),
+        "satvit-v2": Subject(satvit(8, {"dim": 512, "depth": 1, "heads": 8}), large, 256),
     }
+
+
+def satvit(patch_pixels: int, decoder: dict[str, int]) -> dict[str, Any]:
+    """The entry of one of its versions."""
+    return {"name": "satvit", "encoder": {**SATVIT, "patch_pixels": patch_pixels}, "decoder": decoder}
 
 
 def tiny_size() -> dict[str, Subject]:
     """The same with networks and images that a processor trains in no time."""
     pairs = DataDescription(BANDS, 32, 3.0, "pairs")
     yearly = DataDescription(RGB, 32, 3.0, "yearly", (2020, 2021, 2022))
+    series = DataDescription(RGB, 32, 3.0, "series", (2015, 2016, 2017, 2019, 2020, 2021), places=PLACES)
     vit = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 8}
     swin = {"name": "swin", "dim": 8, "depths": [2, 2], "heads": [2, 4], "window": 4, "patch_pixels": 4}
     resnet = {"name": "resnet", "depth": 18, "width": 8}
-    mae3d = {"mask": "3dm", "encoder": vit, "decoder": {"dim": 16, "depth": 1, "heads": 2}}
+    decoder = {"decoder": {"dim": 16, "depth": 1, "heads": 2}}
+    mae3d = {"mask": "3dm", "encoder": vit, **decoder}
+    finer = {**vit, "name": "vit", "patch_pixels": 4}
+    queued = {"encoder": resnet, "dim": 8, "queue": 64}
     stmim = {"encoder": swin, "alpha": 0.1, "beta": 0.1, "years_per_step": 2}
     head = {"hidden": 16, "bottleneck": 8, "prototypes": 32, "local_crops": 1, "local_pixels": 16}
     return {
         "mae3d": Subject({"name": "mae3d", **mae3d}, pairs, 4),
         "stmim": Subject({"name": "stmim", **stmim}, yearly, 4, images=2),
-        "moco-v2": Subject({"name": "moco-v2", "encoder": resnet, "dim": 8, "queue": 64}, pairs, 4),
+        "moco-v2": Subject({"name": "moco-v2", **queued}, pairs, 4),
         "simsiam": Subject({"name": "simsiam", "encoder": resnet, "width": 16, "hidden": 8}, pairs, 4),
         "dino-mm": Subject({"name": "dino-mm", "encoder": vit, "frozen_epochs": 0, **head}, pairs, 4),
+        "simclr": Subject({"name": "simclr", "encoder": resnet, "dim": 8}, pairs, 4),
+        "gssl": Subject({"name": "gssl", **queued, "clusters": 3}, series, 4, images=2),
+        "seco": Subject({"name": "seco", **queued}, series, 4, images=3),
+        "caco": Subject({"name": "caco", **queued}, series, 4, images=6),
+        "swinssl": Subject({"name": "swinssl", "encoder": beside(swin)}, pairs, 4),
+        "d-simclr": Subject({"name": "d-simclr", "encoder": beside(resnet), "dim": 8}, pairs, 4),
+        "satvit-v1": Subject({"name": "satvit", "encoder": {**vit, "name": "vit"}, **decoder}, pairs, 4),
+        "satvit-v2": Subject({"name": "satvit", "encoder": finer, **decoder}, pairs, 4),
     }
 
 
@@ -115,15 +152,16 @@ def sample_shape(data: DataDescription) -> tuple[int, ...]:
 
 
 def random_batch(data: DataDescription, size: int, pin: bool) -> Batch[Tensor]:
-    """A batch of random images, on the host."""
+    """A batch of random images, on the host, each year's seen in its middle."""
     shape, sensors = sample_shape(data), tuple(dict.fromkeys(sensor_of(band) for band in data.bands))
     block = torch.randint(0, 256, (min(size, BLOCK), *shape), dtype=torch.uint8)
     seen = (size, len(data.times), len(sensors)) if data.times else (size, len(sensors))
+    dates = torch.tensor([(year - 1970) * 365 + 180 for year in data.times]) * 86_400 * 10**9
     batch = Batch(
         images=block.repeat(-(-size // len(block)), *(1 for _ in shape))[:size],
         samples=torch.arange(size),
         places=torch.arange(size),
-        dates=torch.zeros(seen, dtype=torch.int64),
+        dates=dates[None, :, None].expand(seen) if data.times else torch.zeros(seen, dtype=torch.int64),
         present=torch.ones(seen, dtype=torch.bool),
         coordinates=torch.zeros(size, 4, dtype=torch.float64),
         epsg=torch.full((size,), 32631),
@@ -131,6 +169,23 @@ def random_batch(data: DataDescription, size: int, pin: bool) -> Batch[Tensor]:
         sensors=sensors,
     )
     return batch.map(Tensor.pin_memory) if pin else batch
+
+
+class Places:
+    """What hooks of the methods ask of a store: where the places lie."""
+
+    def indices(self, split: str) -> Any:
+        return np.arange(PLACES)
+
+    def images(self, indices: Any, bands: Sequence[str], time: int | None = None) -> Any:
+        raise NotImplementedError
+
+    def dates(self, bands: Sequence[str], time: int | None = None) -> Any:
+        return np.array([[0, 10**18]]).repeat(PLACES, 0)[None]  # more than 30 years apart
+
+    def where(self) -> dict[str, Any]:
+        random = np.random.default_rng(0)
+        return {"longitude": random.uniform(-180, 180, PLACES), "latitude": random.uniform(-60, 70, PLACES)}
 
 
 def write_store(folder: Path, data: DataDescription, gigabytes: float, least: int) -> None:
@@ -232,9 +287,8 @@ def make_trainer(subject: Subject, training: Training, device: torch.device) -> 
         method = method.to(memory_format=torch.channels_last)
     if training.gpus > 1:
         distributed.synchronise(method, device)
-    return Trainer(
-        method, training, 0, Course(STEPS, STEPS, device), lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0)
-    )
+    course, look = Course(STEPS, STEPS, device), lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0)
+    return Trainer(method, training, 0, course, look, Places())
 
 
 def run(trainer: Trainer, stream: Generator[Batch[Tensor], None, None]) -> None:

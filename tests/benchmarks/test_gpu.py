@@ -39,7 +39,10 @@ def test_every_kind_of_case_gives_numbers(tmp_path: Path) -> None:
         "peaks", "operations", "steps", "reading", "embed", "scaling", "sizes", "profile"
     }  # fmt: skip
     methods = {row["method"] for case in report["cases"] for row in case["rows"] if case["table"] == "steps"}
-    assert methods == {"mae3d", "stmim", "moco-v2", "simsiam", "dino-mm"}
+    assert methods == {
+        "mae3d", "stmim", "moco-v2", "simsiam", "dino-mm", "simclr", "gssl", "seco", "caco", "swinssl",
+        "d-simclr", "satvit-v1", "satvit-v2",
+    }  # fmt: skip
     for case in report["cases"]:
         assert case["rows"], case
         for row in case["rows"]:

@@ -226,6 +226,12 @@ def write_encoder(
 
 
 @pytest.fixture(scope="session")
+def encoder_of() -> Callable[..., Path]:
+    """``write_encoder``."""
+    return write_encoder
+
+
+@pytest.fixture(scope="session")
 def vits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of an encoder of both sensors."""
     bands = [*BANDS["sentinel-1"], "red", "green", "blue"]

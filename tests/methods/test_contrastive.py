@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from revisit.errors import RevisitError
-from revisit.methods.method import Moment
+from revisit.methods.method import DataDescription, Moment, build_method
+from revisit.nets.transformer import DropPath
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course
 from revisit.training.settings import Training
@@ -207,6 +208,59 @@ def test_dino_crops_of_one_sensor_have_no_elevation(build: Build, as_batch: AsBa
     assert (shown[:, 0] != shown[:, 2]).all() and 0 < shown[:, 0].sum() < len(shown)
     both = build({**DINO, "sensor_drop": 0.0}, bands=bands)
     assert (both.views(as_batch(images), torch.Generator().manual_seed(0))["large"] != 0).any((3, 4)).all()
+
+
+def test_dino_crops_may_be_grey_or_solarised(build: Build) -> None:
+    """Grey: all bands are their mean; solarised: what is below a mean is turned above it; elevation stays."""
+    bands = ("vv", "vh", "red", "elevation")
+    picture = torch.randn(64, 4, 6, 6, generator=torch.Generator().manual_seed(1))
+    still = {"jitter": 0.0, "blur": 0.0}
+    cases = {
+        "grey": picture[:, :3].mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        "solarise": picture[:, :3].abs(),
+    }
+    for name, expected in cases.items():
+        for share in (0.5, 1.0):
+            own = build({**DINO, "local_augmentation": {**still, name: share}}, bands=bands)
+            how, generator = own.settings.local_augmentation, torch.Generator().manual_seed(0)
+            seen = how.recoloured(picture, bands, generator)
+            acted = (seen[:, :3] != picture[:, :3]).flatten(1).any(1)
+            assert 16 < acted.sum() < 48 if share < 1 else acted.all()
+            torch.testing.assert_close(seen[acted, :3], expected[acted])
+            assert torch.equal(seen[~acted], picture[~acted]) and torch.equal(seen[:, 3], picture[:, 3])
+
+
+def test_dino_drops_blocks_of_the_student_alone(build: Build) -> None:
+    """From none in its first block to the whole rate in its last."""
+    own = build({**DINO, "encoder": {**VIT, "depth": 3}, "drop_path": 0.2})
+    rates = [
+        [module.drop_prob for module in encoder.modules() if isinstance(module, DropPath)]
+        for encoder in (own.encoder, own.teacher)
+    ]
+    assert rates == [pytest.approx([0, 0, 0.1, 0.1, 0.2, 0.2]), [0.0] * 6]
+
+
+def test_dino_keeps_student_or_teacher(build: Build) -> None:
+    student, teacher = build(DINO), build({**DINO, "keep": "teacher"})
+    assert student.encoders() == {"": student.encoder} and teacher.encoders() == {"": teacher.teacher}
+
+
+def test_dino_at_its_size() -> None:
+    """ViT-S/8 with a class token on 14 bands; crops of 112 and 48 pixels; 65,536 prototypes of 256."""
+    bands = ("vv", "vh", *(f"b{number}" for number in range(12)))
+    vit = {"name": "vit", "dim": 384, "depth": 12, "heads": 6, "patch_pixels": 8, "pooling": "class-token"}
+    entry = {"name": "dino-mm", "encoder": vit, "crop_pixels": 112}
+    with torch.device("meta"):
+        own = build_method(entry, DataDescription(bands, 128, 3.0, "pairs"))
+        crops = {"large": torch.empty(2, 2, 14, 112, 112), "small": torch.empty(2, 8, 14, 48, 48)}
+        logits = own.embeddings(crops)
+        tokens = [own.encoder.forward_features(crops[name][:, 0]).shape for name in ("large", "small")]
+    assert logits.shape == (2, 2, 65536) and tokens == [(2, 196, 384), (2, 36, 384)]
+    block = 4 * 384 + 4 * 384**2 + 4 * 384 + 8 * 384**2 + 5 * 384
+    encoder = 384 + 14 * 64 * 384 + 384 + 12 * block + 2 * 384
+    head = (384 + 1) * 2048 + (2048 + 1) * 2048 + (2048 + 1) * 256 + 65536 * 256
+    trained = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
+    assert trained == encoder + head and sum(w.numel() for w in own.parameters()) == 2 * trained
 
 
 def test_dino_centre_by_hand(build: Build, as_batch: AsBatch) -> None:

@@ -8,7 +8,7 @@ import torch
 from revisit.errors import RevisitError
 from revisit.methods.mae3d import MAE3D
 from revisit.methods.method import DataDescription, build_method
-from revisit.nets.encoders.channel_vit import patchify, position_code
+from revisit.nets.vision_transformer import patchify, position_code
 from revisit.patches.batch import MISSING, Batch
 from revisit.training.optimiser import decay_groups
 

@@ -24,6 +24,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "moco-v2": {"encoder": VIT},
     "simclr": {"encoder": VIT},
     "dino-mm": {"encoder": VIT, "local_pixels": 8},
+    "satvit": {"encoder": {**VIT, "name": "vit"}, "decoder": {"dim": 16, "depth": 1, "heads": 2}},
 }
 DATA = DataDescription(("vv", "vh", "red", "nir"), 32, 3, "yearly", (2019, 2020))
 

@@ -30,6 +30,15 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "heads": [1, 6, 12],
         "mlp_ratio": [4.0, 2, 2.5, 2.0000001],
     },
+    "vit": {
+        "patch_pixels": [8, 16],
+        "dim": [96, 768],
+        "depth": [11, 12],
+        "heads": [6, 12],
+        "mlp_ratio": [4.0, 2],
+        "pooling": ["mean", "class-token"],
+        "qkv_bias": [True, False],
+    },
     "swin": {
         "patch_pixels": [2, 4],
         "dim": [48, 96, 192],
@@ -71,6 +80,8 @@ def test_no_two_settings_share_a_name() -> None:
     [
         (VIT_B, "Channel ViT-B/16"),
         ({**VIT_B, "dim": 384, "heads": 6, "patch_pixels": 8}, "Channel ViT-S/8"),
+        ({**VIT_B, "name": "vit", "qkv_bias": False}, "ViT-B/16 no qkv bias"),
+        ({**VIT_B, "name": "vit", "pooling": "class-token"}, "ViT-B/16 class token"),
         ({**VIT_B, "heads": 6}, "channel-vit dim 768 depth 12 heads 6 patch 16"),
         ({**VIT_B, "mlp_ratio": 2}, "channel-vit dim 768 depth 12 heads 12 mlp 2 patch 16"),
         (SWIN_T, "Swin-T"),

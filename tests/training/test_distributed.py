@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
+BESIDE = {"name": "composite", "parts": [{"bands": ["vv", "vh"], "encoder": SWIN}, {"encoder": SWIN}]}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
@@ -34,6 +35,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "caco": {"name": "caco", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9},
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8, "optimiser": {"name": "sgd"}},
+    "swinssl": {"name": "swinssl", "encoder": BESIDE, "drop_path": 0.0},  # else each process draws its own
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
 }
 

@@ -28,6 +28,13 @@ DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
+
+
+def beside(encoder: dict[str, Any]) -> dict[str, Any]:
+    """One of Sentinel-1 and one of Sentinel-2."""
+    return {"name": "composite", "parts": [{"bands": ["vv", "vh"], "encoder": encoder}, {"encoder": encoder}]}
+
+
 ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
@@ -37,6 +44,9 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
     "simclr": {"encoder": RESNET, "dim": 8},
     "gssl": {"encoder": RESNET, "dim": 8, "queue": 16, "clusters": 3},
+    "swinssl": {"encoder": beside(SWIN)},
+    "d-simclr": {"encoder": beside(RESNET), "dim": 8},
+    "satvit": {"encoder": {**VIT, "name": "vit"}, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
 }
 
@@ -78,8 +88,11 @@ def train(
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
     entry = {"name": name, **ENTRIES[name]}
-    if method_type(entry).kinds == {"series"}:
+    kinds = method_type(entry).kinds or {"yearly"}
+    if kinds == {"series"}:
         data = DataDescription(BANDS[2:], SIDE, 3.0, "series", places=5)
+    elif kinds == {"pairs"}:
+        data = DataDescription(BANDS, SIDE, 3.0, "pairs")
     else:
         data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
     method = build_method(entry, data)

@@ -76,6 +76,38 @@ def pretrained_entry(entry: str, modality: str, pretraining: Entries, entry_key:
         )
 
 
+def serving(pretraining: Mapping[str, Any], modality: str) -> str:
+    """The modality of the encoder of an entry from which a network takes one of ``modality``.
+
+    It is the same, unless the entry was pretrained on several sensors alone, by encoders side by side.
+    """
+    from revisit.nets.load_save import check_architecture
+
+    modalities, sensors = pretraining["modalities"], set(modality.split("+"))
+    wider = [one for one in modalities if sensors < set(one.split("+"))]
+    if modality in modalities or not wider or not check_architecture(shape_of(pretraining)).inner():
+        return modality
+    return str(wider[0])
+
+
+def shape_serving(
+    pretraining: Mapping[str, Any], modality: str, collections: Entries, key: str
+) -> dict[str, Any]:
+    """The architecture of the encoder that a network takes of an entry for ``modality``: see ``serving``."""
+    from revisit.nets.load_save import check_architecture
+
+    shape, source = shape_of(pretraining), serving(pretraining, modality)
+    if source == modality:
+        return shape
+    stored, settings = collections[pretraining["collection"]]["bands"], check_architecture(shape)
+    with at(key):
+        shares = settings.divide(bands_of(source, stored))
+        if (wanted := list(bands_of(modality, stored))) not in shares:
+            raise RevisitError(f"no part of the encoder takes {wanted} and nothing else, but {shares}")
+    size = {"image_pixels": shape["image_pixels"]} if "image_pixels" in shape else {}
+    return {**settings.inner()[shares.index(wanted)], **size}
+
+
 def part(sort: str, name: str, key: str) -> Any:
     """The part of that name; raises RevisitError, with the key of the config, where there is none."""
     with at(key):

@@ -34,33 +34,39 @@ def load_encoders(
 ) -> list[Encoder]:
     """The encoders of one network, one of each of these modalities, on the CPU.
 
-    Raises RevisitError where they are not pretrained on these modalities, or on images of other bands or
-    scaling than the store's.
+    Of encoders side by side it is the one that takes the modality's bands. Raises RevisitError where they are
+    not pretrained on these modalities, or on images of other bands or scaling than the store's.
     """
     if len(paths) != len(modalities):
         wanted = f"one of {' and one of '.join(modalities)}" if modalities else "none"
         raise RevisitError(f"{network}: takes pretrained encoders, {wanted}; got {len(paths)}")
     encoders = []
     for path, modality in zip(paths, modalities, strict=True):
-        encoder = load_encoder(path, scaling=store.scaling)
-        if (own := (encoder.card or {}).get("modality")) != modality:
+        whole, bands = load_encoder(path, scaling=store.scaling), bands_of(modality, store.bands)
+        own = (whole.card or {}).get("modality")
+        encoder = whole if own == modality else whole.part(bands)
+        if encoder is None:
             raise RevisitError(f"{path}: an encoder of {own}; {network} takes one of {modality} here")
-        encoder.channels(bands_of(modality, store.bands))
+        encoder.channels(bands)
         encoders.append(encoder)
     return encoders
 
 
 def encoder_columns(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The columns that come from the cards of a network's encoders, one a sensor; numbers are summed."""
+    """The columns that come from the cards of a network's encoders, one a sensor.
+
+    Numbers are summed over pretrainings, of which encoders side by side share one.
+    """
+    runs = {card.get("config_hash", number): card for number, card in enumerate(cards)}.values()
     learnt = {
         f"{card['collection']} {card['modality']}" if card["steps"] else card["weights_of"] for card in cards
     }
     trained = sorted(learnt - {""})
-    costs = {key: [card.get(key) for card in cards] for key in COSTS}
+    costs = {key: [card.get(key) for card in runs] for key in COSTS}
     return {
         "encoder": " + ".join(architecture_name(card["architecture"]) for card in cards),
         "pretrain_data": " + ".join(trained) or "none",
-        **{f"pretrain_{key}": sum(card[key] for card in cards) for key in ("samples", "steps")},
+        **{f"pretrain_{key}": sum(card[key] for card in runs) for key in ("samples", "steps")},
         "collapsed": any(card["collapsed"] for card in cards),
         **{key: None if None in values else sum(values) for key, values in costs.items()},
     }

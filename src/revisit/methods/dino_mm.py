@@ -6,6 +6,9 @@ temperatures T, over teacher crops t and student crops s unlike t:
     loss = mean of -sum_k softmax((teacher_t - c) / T_t)_k log softmax(student_s / T_s)_k
 """
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -18,14 +21,39 @@ from revisit.methods.parts.augmentation import Augmentation, bands_of_sensor, ra
 from revisit.methods.parts.contrast import distillation
 from revisit.methods.parts.heads import DinoHead
 from revisit.methods.parts.momentum import follow, follower
+from revisit.nets.encoder import Encoder
+from revisit.nets.transformer import stochastic_depth
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course, Descent, adamw, decay_groups
 from revisit.training.schedules import cosine, warmup_cosine
 from revisit.training.settings import Training
 
+
+class DinoAugmentation(Augmentation):
+    """How DINO-MM makes a crop."""
+
+    grey: float = Field(0.0, ge=0, le=1)
+    """Probability that all bands become their mean; 0.2 in the source."""
+    solarise: float = Field(0.0, ge=0, le=1)
+    """Probability that values below a band's mean are turned above it; 0.2 of the second large crop in the
+    source."""
+
+    def recoloured(self, images: Tensor, bands: Sequence[str], generator: torch.Generator) -> Tensor:
+        seen, device = super().recoloured(images, bands, generator), images.device
+        elevation = bands_of_sensor(tuple(bands), ELEVATION, device)[:, None, None]
+        if self.grey:
+            acts = torch.rand(len(images), 1, 1, 1, generator=generator, device=device) < self.grey
+            mean = (seen * ~elevation).sum(1, keepdim=True) / (~elevation).sum()
+            seen = torch.where(acts & ~elevation, mean, seen)
+        if self.solarise:
+            acts = torch.rand(len(images), 1, 1, 1, generator=generator, device=device) < self.solarise
+            seen = torch.where(acts & ~elevation, seen.abs(), seen)
+        return seen
+
+
 GLOBAL = (
-    Augmentation(scale=(0.4, 1.0), blur=1.0),
-    Augmentation(scale=(0.4, 1.0), blur=0.1),
+    DinoAugmentation(scale=(0.4, 1.0), blur=1.0),
+    DinoAugmentation(scale=(0.4, 1.0), blur=0.1),
 )
 
 
@@ -61,16 +89,22 @@ class DinoMM(Method):
         """Learning rate after the last step."""
         frozen_epochs: int = Field(1, ge=0)
         """Epochs in which the prototypes stay as they are."""
-        global_augmentations: tuple[Augmentation, Augmentation] = GLOBAL
+        drop_path: float = Field(0.0, ge=0, lt=1)
+        """Stochastic depth of the student's last block, less for those before; 0.1 in the source."""
+        keep: Literal["student", "teacher"] = "student"
+        """Which of the two is the encoder that is kept; the source evaluates the teacher."""
+        global_augmentations: tuple[DinoAugmentation, DinoAugmentation] = GLOBAL
         """Of the two large crops."""
-        local_augmentation: Augmentation = Augmentation(scale=(0.05, 0.4), blur=0.5)
+        local_augmentation: DinoAugmentation = DinoAugmentation(scale=(0.05, 0.4), blur=0.5)
         """Of the small crops."""
 
     source = "DINO-MM (Wang et al., IGARSS 2022), as in zhu-xlab/DINO-MM"
     choices = (
-        "mean of tokens instead of a class token; a dropped sensor is its mean, 0; brightness and contrast "
-        "become a gain and an offset per optical band and a gain with speckle per SAR band; no greyscale "
-        "or solarisation; the gradient is clipped as a whole; large crops at the size of the stored image"
+        "a dropped sensor is its mean, 0; brightness and contrast become a gain and an offset per optical "
+        "band and a gain with speckle per SAR band; grey and solarised crops and stochastic depth only where "
+        "asked for; fixed position codes, in small crops those of a large one's corner; the gradient is "
+        "clipped as a whole; unless the entry says otherwise, large crops have the size of the stored image "
+        "and the student is kept"
     )
     sensors = frozenset({"sentinel-1", "sentinel-2"})
     batch_wide = True  # the centre is a mean over the batch
@@ -86,6 +120,8 @@ class DinoMM(Method):
             self.encoder.feature_dim, settings.hidden, settings.bottleneck, settings.prototypes
         )
         self.teacher, self.teacher_head = follower(self.encoder), follower(self.head)
+        if settings.drop_path:
+            stochastic_depth(self.encoder, settings.drop_path)
         self.register_buffer("centre", torch.zeros(settings.prototypes))
         self.register_buffer("fresh_centre", torch.zeros(settings.prototypes), persistent=False)
         side = self.encoder.settings.side_multiple()
@@ -135,6 +171,9 @@ class DinoMM(Method):
         momentum = cosine(moment.steps, self.settings.momentum, 1.0)(moment.step - 1)
         follow(self.teacher, self.encoder, momentum)
         follow(self.teacher_head, self.head, momentum)
+
+    def encoders(self) -> dict[str, Encoder]:
+        return {"": self.teacher if self.settings.keep == "teacher" else self.encoder}
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
         """AdamW whose rate ends at ``final_rate`` and whose weight decay follows a schedule of its own."""

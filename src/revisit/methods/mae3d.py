@@ -8,60 +8,17 @@ import math
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.draws import crop_and_flip, random_subset
+from revisit.methods.parts.masked_patches import Decoder, DecoderSettings, kept_positions, moments
 from revisit.methods.parts.validity import holds_data
 from revisit.methods.parts.vertical_mask import Variant, VerticalMask
-from revisit.nets.encoders.channel_vit import ChannelViT, initialise, patchify, position_code, unpatchify
-from revisit.nets.transformer import Block
+from revisit.nets.encoders.channel_vit import ChannelViT
+from revisit.nets.vision_transformer import patchify, position_code, unpatchify
 from revisit.patches.batch import Batch
-from revisit.record import Record
-
-VARIANCE_FLOOR = 1e-6  # MAE's, inside the root
-
-
-class Decoder(nn.Module):
-    """Encoded visible tokens to pixels of all cells: a narrow ViT over all positions."""
-
-    def __init__(self, encoder: ChannelViT, dim: int, depth: int, heads: int) -> None:
-        super().__init__()
-        if dim % heads or dim % 4:
-            raise RevisitError(
-                f"method.decoder: dim {dim} must be a multiple of heads {heads} and of 4; change one of them"
-            )
-        self.dim, self.channels = dim, len(encoder.bands)
-        self.enter = nn.Linear(encoder.feature_dim, dim)
-        self.mask_token = nn.Parameter(torch.zeros(dim))
-        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.leave = nn.Linear(dim, self.channels * encoder.patch_pixels**2)
-        self.apply(initialise)
-        nn.init.normal_(self.mask_token, std=0.02)
-
-    def forward(self, tokens: Tensor, kept: Tensor, rows: int) -> Tensor:
-        """Tokens [B, K, D] at positions ``kept`` [B, K] of a square grid to cells [B, N, C, p*p]."""
-        tokens = self.enter(tokens)
-        empty = self.mask_token.to(tokens.dtype).expand(len(tokens), rows * rows, -1)
-        full = empty.scatter(1, kept[..., None].expand_as(tokens), tokens)
-        full = full + position_code(rows, rows, self.dim, tokens.device)
-        for block in self.blocks:
-            full = block(full)
-        cells: Tensor = self.leave(self.norm(full))
-        return cells.view(*cells.shape[:2], self.channels, -1)
-
-
-class DecoderSettings(Record):
-    """The decoder, which is thrown away after pretraining."""
-
-    dim: int = Field(gt=0)
-    """Width of its tokens."""
-    depth: int = Field(ge=0)
-    """Number of transformer blocks."""
-    heads: int = Field(gt=0)
-    """Attention heads of a block."""
 
 
 class MAE3D(Method):
@@ -99,14 +56,9 @@ class MAE3D(Method):
                 f"not {settings.encoder.get('name')}"
             )
         self.vertical_mask = VerticalMask(settings.mask, data.bands)
-        self.mask_ratio = settings.mask_ratio
         self.normalise_targets = settings.normalise_targets
         positions = (self.crop_pixels // self.encoder.patch_pixels) ** 2
-        if not 0 < self._keep(positions) < positions:
-            raise RevisitError(
-                f"{self.name}: mask_ratio {self.mask_ratio} keeps {self._keep(positions)} of {positions} "
-                f"positions; change it, or encoder.patch_pixels"
-            )
+        self.keep = kept_positions(self.name, positions, settings.mask_ratio)
         decoder = settings.decoder
         self.decoder = Decoder(self.encoder, decoder.dim, decoder.depth, decoder.heads)
 
@@ -121,7 +73,7 @@ class MAE3D(Method):
         """Mean squared error over all hidden pixels that hold data."""
         target = views["patches"]
         if self.normalise_targets:
-            mean, deviation = cell_moments(target, views["data"])
+            mean, deviation = moments(target, views["data"])
             target = (target - mean) / deviation
         error = (self.predict(views).float() - target).square()
         counted = _counted(views)
@@ -149,7 +101,7 @@ class MAE3D(Method):
         patches, visible = views["patches"], views["visible"][..., None]
         predicted = self.predict(views).float()
         if self.normalise_targets:
-            mean, deviation = cell_moments(patches, views["data"])
+            mean, deviation = moments(patches, views["data"])
             predicted = predicted * deviation + mean
         rows = math.isqrt(patches.shape[1])
         return {
@@ -165,23 +117,11 @@ class MAE3D(Method):
         data = patchify(holds_data(images, self.data.bands), self.encoder.patch_pixels)
         samples, positions = patches.shape[:2]
         visible = self.vertical_mask.draw(samples, positions, generator)
-        kept = random_subset((samples, positions), self._keep(positions), generator)
+        kept = random_subset((samples, positions), self.keep, generator)
         in_space = torch.zeros_like(visible).scatter_(
             1, kept[..., None].expand(-1, -1, visible.shape[2]), True
         )
         return {"patches": patches, "data": data, "visible": visible & in_space, "kept": kept}
-
-    def _keep(self, positions: int) -> int:
-        return int(positions * (1 - self.mask_ratio))
-
-
-def cell_moments(patches: Tensor, data: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (unbiased variance, floored) of each cell's pixels with data, [..., 1] each."""
-    count = data.sum(-1, keepdim=True)
-    mean = (patches * data).sum(-1, keepdim=True) / count.clamp(min=1)
-    # torch.var_mean is ten times slower than this on short rows.
-    squares = ((patches - mean) * data).square().sum(-1, keepdim=True)
-    return mean, (squares / (count - 1).clamp(min=1) + VARIANCE_FLOOR).sqrt()
 
 
 def _counted(views: dict[str, Tensor]) -> Tensor:

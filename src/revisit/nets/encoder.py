@@ -54,6 +54,10 @@ class EncoderSettings(Record):
         """Entries of the encoders that this one is made of; none for most."""
         return ()
 
+    def divide(self, bands: Sequence[str]) -> list[list[str]]:
+        """The bands of each of ``inner``, for images of these bands."""
+        return []
+
 
 class Encoder(nn.Module, ABC):
     """Images to features.
@@ -66,7 +70,7 @@ class Encoder(nn.Module, ABC):
     """
 
     Settings: ClassVar[type[EncoderSettings]]
-    pooling: ClassVar[str] = "mean"
+    pooling: str = "mean"
     """How ``pooled`` comes from the cells; on the card."""
     input_affine: Tensor | None
 
@@ -130,6 +134,10 @@ class Encoder(nn.Module, ABC):
         Group 0 is the embedding (or stem), then one group a block; what follows the last block is a group of
         its own. For rates that decay from layer to layer: decay ** (number of groups - 1 - group).
         """
+
+    def part(self, bands: Sequence[str]) -> "Encoder | None":
+        """The encoder inside this one that takes just these bands, with a card; None where there is none."""
+        return None
 
     def forward(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
         """The same as ``pooled``."""

@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from revisit.nets.encoders.channel_vit import ChannelViT, patchify, position_code, unpatchify
+from revisit.nets.encoders.channel_vit import ChannelViT
+from revisit.nets.vision_transformer import patchify, position_code, unpatchify
 
 BANDS = ["vv", "vh", "blue", "green", "red"]
 

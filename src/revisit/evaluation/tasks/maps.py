@@ -129,7 +129,7 @@ class MapTask(Task):
             )
             for modality in of_row.modalities:
                 encoders = [
-                    (of_row.pretrained, part)
+                    (of_row.pretrained, checks.serving(pretraining[of_row.pretrained], part))
                     for part in _sensors(network, of_row.network, modality, where)
                     if of_row.pretrained is not None
                 ]
@@ -206,16 +206,20 @@ class MapTask(Task):
             for sensor, wanted in zip(sensors, bands, strict=False):
                 if row.pretrained is not None:
                     key_of = f"{where}.pretrained"
-                    checks.pretrained_entry(
-                        row.pretrained, sensor, pretraining, key_of, f"{where}.modalities"
-                    )
+                    checks.known(row.pretrained, pretraining, key_of)
                     own = pretraining[row.pretrained]
-                    checks.takes(own, sensor, sensor, collections, collection, key)
+                    source = checks.serving(own, sensor)
+                    checks.pretrained_entry(
+                        row.pretrained, source, pretraining, key_of, f"{where}.modalities"
+                    )
+                    checks.takes(own, source, sensor, collections, collection, key)
                     side = collections[own["collection"]]["patch_pixels"]
+                    shape = checks.shape_serving(own, sensor, collections, key)
                 else:
                     checks.known(str(row.encoder_of), pretraining, f"{where}.encoder_of")
                     own, side = pretraining[str(row.encoder_of)], collection["patch_pixels"]
-                shapes.append({"image_pixels": side, **checks.shape_of(own), "bands": list(wanted)})
+                    shape = checks.shape_of(own)
+                shapes.append({"image_pixels": side, **shape, "bands": list(wanted)})
             with checks.at(key):
                 for shape in shapes:
                     check_architecture(shape)

@@ -146,6 +146,15 @@ class Composite(Encoder):
         ]
         return [torch.cat(level, dim=1) for level in zip(*maps, strict=True)]
 
+    def part(self, bands: Sequence[str]) -> Encoder | None:
+        for part in self._encoders():
+            if part.bands == tuple(bands):
+                if self.card:
+                    own = {"architecture": part.architecture(), "bands": list(bands)}
+                    part.card = {**self.card, **own}
+                return part
+        return None
+
     def layers(self) -> list[list[nn.Parameter]]:
         """Those of the parts, the last with the last: what is as far from the features shares a group."""
         groups = [part.layers() for part in self._encoders()]
