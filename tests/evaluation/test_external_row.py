@@ -1,4 +1,4 @@
-"""An encoder of another project is a row: pretrained elsewhere, scored frozen and fine-tuned like any other."""
+"""An encoder of another project is a row: trained elsewhere, scored frozen and fine-tuned like any other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -125,9 +125,10 @@ def run(protocol: str) -> Any:
     return TASK.runs("x", read(TASK.Settings, experiment, "experiments.x"), pretraining)[0]
 
 
-def test_features_are_timms_on_the_same_physical_values(index: Path, model: Any, adopted: Path,
-                                                        evaluate: Any, tmp_path: Path) -> None:
-    """Bands, units, limits, statistics and enlarging: from the 8 bit of the store to timm's own forward pass."""
+def test_features_are_timms_on_the_same_physical_values(
+    index: Path, model: Any, adopted: Path, evaluate: Any, tmp_path: Path
+) -> None:
+    """Bands, units, limits, statistics, enlarging: from the 8 bit of the store to timm's own forward pass."""
     assert evaluate(index, [adopted], tmp_path / "linear.json", run("linear")) == 0
     found = np.load(tmp_path / "linear.features.npz")
     store = PatchStore(index)
@@ -142,14 +143,13 @@ def test_features_are_timms_on_the_same_physical_values(index: Path, model: Any,
     with torch.inference_mode():
         expected = model.forward_head(model.forward_features(images), pre_logits=True)
     name = next(key for key in found.files if found[key].ndim >= 2 and found[key].shape[-1] == 64)
-    torch.testing.assert_close(
-        torch.from_numpy(found[name]).reshape(80, 64), expected, rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(torch.from_numpy(found[name]).reshape(80, 64), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("protocol", ["fine-tune", "knn"])
-def test_it_is_scored_like_any_other(index: Path, adopted: Path, evaluate: Any, protocol: str,
-                                     tmp_path: Path) -> None:
+def test_it_is_scored_like_any_other(
+    index: Path, adopted: Path, evaluate: Any, protocol: str, tmp_path: Path
+) -> None:
     """Frozen and fine-tuned, with the columns that say whose weights it has."""
     assert evaluate(index, [adopted], tmp_path / "score.json", run(protocol)) == 0
     score = read_json(tmp_path / "score.json")

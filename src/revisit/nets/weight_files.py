@@ -1,4 +1,4 @@
-"""Files of weights that other projects wrote: safetensors, and what torch saved, without unpickling objects."""
+"""Files of weights of other projects: safetensors, and what torch saved, without unpickling objects."""
 
 import pickle
 from argparse import Namespace
@@ -14,7 +14,7 @@ from revisit.nets.load_save import read_safetensors
 
 
 def read_file(path: Path, advice: str) -> Any:
-    """What the file holds: tensors, and plain containers of them (a ``Namespace`` of arguments, as MAE saves).
+    """What the file holds: tensors, plain containers of them, a ``Namespace`` of arguments as MAE saves one.
 
     ``advice``: how to come by the file, told where there is none. Raises RevisitError for that, and where it
     holds objects.

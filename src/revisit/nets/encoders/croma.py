@@ -43,10 +43,10 @@ class CromaBackbone(Backbone):
     def maps(self, images: Tensor) -> list[Tensor]:
         tokens = self._given(images)[f"{OUTPUT[self.sensors]}_encodings"]
         grid = images.shape[2] // PATCH, images.shape[3] // PATCH
-        return [tokens.transpose(1, 2).unflatten(2, grid)]
+        return [tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)]
 
     def groups(self) -> list[list[nn.Parameter]]:
-        """Embeddings, blocks of the sensors' encoders (the last with the last), those of the joint one, the rest."""
+        """Embeddings, blocks of the sensors' encoders (the last with the last), the joint one's, the rest."""
         encoders = [self.model.get_submodule(f"{one}_encoder") for one in self.sensors.split("+")]
         depths = [list(_layers(encoder.get_submodule("transformer"))) for encoder in encoders]
         levels = [
@@ -54,7 +54,9 @@ class CromaBackbone(Backbone):
             for blocks in zip_longest(*(reversed(blocks) for blocks in depths))
         ][::-1]
         if len(encoders) > 1:
-            levels += [list(block.parameters()) for block in _layers(self.model.get_submodule("joint_encoder"))]
+            levels += [
+                list(block.parameters()) for block in _layers(self.model.get_submodule("joint_encoder"))
+            ]
         first = [one for encoder in encoders for one in encoder.get_submodule("linear_input").parameters()]
         inside = {id(one) for group in [first, *levels] for one in group}
         return [first, *levels, [one for one in self.model.parameters() if id(one) not in inside]]

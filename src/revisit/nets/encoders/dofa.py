@@ -4,9 +4,8 @@ Source: Xiong et al. 2024 (DOFA). The architecture is torchgeo's.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -35,7 +34,7 @@ FILES = {"base": "dofa_base_patch16_224-a0275954.pth", "large": "dofa_large_patc
 
 
 class DofaBackbone(Backbone):
-    """``pooled``: the mean of the patches, normalised; the norm is not among the weights and begins as none."""
+    """``pooled``: the mean of the patches, normalised; the norm's weights are new, none are published."""
 
     pooling = "mean"
 
@@ -58,7 +57,7 @@ class DofaBackbone(Backbone):
             self.pooled(images)
         patches = cast(nn.Module, self.model.fc_norm)(kept[0][:, 1:])
         grid = images.shape[2] // PATCH, images.shape[3] // PATCH
-        return [patches.transpose(1, 2).unflatten(2, grid)]
+        return [patches.transpose(1, 2).reshape(len(patches), -1, *grid)]
 
     def groups(self) -> list[list[nn.Parameter]]:
         blocks = [list(block.parameters()) for block in cast(nn.ModuleList, self.model.blocks)]
@@ -119,5 +118,5 @@ ENCODER = Dofa
 
 def resampled(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """A table of positions [1, 1 + N, D] for another grid of patches, as timm resamples them."""
-    found: Any = library("timm.layers").resample_abs_pos_embed(table, list(grid), num_prefix_tokens=1)
-    return cast(Tensor, torch.as_tensor(found))
+    found = library("timm.layers").resample_abs_pos_embed(table, list(grid), num_prefix_tokens=1)
+    return cast(Tensor, found)

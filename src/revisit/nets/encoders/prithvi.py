@@ -1,8 +1,8 @@
 """Prithvi-EO-2.0 300M on single dates.
 
-Source: Szwarcman et al. 2024 (Prithvi-EO-2.0). It is a ViT-L whose patches and positions have a third axis, time.
-For one date the patch embedding is a plain one and the positions are those of the first date, so timm's ViT-L
-computes the same.
+Source: Szwarcman et al. 2024 (Prithvi-EO-2.0). It is a ViT-L whose patches and positions have a third axis,
+time. For one date the patch embedding is a plain one and the positions are those of the first date, so timm's
+ViT-L computes the same.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Encoders pretrained on SSL4EO-S12, by the files that torchgeo offers.
 
 Source: Wang et al. 2023 (SSL4EO-S12). Architectures are timm's. Sentinel-2 was Level 1C, top-of-atmosphere
-reflectance of 13 bands; here it is Level 2A, which has no cirrus band: it is filled with zeros, as Wang et al.
-do for 12 bands.
+reflectance of 13 bands; here it is Level 2A, which has no cirrus band: it is filled with zeros, as Wang et
+al. do for 12 bands.
 """
 
 from typing import Literal
@@ -13,7 +13,9 @@ from revisit.nets.external.declaration import Channel, Declaration, Layout, Scal
 from revisit.nets.external.encoder import External, ExternalSettings
 from revisit.nets.external.timm_models import TimmBackbone, outline
 
-Weights = Literal["s2-moco-resnet18", "s2-moco-resnet50", "s2-moco-vit-s", "s2-dino-vit-s", "s1-moco-resnet50"]
+Weights = Literal[
+    "s2-moco-resnet18", "s2-moco-resnet50", "s2-moco-vit-s", "s2-dino-vit-s", "s1-moco-resnet50"
+]
 
 CIRRUS_NM = 1373.5
 OPTICAL: tuple[Channel, ...] = (*list(WAVELENGTH_NM)[:10], CIRRUS_NM, *list(WAVELENGTH_NM)[10:])
@@ -38,7 +40,7 @@ class SSL4EOS12(External):
         """An encoder pretrained on SSL4EO-S12 (Wang et al. 2023)."""
 
         weights: Weights
-        """Sensor, method and architecture of the pretraining; images were 264 pixels of 10 m, cropped to 224."""
+        """Sensor, method and architecture of the pretraining; images had 224 pixels of 10 m."""
 
         def declaration(self) -> Declaration:
             optical = self.weights.startswith("s2")

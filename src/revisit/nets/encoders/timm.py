@@ -1,7 +1,7 @@
 """Any model of timm as an encoder, with a declared input.
 
-Source: timm (Wightman 2019). Its ResNets have the names of weights that torchvision's have, and the ResNets and
-ViTs of torchgeo are timm's, so files of either are taken too.
+Source: timm (Wightman 2019). Its ResNets name their weights as torchvision's do, and the ResNets and ViTs of
+torchgeo are timm's, so files of either are taken too.
 """
 
 from typing import Any

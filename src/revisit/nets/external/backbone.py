@@ -12,14 +12,14 @@ from revisit.errors import RevisitError
 
 
 class Outline(NamedTuple):
-    """Pixels a cell and channels of each map of a backbone, fine to coarse; as many are pooled as the last has."""
+    """Pixels a cell and channels of each map, fine to coarse; as many features are pooled as the last has."""
 
     strides: tuple[int, ...]
     widths: tuple[int, ...]
 
 
 class Backbone(nn.Module, ABC):
-    """``model`` of a library, whose weights keep the names they have there, and how features are had of it."""
+    """``model`` of a library, whose weights keep their names, and how features are had of it."""
 
     model: nn.Module
     pooling: str

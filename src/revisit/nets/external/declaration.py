@@ -1,11 +1,11 @@
 """What an encoder of another project declares: its channels, their scale, and where its weights come from.
 
-A band is matched by its name, or by its wavelength in nanometres. The scale is the one the encoder was trained
-with: in which unit its statistics are, and which mean and deviation it subtracts and divides by.
+A band is matched by its name, or by its wavelength in nanometres. The scale is the one the encoder was
+trained with: in which unit its statistics are, and which mean and deviation it subtracts and divides by.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -22,18 +22,22 @@ Channel = str | Annotated[float, Field(gt=0)]
 Deviation = Annotated[float, Field(gt=0)]
 
 # The unit of a cube that a unit of statistics is of, and how many of the latter make one of the former.
-OF_CUBE = {"reflectance": ("reflectance", 1.0), "reflectance-10000": ("reflectance", 10_000.0), "dB": ("dB", 1.0)}
+OF_CUBE = {
+    "reflectance": ("reflectance", 1.0),
+    "reflectance-10000": ("reflectance", 10_000.0),
+    "dB": ("dB", 1.0),
+}
 UNIT_OF_SENSOR = {"sentinel-1": "dB", "sentinel-2": "reflectance"}
 NEAR_NM = 30.0  # a wavelength is that of a band no farther away
 
 
 class Scale(Record):
-    """How values become an encoder's input: (value - mean) / std in its unit. One number, or one a channel."""
+    """How values become an encoder's input, (value - mean) / std in its unit: one number or one each."""
 
     unit: Unit | tuple[Unit, ...] = "deviations"
     """Of `mean` and `std`: `reflectance` (0 to 1), `reflectance-10000` (the digital numbers of Sentinel-2,
-    10,000 for a reflectance of 1, without an offset), `dB`, or `deviations`: standard deviations of the images'
-    own band from its own mean, for encoders that were trained on data standardised by itself."""
+    10,000 for a reflectance of 1, without an offset), `dB`, or `deviations`: standard deviations of the
+    images' own band from its own mean, for encoders that were trained on data standardised by itself."""
     mean: float | tuple[float, ...] = 0.0
     """What is subtracted."""
     std: Deviation | tuple[Deviation, ...] = 1.0
@@ -48,7 +52,9 @@ class Scale(Record):
             value = getattr(self, key)
             column = [value] * count if not isinstance(value, tuple) else list(value)
             if len(column) != count:
-                raise RevisitError(f"scale.{key}: has {len(column)} values for {count} channels; give one each")
+                raise RevisitError(
+                    f"scale.{key}: has {len(column)} values for {count} channels; give one each"
+                )
             columns.append(column)
         return list(zip(*columns, strict=True))
 
@@ -62,7 +68,7 @@ class Layout(Record):
     left_out: tuple[str, ...] = ()
     """Beginnings of names, after the prefix, of weights that are not needed, such as `decoder`."""
     fresh: tuple[str, ...] = ()
-    """Beginnings of names of weights that the file lacks and the architecture begins with as it makes them."""
+    """Beginnings of names of weights that the file may lack; they stay as the architecture makes them."""
 
 
 class Source(NamedTuple):
@@ -79,19 +85,19 @@ class Source(NamedTuple):
 class Declaration:
     """What a model expects of images, and how its file is laid out.
 
-    ``channels``: of its input, in order, by band or wavelength in nm. ``absent``: what stands for channels that
-    no cube here has, whatever the settings say (the cirrus band of Level 1C).
+    ``channels``: of its input, in order, by band or wavelength in nm. ``absent``: what stands for channels
+    that no cube here has, whatever the settings say (the cirrus band of Level 1C).
     """
 
     channels: tuple[Channel, ...]
     scale: Scale
-    layout: Layout = Layout()
-    source: Source = Source()
+    layout: Layout = field(default_factory=Layout)
+    source: Source = field(default_factory=Source)
     absent: Mapping[Channel, Missing] | None = None
 
 
 class Feed(NamedTuple):
-    """What a channel is fed: a band, or a constant where ``filled`` says how one that is missing is filled."""
+    """What a channel is fed: a band, or a constant; ``filled``: how, where its own band is missing."""
 
     channel: Channel
     band: str | None
@@ -101,8 +107,8 @@ class Feed(NamedTuple):
 def feeds(declaration: Declaration, bands: Sequence[str], missing: Missing) -> list[Feed]:
     """What each channel of a model is fed from images of these bands.
 
-    Raises RevisitError for a channel that no band matches where ``missing`` is to refuse it, for statistics in
-    a unit the band does not come in, and where not one channel has a band.
+    Raises RevisitError for a channel that no band matches where ``missing`` is to refuse it, for statistics
+    in a unit the band does not come in, and where not one channel has a band.
     """
     scales = declaration.scale.of_channels(len(declaration.channels))
     fixed = declaration.absent or {}
@@ -113,8 +119,8 @@ def feeds(declaration: Declaration, bands: Sequence[str], missing: Missing) -> l
         if band is None:
             if how == "refuse":
                 raise RevisitError(
-                    f"needs a band {_said(channel)}, the images have {', '.join(bands)}; add it to the cube, or "
-                    f"say how it is filled: missing: zero, mean or nearest"
+                    f"needs a band {_said(channel)}, the images have {', '.join(bands)}; add it to the cube, "
+                    f"or say how it is filled: missing: zero, mean or nearest"
                 )
             if how == "zero" and unit == "deviations":
                 raise RevisitError(
@@ -193,7 +199,9 @@ def _nearest(channel: Channel, bands: Sequence[str]) -> str:
     wavelength = WAVELENGTH_NM.get(channel) if isinstance(channel, str) else channel
     near = _by_distance(wavelength, bands) if wavelength is not None else []
     if not near:
-        raise RevisitError(f"missing: nearest finds no band with a wavelength for {_said(channel)}; choose mean")
+        raise RevisitError(
+            f"missing: nearest finds no band with a wavelength for {_said(channel)}; choose mean"
+        )
     return near[0][1]
 
 
@@ -208,4 +216,3 @@ def _listed(value: object) -> str:
 
 def _said(channel: Channel) -> str:
     return repr(channel) if isinstance(channel, str) else f"of {channel:g} nm"
-

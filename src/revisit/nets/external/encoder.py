@@ -7,7 +7,7 @@ the store had cut off. Then images are enlarged, if asked for, and given to the 
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,8 +72,8 @@ class ExternalSettings(EncoderSettings):
 class External(Encoder):
     """A model of another project; ``model`` keeps the names its weights have there.
 
-    ``feeds``: what each of its channels is fed. Before ``set_scale`` standardised values are its input as they
-    are, as for training it from scratch.
+    ``feeds``: what each of its channels is fed. Before ``set_scale`` standardised values are its input as
+    they are, as for training it from scratch.
     """
 
     settings: ExternalSettings
@@ -109,8 +109,10 @@ class External(Encoder):
         declaration = self.declaration
         return {
             "channels": list(declaration.channels),
-            "fed": [feed.band if feed.filled is None else f"{feed.filled} {feed.band or ''}".strip()
-                    for feed in self.feeds],
+            "fed": [
+                feed.band if feed.filled is None else f"{feed.filled} {feed.band or ''}".strip()
+                for feed in self.feeds
+            ],
             "unused": [band for band in self.bands if band not in {feed.band for feed in self.feeds}],
             "scale": declaration.scale.content(),
         }
@@ -144,4 +146,4 @@ class External(Encoder):
             channels = channels.clamp(*clip)
         if (times := self.settings.enlarge) > 1:
             channels = F.interpolate(channels, scale_factor=times, mode="bilinear", align_corners=False)
-        return cast(Tensor, channels)
+        return channels

@@ -1,9 +1,8 @@
 """Models of timm as backbones: any of its image models that gives feature maps."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
-from inspect import signature
-import json
 from typing import Any, cast
 
 import torch
@@ -21,9 +20,12 @@ class TimmBackbone(Backbone):
     Of levels with cells of the same side the last is taken; none finer than 4 pixels.
     """
 
+    model: Any
+
     def __init__(self, name: str, channels: int, image_pixels: int, options: Mapping[str, Any]) -> None:
         super().__init__()
-        self.model = create(name, channels, image_pixels, options)
+        self.name = name
+        self.model, self.arguments = create(name, channels, image_pixels, options)
         self.levels = [level for level, _, _ in levels(self.model)]
         self.pooling = str(getattr(self.model, "global_pool", None) or "the model's own")
 
@@ -31,7 +33,7 @@ class TimmBackbone(Backbone):
         return cast(Tensor, self.model(images))
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        found = self.model.forward_intermediates(  # type: ignore[operator]
+        found = self.model.forward_intermediates(
             images, indices=self.levels, norm=True, output_fmt="NCHW", intermediates_only=True
         )
         return list(found)
@@ -39,7 +41,9 @@ class TimmBackbone(Backbone):
     def groups(self) -> list[list[nn.Parameter]]:
         """By timm's own order of depth."""
         grouped = library("timm.models").group_parameters(
-            self.model, self.model.group_matcher(coarse=False), return_values=False  # type: ignore[operator]
+            self.model,
+            self.model.group_matcher(coarse=False),
+            return_values=False,
         )
         named = dict(self.model.named_parameters())
         return [[named[name] for name in names] for _, names in sorted(grouped.items())]
@@ -47,12 +51,12 @@ class TimmBackbone(Backbone):
     def fitted(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Without the classifier, and position tables resampled as timm does."""
         config = self.model.pretrained_cfg
-        heads = config.get("classifier") or ()  # type: ignore[operator]
+        heads = config.get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else heads
         given = {n: v for n, v in weights.items() if not n.startswith(tuple(f"{head}." for head in heads))}
         table, own = given.get("pos_embed"), getattr(self.model, "pos_embed", None)
         if table is not None and own is not None and table.ndim == 3 and table.shape != own.shape:
-            prefix = int(self.model.num_prefix_tokens)  # type: ignore[arg-type]
+            prefix = int(self.model.num_prefix_tokens)
             side = round((own.shape[1] - prefix) ** 0.5)
             if table.shape[2] == own.shape[2]:
                 given["pos_embed"] = library("timm.layers").resample_abs_pos_embed(
@@ -61,8 +65,10 @@ class TimmBackbone(Backbone):
         return given
 
 
-def create(name: str, channels: int, image_pixels: int, options: Mapping[str, Any]) -> nn.Module:
-    """A model of timm without classifier and with new weights.
+def create(
+    name: str, channels: int, image_pixels: int, options: Mapping[str, Any]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A model of timm without classifier and with new weights, and the arguments that make it.
 
     Raises RevisitError for a name timm does not have, and for options or sides of images the model does not
     take.
@@ -73,22 +79,23 @@ def create(name: str, channels: int, image_pixels: int, options: Mapping[str, An
         raise RevisitError(f"timm has no model {name!r}{'; there is ' + ', '.join(close) if close else ''}")
     config = timm.get_pretrained_cfg(name)
     sized = {"img_size": image_pixels} if getattr(config, "fixed_input_size", False) else {}
-    given: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "pretrained": False, **sized, **options}
+    given: dict[str, Any] = {"num_classes": 0, "in_chans": channels, **sized, **options}
     try:
-        model = timm.create_model(name, **given)
+        model = timm.create_model(name, pretrained=False, **given)
         if sized and hasattr(model, "dynamic_img_size"):  # a table of positions, resampled for other sides
-            model = timm.create_model(name, **{"dynamic_img_size": True} | given)
+            given = {"dynamic_img_size": True} | given
+            model = timm.create_model(name, pretrained=False, **given)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise RevisitError(
-            f"timm cannot make {name} for images of {image_pixels} pixels with options {dict(options)} ({error})"
+            f"timm cannot make {name} for images of {image_pixels} pixels, options {dict(options)} ({error})"
         ) from None
-    return cast(nn.Module, model)
+    return model, given
 
 
-def levels(model: nn.Module) -> list[tuple[int, int, int]]:
+def levels(model: Any) -> list[tuple[int, int, int]]:
     """Of each map taken: its number among those of timm, pixels a cell, channels."""
     coarsest: dict[int, tuple[int, int, int]] = {}
-    for number, level in enumerate(model.feature_info):  # type: ignore[arg-type]
+    for number, level in enumerate(model.feature_info):
         stride = int(level["reduction"])
         coarsest[stride] = (number, stride, int(level["num_chs"]))
     taken = [level for stride, level in sorted(coarsest.items()) if stride >= FINEST]
@@ -106,14 +113,14 @@ def _outline(name: str, channels: int, options: str) -> Outline:
     config = library("timm").get_pretrained_cfg(name)
     side = int(config.input_size[-1]) if config is not None else 224
     with torch.device("meta"), torch.inference_mode():
-        model = create(name, channels, side, given)
+        model, _ = create(name, channels, side, given)
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "feature_info"):
             raise RevisitError(f"timm's {name} gives no feature maps; choose another model")
         found = levels(model)
         pooled = model.eval()(torch.zeros(1, channels, side, side)).shape[1]
     if pooled != found[-1][2]:
         raise RevisitError(
-            f"timm's {name} pools {pooled} features of a last map of {found[-1][2]}; choose a model that has as "
-            f"many of both, such as a ResNet, a ViT, a Swin or a ConvNeXt"
+            f"timm's {name} pools {pooled} features of a last map of {found[-1][2]}; choose a model that has "
+            f"as many of both, such as a ResNet, a ViT, a Swin or a ConvNeXt"
         )
     return Outline(tuple(stride for _, stride, _ in found), tuple(width for _, _, width in found))

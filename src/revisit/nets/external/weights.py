@@ -67,4 +67,3 @@ def _advice(encoder: External) -> str:
         return f"save the model's state_dict there (.pth or .safetensors, {size:.0f} MB or more)"
     licence = source.licence or "licence unknown to us, see there"
     return f"download {source.file} ({size:.0f} MB or more; {licence}) from {source.url}"
-
