@@ -40,21 +40,21 @@ def adopt(
     given = {name: value for name, value in given.items() if not name.startswith(layout.left_out)}
     own = encoder.backbone.model.state_dict()
     given = encoder.backbone.fitted(encoder.converted(given))
+    fresh = [name for name in own if name.startswith(layout.fresh) and name not in given]
     # Counters of batches, which older files lack and nothing here reads.
-    fresh = [n for n in own if n.endswith(".num_batches_tracked") or n.startswith(layout.fresh)]
-    given |= {name: own[name] for name in fresh if name not in given}
-    check_weights(own, given, path)
+    counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in given]
+    check_weights(own, given | {name: own[name] for name in (*fresh, *counters)}, path)
     if next(encoder.parameters()).is_meta:
         return
     if scaling is None:
         raise RevisitError(f"{path}: the scaling of the images is unknown; give that of their patch store")
-    encoder.backbone.model.load_state_dict(given, strict=True)
+    encoder.backbone.model.load_state_dict(own | given, strict=True)
     encoder.set_scale(scaling)
     encoder.origin = {
         "file": path.name,
         "sha256": sha256(path),
         **{key: value for key, value in declared.source._asdict().items() if value and key != "file"},
-        "fresh": sorted({name for name in fresh if name.startswith(layout.fresh)}) if layout.fresh else [],
+        "fresh": fresh,
         "input": encoder.described(),
     }
 
