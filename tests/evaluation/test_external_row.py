@@ -151,7 +151,9 @@ def test_it_is_scored_like_any_other(
     index: Path, adopted: Path, evaluate: Any, protocol: str, tmp_path: Path
 ) -> None:
     """Frozen and fine-tuned, with the columns that say whose weights it has."""
-    assert evaluate(index, [adopted], tmp_path / "score.json", run(protocol)) == 0
+    planned = run(protocol)
+    assert planned.pretrained  # figures draw it as one that has learnt
+    assert evaluate(index, [adopted], tmp_path / "score.json", planned) == 0
     score = read_json(tmp_path / "score.json")
     assert "elsewhere-1M" in str(score)
     card = read_json(adopted.with_name("card.json"))

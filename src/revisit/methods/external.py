@@ -28,6 +28,7 @@ class ExternalWeights(Method):
         "of the 8 bit they are cut"
     )
     baseline = True
+    weights_of = "elsewhere"
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
@@ -35,7 +36,7 @@ class ExternalWeights(Method):
             raise RevisitError(
                 f"{self.name}: takes encoders of other projects, such as timm; not {self.encoder.name()}"
             )
-        self.weights_of = settings.trained_on or self.encoder.declaration.source.trained_on or "elsewhere"
+        self.weights_of = settings.trained_on or self.encoder.declaration.source.trained_on or self.weights_of
         adopt(self.encoder, settings.weights, data.scaling, settings.layout)
 
 
