@@ -36,7 +36,9 @@ class TimmForm:
 
     @property
     def plain(self) -> bool:
-        return self.arguments.keys() <= {"in_chans", "num_classes", "img_size", "dynamic_img_size"}
+        usual = cast(dict[str, Any], self.model.pretrained_cfg)["input_size"][-1]
+        known = self.arguments.keys() <= {"in_chans", "num_classes", "img_size", "dynamic_img_size"}
+        return known and self.arguments.get("img_size", usual) == usual
 
 
 def timm_form(encoder: Encoder) -> TimmForm:

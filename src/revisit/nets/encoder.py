@@ -209,7 +209,9 @@ class Encoder(nn.Module, ABC):
                 f"encoder: expected standardised images, got {images.dtype}; "
                 f"give physical values to encoder.standardise first"
             )
-        if self.card is None or self.training or images.is_meta or torch.compiler.is_compiling():
+        if self.card is None or self.rescaled or self.training or images.is_meta:
+            return
+        if torch.compiler.is_compiling():
             return
         limit = max((sensor["clip_sigma"] for sensor in self.card["scaling"].values()), default=math.inf)
         if images.numel() and (most := float(images.detach().abs().amax())) > FAR * limit:

@@ -235,6 +235,8 @@ def test_croma(sensors: str, side: int, tmp_path: Path, monkeypatch: pytest.Monk
         check(own.forward_features(z), given[f"{name}_encodings"])
     parameters = [id(one) for group in own.layers() for one in group]
     assert sorted(parameters) == sorted(map(id, own.parameters())) and all(own.layers())
+    with pytest.raises(RevisitError, match=r"takes square images, got \[64, 32\]"):
+        own.pooled(torch.zeros(1, len(BANDS), 64, 32))
 
 
 @pytest.mark.parametrize("channels", [None, ["vv", "vh", "red"]])

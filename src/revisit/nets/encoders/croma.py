@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from revisit.cube.bands import WAVELENGTH_NM
+from revisit.errors import RevisitError
 from revisit.nets.external.backbone import Backbone, Outline, library
 from revisit.nets.external.declaration import Declaration, Layout, Scale, Source
 from revisit.nets.external.encoder import External, ExternalSettings
@@ -62,6 +63,8 @@ class CromaBackbone(Backbone):
         return [first, *levels, [one for one in self.model.parameters() if id(one) not in inside]]
 
     def _given(self, images: Tensor) -> dict[str, Tensor]:
+        if images.shape[2] != images.shape[3]:
+            raise RevisitError(f"croma: takes square images, got {list(images.shape[2:])}; cut them square")
         radar = len(RADAR)
         inputs = {
             "s1": {"x_sar": images},

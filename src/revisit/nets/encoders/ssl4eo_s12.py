@@ -48,7 +48,7 @@ class SSL4EOS12(External):
             return Declaration(
                 channels=OPTICAL if optical else RADAR,
                 scale=REFLECTANCE if optical else DECIBEL,
-                # Some of the ViTs lack their last norm.
+                # torchgeo takes the files of the ViTs without their last norm too.
                 layout=Layout(fresh=("norm.",) if "vit" in self.weights else ()),
                 source=Source(
                     trained_on="SSL4EO-S12",
