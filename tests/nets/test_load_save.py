@@ -50,7 +50,15 @@ COMPOSITE = {
         {"encoder": PLAIN_SWIN},
     ],
 }
-ALL = [VIT, SWIN, RESNET, COMPOSITE]
+TIMM = {
+    "name": "timm",
+    "bands": ["vv", "vh", "red"],
+    "image_pixels": 32,
+    "model": "test_vit",
+    "channels": ["vv", "red"],
+    "enlarge": 2,
+}
+ALL = [VIT, SWIN, RESNET, COMPOSITE, TIMM]
 
 
 def limits(lower: float) -> dict[str, float]:

@@ -47,6 +47,33 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "window": [7, 8],
     },
     "resnet": {"depth": [18, 34, 50], "stem": ["imagenet", "small"], "width": [64, 16]},
+    "timm": {
+        "missing": ["refuse", "mean"],
+        "enlarge": [1, 2],
+        "channels": [["red", "vv"], ["red", 664.6], ["red"]],
+        "scale": [{}, {"unit": "reflectance"}, {"mean": 0.1, "clip": [0, 1]}, {"std": 0.1}],
+        "model": ["resnet18", "resnet50"],
+        "options": [{}, {"global_pool": "avg"}],
+    },
+    "ssl4eo-s12": {
+        "missing": ["refuse", "zero"],
+        "enlarge": [1, 4],
+        "weights": ["s2-moco-resnet18", "s2-moco-resnet50", "s1-moco-resnet50"],
+    },
+    "satmae": {"missing": ["refuse", "mean"], "enlarge": [1, 2]},
+    "prithvi": {"missing": ["refuse", "nearest"], "enlarge": [1, 2]},
+    "dofa": {
+        "missing": ["refuse", "mean"],
+        "enlarge": [1, 2],
+        "model": ["base", "large"],
+        "channels": [["vv", "vh"], ["red"]],
+    },
+    "croma": {
+        "missing": ["refuse", "mean"],
+        "enlarge": [1, 2],
+        "sensors": ["s1", "s2", "s1+s2"],
+        "model": ["base", "large"],
+    },
     "composite": {
         "parts": [
             [{"bands": first, "encoder": one}, {"bands": second, "encoder": other}]
@@ -89,6 +116,11 @@ def test_no_two_settings_share_a_name() -> None:
         ({**SWIN_T, "depths": [2, 2, 2, 2], "window": 8}, "Swin-T lite window 8"),
         ({**SWIN_T, "dim": 192}, "swin dim 192 depth 2/2/6/2 heads 3/6/12/24 window 7 patch 4"),
         ({"name": "resnet", "depth": 50}, "ResNet-50"),
+        ({"name": "croma", "sensors": "s1+s2"}, "croma base s1+s2"),
+        (
+            {"name": "timm", "model": "resnet50", "channels": ["red", 842], "enlarge": 2},
+            "timm resnet50 on red,842 enlarge 2",
+        ),
         ({"name": "resnet", "depth": 18, "stem": "small"}, "ResNet-18 small stem"),
         (
             {"name": "composite", "parts": [{"bands": ["vv", "vh"], "encoder": SWIN_T}, {"encoder": SWIN_T}]},

@@ -133,8 +133,9 @@ def shape_of(pretraining: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_trained(pretraining: Mapping[str, Any]) -> bool:
-    """Whether the method of an entry trains its encoder at all."""
-    return not parts.find("method", pretraining["method"]["name"]).baseline
+    """Whether the encoder of an entry has learnt anything, here or elsewhere."""
+    method = parts.find("method", pretraining["method"]["name"])
+    return not method.baseline or bool(method.weights_of)
 
 
 def lists_each_once(settings: Record, where: str) -> None:

@@ -31,7 +31,7 @@ class DataDescription:
     ``clip_sigma``: half range of the 8-bit scale in standard deviations. ``kind``: the collection's.
     ``times``: years of a series of years, () where there are none. ``samples``: to train on, None where
     unknown. ``places``: of the collection, by whose numbers a method may keep what it knows of each; None
-    where unknown.
+    where unknown. ``scaling``: of the patch store, what its 8 bits mean; None where unknown.
     """
 
     bands: tuple[str, ...]
@@ -41,6 +41,7 @@ class DataDescription:
     times: tuple[int, ...] = ()
     samples: int | None = None
     places: int | None = None
+    scaling: Mapping[str, Any] | None = None
 
 
 class Store(Protocol):
@@ -106,7 +107,7 @@ class Method(nn.Module):
     needs_series: ClassVar[bool] = False
     reconstructs: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
-    weights_of: ClassVar[str] = ""
+    weights_of: str = ""
     batch_wide: ClassVar[bool] = False
     needs_parents: ClassVar[int] = 0
     encoder: Encoder

@@ -4,17 +4,22 @@ An architecture is one file in ``revisit/nets/encoders`` with one class, offered
 ``Settings`` are the keys of an ``encoder:`` entry beside ``name``.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.rescale import Rescaling, rescale_images
+from revisit.nets.physical import standardise_physical
+from revisit.nets.rescale import Rescaling, limits_of, rescale_images
 from revisit.parts import ROOMS
 from revisit.record import Record
+
+FAR = 3  # times the limits, beyond which no augmentation brings a standardised value
 
 
 class EncoderSettings(Record):
@@ -116,8 +121,33 @@ class Encoder(nn.Module, ABC):
         """
 
     def pooled(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
-        """One feature vector an image, [B, D]: the mean of its cells."""
+        """One feature vector an image, [B, D]: the mean of its cells.
+
+        ``images`` are standardised, within ± the card's ``clip_sigma``: what ``standardise`` makes of
+        reflectance and decibels.
+        """
         return self.forward_features(images, bands).mean(1)
+
+    def standardise(self, values: Tensor | np.ndarray, bands: Sequence[str]) -> Tensor:
+        """Physical values as the encoder was trained on them: standardised, cut at its limits, float32.
+
+        ``values`` [..., C, H, W] of ``bands``, in any order: reflectance of 0 to 1 for optical bands, dB for
+        radar, metres for elevation; NaN where there is none. The result has the encoder's own bands, in its
+        order; where it takes fewer and only those are given, they are named to ``pooled`` too. Raises
+        RevisitError where a band it needs is not given, for values that are plainly in another unit, and
+        where the encoder has no card or takes rescaled images.
+        """
+        if self.card is None:
+            raise RevisitError(
+                "encoder: has no card that says what it was trained on; load it with load_encoder"
+            )
+        if self.rescaled:
+            raise RevisitError("encoder: takes images of other limits; load it without rescale")
+        given = [band for band in self.bands if band in bands]
+        self.channels(given if 0 < len(given) < len(self.bands) else None)
+        return standardise_physical(values, bands, given or self.bands, limits_of(self.card["scaling"])).to(
+            next(self.parameters()).device
+        )
 
     @abstractmethod
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:
@@ -152,7 +182,8 @@ class Encoder(nn.Module, ABC):
     def enter(self, images: Tensor, bands: Sequence[str] | None = None) -> tuple[Tensor, list[int]]:
         """The images as the weights know them, and the positions of their bands: where every pass begins.
 
-        Raises RevisitError for other bands, another shape, or sides the encoder cannot take.
+        Raises RevisitError for other bands, another shape, sides the encoder cannot take, and images that are
+        not standardised: integers, or, for an encoder that was loaded, values far beyond its limits.
         """
         channels, side = self.channels(bands), self.settings.side_multiple()
         if images.ndim != 4 or images.shape[1] != len(channels):
@@ -164,6 +195,7 @@ class Encoder(nn.Module, ABC):
             raise RevisitError(
                 f"encoder: image sides must be multiples of {side} pixels; got {list(images.shape[2:])}"
             )
+        self._check_standardised(images)
         if self.input_affine is not None:
             own = [self.bands[channel] for channel in channels]
             images = rescale_images(images, self.input_affine[:, channels], own)
@@ -177,6 +209,24 @@ class Encoder(nn.Module, ABC):
         rows = [by_band.get(band, Rescaling()) for band in self.bands]
         device = next(self.parameters()).device
         self.input_affine = torch.tensor(rows, dtype=torch.float32, device=device).T.contiguous()
+
+    def _check_standardised(self, images: Tensor) -> None:
+        """Refuse what cannot be standardised; looks at values only where that costs little."""
+        if not images.is_floating_point():
+            raise RevisitError(
+                f"encoder: expected standardised images, got {images.dtype}; "
+                f"give physical values to encoder.standardise first"
+            )
+        if self.card is None or self.rescaled or self.training or images.is_meta:
+            return
+        if torch.compiler.is_compiling():
+            return
+        limit = max((sensor["clip_sigma"] for sensor in self.card["scaling"].values()), default=math.inf)
+        if images.numel() and (most := float(images.detach().abs().amax())) > FAR * limit:
+            raise RevisitError(
+                f"encoder: expected standardised images within ± {limit:g}, got values up to {most:.4g}; "
+                f"give reflectance or dB to encoder.standardise first"
+            )
 
     @property
     def rescaled(self) -> bool:

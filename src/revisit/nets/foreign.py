@@ -4,7 +4,6 @@ They come from a local file: a state dict as torchvision saves it (``.pth``, rea
 or safetensors of the same names. Every weight must have its counterpart; only the classifier is left out.
 """
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,8 @@ from torch import Tensor
 from revisit.errors import RevisitError
 from revisit.files import sha256
 from revisit.nets.encoders.resnet import ResNet
-from revisit.nets.load_save import Encoder, check_weights, read_safetensors
+from revisit.nets.load_save import Encoder, check_weights
+from revisit.nets.weight_files import read_file
 
 Widen = Literal["mean", "repeat", "rgb-first"]
 RGB = ("red", "green", "blue")  # order of the channels the filters were trained on
@@ -53,17 +53,9 @@ def adopt_imagenet(encoder: Encoder, path: str | Path, widen: Widen = "rgb-first
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name from ``.pth`` or ``.safetensors``; raises RevisitError where it holds anything else."""
-    if not path.is_file():
-        raise RevisitError(
-            f"{path}: no such file; download the weights, such as "
-            f"https://download.pytorch.org/models/resnet50-11ad3fa6.pth, and name the file in `weights`"
-        )
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise RevisitError(f"{path}: not a file of tensors alone ({type(error).__name__})") from None
+    content = read_file(
+        path, "download the weights, such as https://download.pytorch.org/models/resnet50-11ad3fa6.pth"
+    )
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise RevisitError(f"{path}: holds no state dict, tensors by name; save model.state_dict()")
     return dict(content)

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 WEIGHTS, CARD, FORMAT = "encoder.safetensors", "card.json", 1
+HUB_WEIGHTS, HUB_CARD = "model.safetensors", "config.json"  # names of the same two in a folder for a hub
 FINGERPRINT_TOLERANCE = 1e-4  # relative; float32 sums differ by about 1e-6 between machines
 OF_THE_DATA = ("bands", "image_pixels")  # keys of an architecture that a config's entry has not
 
@@ -141,14 +142,15 @@ def load_encoder(
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    file = folder / WEIGHTS
-    if not path.is_dir() and path.name != WEIGHTS:
+    if not path.is_dir() and path.name not in (WEIGHTS, HUB_WEIGHTS):
         raise RevisitError(f"{path}: not an encoder; give the folder that holds {WEIGHTS} and {CARD}")
-    card = read_json(folder / CARD)
+    from_hub = path.name == HUB_WEIGHTS or (path.is_dir() and is_from_hub(folder))
+    file, about = (folder / HUB_WEIGHTS, folder / HUB_CARD) if from_hub else (folder / WEIGHTS, folder / CARD)
+    card = read_json(about)
     if card.get("format") != FORMAT:
-        raise RevisitError(f"{folder / CARD}: format {card.get('format')!r}, this version reads {FORMAT}")
+        raise RevisitError(f"{about}: format {card.get('format')!r}, this version reads {FORMAT}")
     if missing := sorted({"architecture", "fingerprint", "scaling"} - card.keys()):
-        raise RevisitError(f"{folder / CARD}: {missing} missing; pretrain again")
+        raise RevisitError(f"{about}: {missing} missing; pretrain again")
     encoder = build_encoder(card["architecture"])
     used = [encoder.bands[channel] for channel in encoder.channels(bands)]
     if scaling is not None and not rescale:
@@ -158,13 +160,20 @@ def load_encoder(
     expected, found = torch.tensor(card["fingerprint"]), torch.tensor(fingerprint(encoder))
     same = expected.shape == found.shape
     if not same or not (expected - found).norm() <= FINGERPRINT_TOLERANCE * expected.norm():
-        raise RevisitError(f"{file}: its output on the test image is not the one on {CARD}; pretrain again")
+        raise RevisitError(
+            f"{file}: its output on the test image is not the one on {about.name}; pretrain again"
+        )
     if rescale:
         if scaling is None:
             raise RevisitError(f"{folder}: rescale needs the scaling of the images; give it")
         encoder.rescale(rescaling(folder, card["scaling"], scaling, used))
     encoder.card, encoder.origin = card, card.get("weights")
     return encoder.eval().to(device)
+
+
+def is_from_hub(folder: Path) -> bool:
+    """Whether a folder is one that ``revisit export --to hub`` wrote."""
+    return (folder / HUB_WEIGHTS).is_file() and not (folder / WEIGHTS).is_file()
 
 
 @torch.no_grad()

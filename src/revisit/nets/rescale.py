@@ -47,7 +47,7 @@ def check_scaling(
     folder: Path, own: Mapping[str, Any], given: Mapping[str, Any], bands: Sequence[str]
 ) -> None:
     """Raise RevisitError unless ``bands`` are scaled alike in both; ``folder``: the encoder's, to name it."""
-    ours, theirs = _limits(own), _limits(given)
+    ours, theirs = limits_of(own), limits_of(given)
     for band in bands:
         _present(folder, band, theirs)
         for key in Limits._fields:
@@ -66,7 +66,7 @@ def rescaling(
 
     Raises RevisitError where the unit is another, which no factor mends.
     """
-    ours, theirs = _limits(own), _limits(given)
+    ours, theirs = limits_of(own), limits_of(given)
     result = {}
     for band in bands:
         _present(folder, band, theirs)
@@ -111,7 +111,8 @@ def _same(value: str | float, other: str | float) -> bool:
     return abs(value - other) <= TOLERANCE * max(abs(value), abs(other))
 
 
-def _limits(scaling: Mapping[str, Any]) -> dict[str, Limits]:
+def limits_of(scaling: Mapping[str, Any]) -> dict[str, Limits]:
+    """The limits of each band of a patch store's ``scaling``."""
     return {
         band: Limits(sensor["source_unit"], sensor["clip_sigma"], limits["lower"], limits["upper"])
         for sensor in scaling.values()

@@ -182,6 +182,7 @@ def describe(store: PatchStore, bands: Sequence[str]) -> DataDescription:
         times,
         len(seen(store, "train", bands)),
         int(np.max(store.positions, initial=-1)) + 1,
+        scaling_of(store, bands),
     )
 
 

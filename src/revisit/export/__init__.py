@@ -1,0 +1,1 @@
+"""Trained encoders in the forms that other libraries load."""

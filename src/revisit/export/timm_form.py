@@ -1,0 +1,169 @@
+"""Our encoders as models of timm: the same features from the same physical values, by timm's own code."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from revisit.errors import RevisitError
+from revisit.nets.encoder import Encoder
+from revisit.nets.encoders.channel_vit import ChannelViT, position_code
+from revisit.nets.encoders.resnet import WIDTH, ResNet
+from revisit.nets.external.backbone import library
+from revisit.nets.external.declaration import OF_CUBE
+from revisit.nets.external.encoder import External
+from revisit.nets.external.timm_models import TimmBackbone
+from revisit.nets.rescale import limits_of
+
+
+@dataclass(frozen=True)
+class TimmForm:
+    """A model of timm without classifier.
+
+    ``name``, ``arguments``: what ``timm.create_model`` makes it from. ``channels``: its input, in order;
+    each is (physical value - mean) / std. ``units``: of the physical values. ``plain``: whether the name and
+    the number of channels alone make it.
+    """
+
+    model: nn.Module
+    name: str
+    arguments: dict[str, Any]
+    channels: list[str]
+    units: list[str]
+    mean: list[float]
+    std: list[float]
+
+    @property
+    def plain(self) -> bool:
+        usual = cast(dict[str, Any], self.model.pretrained_cfg)["input_size"][-1]
+        known = self.arguments.keys() <= {"in_chans", "num_classes", "img_size", "dynamic_img_size"}
+        return known and self.arguments.get("img_size", usual) == usual
+
+
+def timm_form(encoder: Encoder) -> TimmForm:
+    """``encoder`` as timm's; raises RevisitError for an architecture that timm does not have."""
+    if isinstance(encoder, External):
+        return _external(encoder)
+    if (
+        isinstance(encoder, ResNet)
+        and encoder.settings.stem == "imagenet"
+        and encoder.settings.width == WIDTH
+    ):
+        return _form(encoder, f"resnet{encoder.settings.depth}", {}, encoder.state_dict())
+    if type(encoder) is ChannelViT:
+        return _channel_vit(encoder)
+    raise RevisitError(
+        f"{encoder.name()}: timm has no such architecture; it has a resnet with the stem imagenet, a "
+        f"channel-vit and its own models; export to hub or onnx"
+    )
+
+
+def _external(encoder: External) -> TimmForm:
+    """The model it was made from, with its own channels and scale."""
+    backbone = encoder.backbone
+    if not isinstance(backbone, TimmBackbone):
+        raise RevisitError(f"{encoder.name()}: is torchgeo's own architecture; export to hub or onnx")
+    limits = limits_of((encoder.card or {})["scaling"])
+    scales = encoder.declaration.scale.of_channels(len(encoder.feeds))
+    units, means, stds = [], [], []
+    for number, (feed, (unit, mean, std)) in enumerate(zip(encoder.feeds, scales, strict=True)):
+        if feed.band is not None:
+            own = limits[feed.band]
+            gain, offset = float(encoder.gain[number]), float(encoder.offset[number])
+            step = (own.upper - own.lower) / (2 * own.clip_sigma)
+            units.append(own.unit)
+            means.append((own.upper + own.lower) / 2 - offset * step / gain)
+            stds.append(step / gain)
+        else:
+            of, times = OF_CUBE.get(unit, ("deviations", 1.0))
+            units.append(of)
+            means.append(mean / times)
+            stds.append(std / times)
+    channels = [str(one) if isinstance(one, str) else f"{one:g} nm" for one in encoder.declaration.channels]
+    return TimmForm(backbone.model, backbone.name, backbone.arguments, channels, units, means, stds)
+
+
+def _channel_vit(encoder: ChannelViT) -> TimmForm:
+    """Patches of all channels as one convolution, the mean of the tokens before the norm."""
+    settings = cast(ChannelViT.Settings, encoder.settings)
+    side = encoder.image_pixels // encoder.patch_pixels
+    dim, count = settings.dim, len(encoder.bands)
+    own = encoder.state_dict()
+    pixels = encoder.patch_pixels
+    filters = own.pop("embedding").view(count, pixels, pixels, dim).permute(3, 0, 1, 2).contiguous()
+    weights = {
+        "patch_embed.proj.weight": filters,
+        "patch_embed.proj.bias": own.pop("channel_bias").sum(0),
+        "pos_embed": position_code(side, side, dim, torch.device("cpu"))[None],
+        "fc_norm.weight": own.pop("norm.weight"),
+        "fc_norm.bias": own.pop("norm.bias"),
+        **own,
+    }
+    arguments = {
+        "img_size": encoder.image_pixels,
+        "patch_size": pixels,
+        "embed_dim": dim,
+        "depth": settings.depth,
+        "num_heads": settings.heads,
+        "mlp_ratio": settings.mlp_ratio,
+        "class_token": False,
+        "global_pool": "avg",
+    }
+    return _form(encoder, "vit_base_patch16_224", arguments, weights)
+
+
+def _form(encoder: Encoder, name: str, arguments: dict[str, Any], weights: dict[str, Tensor]) -> TimmForm:
+    """A model of timm that takes standardised values of the encoder's bands."""
+    arguments = {"in_chans": len(encoder.bands), "num_classes": 0, **arguments}
+    model = library("timm").create_model(name, pretrained=False, **arguments)
+    model.load_state_dict({name: value.cpu() for name, value in weights.items()}, strict=True)
+    limits = [limits_of((encoder.card or {})["scaling"])[band] for band in encoder.bands]
+    return TimmForm(
+        cast(nn.Module, model.eval()),
+        name,
+        arguments,
+        list(encoder.bands),
+        [own.unit for own in limits],
+        [(own.upper + own.lower) / 2 for own in limits],
+        [(own.upper - own.lower) / (2 * own.clip_sigma) for own in limits],
+    )
+
+
+@torch.inference_mode()
+def check_form(form: TimmForm, encoder: Encoder, tolerance: float) -> None:
+    """Raise RevisitError unless timm's features of a physical image are the encoder's."""
+    limits = limits_of((encoder.card or {})["scaling"])
+    bands, side = encoder.bands, encoder.image_pixels
+    shares = torch.rand(1, len(bands), side, side, generator=torch.Generator().manual_seed(0))
+    low, high = (
+        torch.tensor([getattr(limits[band], key) for band in bands])[:, None, None]
+        for key in ("lower", "upper")
+    )
+    physical = low + shares * (high - low)
+    expected = encoder.pooled(encoder.standardise(physical, bands))
+    found = form.model(model_input(form, encoder, physical))
+    if not float((found - expected).norm()) <= tolerance * float(expected.norm()):
+        raise RevisitError(
+            f"{encoder.name()}: timm's {form.name} does not give its features; export to hub or onnx"
+        )
+
+
+def model_input(form: TimmForm, encoder: Encoder, physical: Tensor) -> Tensor:
+    """What the form takes, [B, channels, H, W], of physical values [B, bands, H, W] of the encoder."""
+    if not isinstance(encoder, External):
+        mean, std = (torch.tensor(one)[:, None, None] for one in (form.mean, form.std))
+        return (physical - mean) / std
+    channels = []
+    for number, feed in enumerate(encoder.feeds):
+        if feed.band is None:
+            channels.append(torch.full_like(physical[:, 0], float(encoder.offset[number])))
+        else:
+            value = physical[:, encoder.bands.index(feed.band)]
+            channels.append((value - form.mean[number]) / form.std[number])
+    stacked = torch.stack(channels, 1)
+    if (clip := encoder.declaration.scale.clip) is not None:
+        stacked = stacked.clamp(*clip)
+    if (times := encoder.settings.enlarge) > 1:
+        stacked = nn.functional.interpolate(stacked, scale_factor=times, mode="bilinear", align_corners=False)
+    return stacked
