@@ -1,4 +1,4 @@
-"""The `revisit` command: forecast a study, repeat a job, look at products, list methods, serve STAC items."""
+"""The `revisit` command: forecast a study, repeat a job, look at products, map regions, serve STAC items."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ COMMANDS = {
     "run": ("revisit.stage", "run the job of a file, as the workflow does"),
     "plan": ("revisit.plan.forecast.command", "say what a study will take before it runs"),
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
+    "predict": ("revisit.prediction.command", "map a region, a cube or an image by a trained model"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }
