@@ -55,6 +55,7 @@ class CubeImages(Images):
         (grid,) = grids
         check_resolution(cubes[next(iter(self.bands))], grid.resolution, card)
         self.place = Place(grid.crs, grid.transform, grid.width, grid.height)
+        self.region = next(iter(self.cubes.values())).attrs["region"]
         self.sources = [cube_link(cubes[sensor]) for sensor in self.bands]
         self.year, self.dates = self._choose(when)
         self.period = self._period()
@@ -197,9 +198,7 @@ def region_cubes(folder: Path, card: Mapping[str, Any]) -> dict[str, Path]:
         fitting = [path for path in there if path.stem != "scaled" or _same_limits(path, sensor, card)]
         if not fitting:
             wanted = (
-                f"a scaled cube with the model's limits, nor {' or '.join(STAGES[1:])} one"
-                if there
-                else "a cube"
+                f"scaled cube with the model's limits, nor {' or '.join(STAGES[1:])} one" if there else "cube"
             )
             raise RevisitError(f"{folder}: has no {wanted} of {sensor}, which the model takes; make it first")
         found[sensor] = fitting[0]

@@ -67,12 +67,14 @@ class Images(ABC):
     """An image with the bands of a model, scaled between its limits.
 
     ``place``: where it lies; ``period``: first and last moment it is of, as STAC has it; ``sources``: Items
-    it was made from. ``lacking``: why it has no pixel, None where it may have some.
+    it was made from. ``region``: its name, if it is one of a study. ``lacking``: why it has no pixel, None
+    where it may have some.
     """
 
     place: Place
     period: tuple[str, str]
     sources: Sequence[Link] = ()
+    region: str | None = None
     lacking: str | None = None
 
     @abstractmethod

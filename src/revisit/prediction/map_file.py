@@ -98,6 +98,7 @@ def write_map_item(path: Path, place: Place, images: Images, card: Mapping[str, 
             "overlapping tiles blended.",
             "processing:software": {"revisit": __version__},
             "revisit:stage": "maps",
+            **({"revisit:region": images.region} if images.region else {}),
             **{f"revisit:{key}": card[key] for key in (*OF_MODEL, "config_hash", "code_version")},
         },
         "assets": {
