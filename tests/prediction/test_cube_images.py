@@ -161,7 +161,9 @@ def test_what_the_model_does_not_take_is_refused(
         region.images(when="summer")
     with pytest.raises(RevisitError, match="--when 2020-13-01: no date; give one such as 2020-07-01"):
         region.images(when="2020-13-01", composite_year=None)
-    assert region.images(when="2021").lacking == "sentinel-1 has no date of 2021, only of 2019, 2020"
+    empty = region.images(when="2021")
+    assert empty.lacking == "sentinel-1 has no date of 2021, only of 2019, 2020"
+    assert not empty.read(WHOLE)[1].any()
     extra = card("sentinel-2", bands=["blue", "green", "red", "nir"])
     with pytest.raises(
         RevisitError, match="has no band 'nir', which the model takes; it has blue, green, red"

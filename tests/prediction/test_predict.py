@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,6 +112,31 @@ def test_a_map_that_fails_leaves_the_old_one(levels: TrainedModel, images: Any, 
         predict(levels, images, path)
     assert path.read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["map.json", "map.tif"]
+
+
+FULL = """
+import resource, sys
+from revisit.prediction.command import main
+
+most = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+raise SystemExit(main([*sys.argv[1:], "--device", "cpu", "--threads", "1"]))
+"""
+
+
+def test_a_full_disk_leaves_nothing_half_made(saved: Path, tmp_path: Path, photograph: Path) -> None:
+    """GDAL says nothing of the last bytes that a disk does not take: a map that is cut short is no map."""
+    out = tmp_path / "out/map.tif"
+    command = [saved, photograph, out]
+    assert main([*map(str, command), "--device", "cpu", "--threads", "1"]) == 0
+    size = out.stat().st_size
+    shutil.rmtree(out.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(size - 50), *command], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"error: {out}: cannot be written (what there is of it is damaged)" in done.stderr
+    assert list(out.parent.iterdir()) == []
 
 
 @pytest.fixture

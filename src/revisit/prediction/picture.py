@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from revisit.cube.composites import COMPOSITES, PANEL_PIXELS, RATIO, limits_of, stretch
+from revisit.cube.composites import COMPOSITES, PANEL_PIXELS, RATIO, limits_of, stretch, thinned
 from revisit.cube.grid import Block
 from revisit.cube.labels.legend import NO_LABEL
 from revisit.cube.quicklook import save
@@ -65,10 +65,11 @@ def draw(preview: Preview, card: Mapping[str, Any], truth: xr.Dataset | None, pa
     legend, codes = preview.legend, preview.codes
     colours = stretch(preview.image, limits_of(preview.image[None], (codes > 0)[None]))
     colours[codes == 0] = 255
+    empty = bool((codes == 0).any())
     panels = {f"image ({', '.join(preview.names)})": colours}
     if truth is not None:
-        labels = truth["land_cover"][:: preview.step, :: preview.step].values
-        panels["truth"] = legend.painted(merged(labels, card["codes"]))
+        numbers = merged(thinned(truth["land_cover"], preview.step), card["codes"])
+        panels["truth"], empty = legend.painted(numbers), empty or bool((numbers == 0).any())
     panels["map"] = legend.painted(codes)
     tall = codes.shape[0] / codes.shape[1]
     figure = Figure(figsize=(4 * len(panels), 4 * tall + 0.9), layout="constrained")
@@ -78,12 +79,13 @@ def draw(preview: Preview, card: Mapping[str, Any], truth: xr.Dataset | None, pa
         axes.imshow(picture, interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(name, fontsize=10)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=13)
     patches = [
         Patch(facecolor=legend.colours[code], edgecolor="0.4", label=name)
         for code, name in legend.names.items()
     ]
-    patches.append(Patch(facecolor=NO_LABEL, edgecolor="0.4", label="no data, no label"))
+    if empty:
+        patches.append(Patch(facecolor=NO_LABEL, edgecolor="0.4", label="no data, no label"))
     figure.legend(
         handles=patches,
         loc="outside lower center",
