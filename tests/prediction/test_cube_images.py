@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from affine import Affine
 
+from revisit.cube.contract import codecs
 from revisit.cube.grid import Grid
-from revisit.cube.write import create_cube
+from revisit.cube.write import create_array, create_cube, write_coordinates
 from revisit.errors import RevisitError
+from revisit.files import atomic
 from revisit.patches.batch import MISSING
 from revisit.prediction import cube_images
 from revisit.prediction.cube_images import CubeImages, region_cubes
@@ -144,6 +147,25 @@ def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region:
     assert np.array_equal(
         CubeImages(region.card, found).read(WHOLE)[0], region.images("aligned").read(WHOLE)[0]
     )
+
+
+def test_elevation_is_a_band_like_others(region: Region) -> None:
+    """Metres between the model's limits, the same at all times; where there are none the map has no data."""
+    metres = np.tile(np.linspace(0, 1000, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    metres[50:] = np.nan
+    path = region.folder / "dem.zarr"
+    with atomic(path) as aside, codecs():
+        zarr.create_group(aside, zarr_format=3)
+        create_array(aside, "elevation", GRID.shape, ("y", "x"), "float32", float("nan"), {})[:] = metres
+        attributes = {"stage": "dem", "sensor": "dem", "region": "here", "unit": "m", "code_version": "test"}
+        write_coordinates(aside, GRID, {}, attributes)
+    height = {"clip_sigma": 3.0, "source_unit": "m", "bands": {"elevation": {"lower": 0.0, "upper": 1000.0}}}
+    scaling = region.card["scaling"] | {"dem": height}
+    card = region.card | {"bands": [*region.card["bands"], "elevation"], "scaling": scaling}
+    image, valid = CubeImages(card, region_cubes(region.folder, card)).read(WHOLE)
+    assert not valid[50:].any() and valid[40:50, 40:50].all()
+    expected = np.rint(metres[:50] / 1000 * 255)
+    assert np.abs(image[-1, :50] - expected).max() <= 1 and (image[-1, 50:] == MISSING).all()
 
 
 def test_what_the_model_does_not_take_is_refused(
