@@ -7,6 +7,8 @@
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
 #   similarity/, features/, changes/                          what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
+#   models/{experiment}/                                      the networks they trained, the best one on top
+#   maps/{experiment}/{region}.tif                            every region as the best one maps it
 #   tables/, figures/, report.html                            what to read
 #   collections.json, items.json                              what a STAC client reads, when asked for
 #   checkpoints/                                              trainings under way
@@ -68,3 +70,4 @@ rule all:
     input:
         rules.tables.output,
         rules.page.output,
+        plan.best_seeds(),

@@ -1,4 +1,4 @@
-"""The `revisit` command: forecast a study, repeat a job, look at products, export encoders, serve items."""
+"""The `revisit` command: forecast a study, repeat a job, look at products, export, map, serve items."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ COMMANDS = {
     "plan": ("revisit.plan.forecast.command", "say what a study will take before it runs"),
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
     "export": ("revisit.export.command", "write an encoder in the form of timm, torchgeo, ONNX or a hub"),
+    "predict": ("revisit.prediction.command", "map a region, a cube or an image by a trained model"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }

@@ -87,6 +87,7 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
         "bands": BANDS,
         "scaling": scaling(),
         "patch_pixels": SIDE,
+        "resolution_m": 10,
         "time_axis": kind == "yearly",
         "years": years,
         "label_year": 2020,
@@ -132,11 +133,15 @@ def evaluate() -> Evaluate:
             if (failed := run_file(out.with_suffix(".embed"))) != 0:
                 return failed
         repeat = {"label_fraction": label_fraction, "seed": seed, "pretraining_seed": 0 if encoders else None}
+        output = {"score": out, "predictions": out.with_suffix(".npz")}
+        if run.stage == "evaluate":
+            model = out.with_suffix(".model")
+            output |= {"weights": model / "model.safetensors", "card": model / "card.json"}
         job = Job(
             "revisit.evaluation." + ("evaluate" if run.stage == "evaluate" else f"score_{run.stage}"),
             names={"experiment": "free-name", **run.model_dump(include={"method", "modality", "protocol"})},
             input=inputs,
-            output={"score": str(out), "predictions": str(out.with_suffix(".npz"))},
+            output={name: str(path) for name, path in output.items()},
             settings=run.settings | repeat | settings,
         )
         job.write(out.with_suffix(".job"))

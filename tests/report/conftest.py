@@ -388,6 +388,8 @@ def page_inputs(tmp_path: Path, shifts: list[Path], logs: list[Path]) -> dict[st
         "cards": cards,
         "quicklooks": quicklooks,
         "figures": [figure],
+        "models": [],
+        "maps": [],
     }
 
 

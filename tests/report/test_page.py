@@ -228,6 +228,38 @@ def test_real_imagery_is_not_called_simulated(
     assert "simulated" not in (tmp_path / "report.html").read_text()
 
 
+def test_maps_of_regions_are_folded_under_what_made_them(
+    page_inputs, all_csv: Path, settings: page.Settings, tmp_path: Path
+) -> None:
+    """Each region of each experiment once; of many regions a box finds those that are looked for."""
+    names = [f"region{number}" for number in range(13)]
+    for name in names:
+        path = tmp_path / f"maps/masking/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 30)).save(path)
+        page_inputs["maps"].append(path)
+    card = tmp_path / "models/masking/card.json"
+    card.parent.mkdir(parents=True)
+    chosen = {
+        "experiment": "masking",
+        "method": "3dmae-rm",
+        "modality": "s1",
+        "protocol": "linear",
+        "seed": 0,
+    }
+    validated = {"metric": "miou", "validation": 0.5, "chosen_from": [{}, {}]}
+    card.write_text(json.dumps(chosen | validated))
+    page_inputs["models"].append(card)
+    page.build(tmp_path / "report.html", tmp_path / "report_files", all_csv, page_inputs, settings)
+    html = (tmp_path / "report.html").read_text()
+    assert Reader(html).open == []
+    section = html[html.index('<section id="maps">') :]
+    section = section[: section.index("</section>")]
+    assert "of 2 networks the one with the highest mIoU" in section and 'class="region-filter"' in section
+    assert [section.count(f"<summary>{name}</summary>") for name in names] == [1] * 13
+    assert section.count("<img ") == 13 and '<a href="#maps">' in html
+
+
 def test_nothing_but_the_table(all_csv: Path, settings: page.Settings, tmp_path: Path) -> None:
     """A run without pretraining or co-registration still has a page; it is written by the stage."""
     out = {"page": str(tmp_path / "report.html"), "pictures": str(tmp_path / "report_files")}

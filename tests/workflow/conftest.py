@@ -200,7 +200,7 @@ def renamed(study: Checkout, names: Names, tmp_path_factory: pytest.TempPathFact
     checkout = Checkout(tmp_path_factory.mktemp("renamed"))
     path = checkout.folder / "study.yaml"
     other = names.study(yaml.safe_load(path.read_text()))
-    other["keep"] = {"scenes": False, "raw": False, "aligned": False}
+    other["keep"] = {"scenes": False, "raw": False, "aligned": False, "models": "best"}
     path.write_text(yaml.safe_dump(other, sort_keys=False))
     checkout.snakemake()
     return checkout

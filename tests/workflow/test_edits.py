@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 REPORT = {"tables", "gains", "table", "figure", "page", "all"}
+MAPS = {"best_model", "predict"}
 
 
 def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
@@ -71,7 +72,14 @@ def test_a_setting_of_one_experiment_leaves_the_other_alone(restored):
     restored.edit("study.yaml", "max_steps: 10,", "max_steps: 11,")
     planned = restored.planned()
     assert planned.pop("evaluate") == 3
-    assert set(planned) <= REPORT
+    assert set(planned) <= REPORT | MAPS
+
+
+def test_an_edit_of_how_regions_are_mapped_maps_them_again_and_trains_nothing(restored):
+    restored.append("src/revisit/prediction/blend.py", "\nX = 1\n")
+    planned = restored.planned()
+    assert planned.pop("predict") == 2
+    assert set(planned) <= {"page", "all"}
 
 
 def test_one_more_seed_evaluates_only_itself(restored):

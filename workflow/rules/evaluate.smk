@@ -8,6 +8,14 @@ rule evaluate:
     output:
         score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
         predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
+        weights=plan.passing(
+            "models",
+            "<results>/models/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}/model.safetensors",
+        ),
+        card=plan.passing(
+            "models",
+            "<results>/models/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}/card.json",
+        ),
     log:
         "<results>/logs/evaluate/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
     benchmark:
@@ -29,6 +37,75 @@ rule evaluate:
         ),
     message:
         "Train {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}, labels {wildcards.labels}, seed {wildcards.seed}"
+    shell:
+        "revisit run {params.job}"
+
+
+# Of each row of an experiment its best seed, where not all are kept; and of an experiment its best row.
+rule best_seed:
+    input:
+        weights=lambda wildcards: plan.seeds(wildcards, "model.safetensors"),
+        cards=lambda wildcards: plan.seeds(wildcards, "card.json"),
+    output:
+        weights="<results>/models/{experiment}/{method}/{modality}/{protocol}/model.safetensors",
+        card="<results>/models/{experiment}/{method}/{modality}/{protocol}/card.json",
+    log:
+        "<results>/logs/best_seed/{experiment}/{method}/{modality}/{protocol}.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("best_seed", "revisit.evaluation.best_model"),
+    message:
+        "Choose the best seed of {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}"
+    shell:
+        "revisit run {params.job}"
+
+
+use rule best_seed as best_model with:
+    input:
+        weights=lambda wildcards: plan.rivals(wildcards, "model.safetensors"),
+        cards=lambda wildcards: plan.rivals(wildcards, "card.json"),
+    output:
+        weights="<results>/models/{experiment}/model.safetensors",
+        card="<results>/models/{experiment}/card.json",
+    log:
+        "<results>/logs/best_model/{experiment}.log",
+    params:
+        **plan.job("best_model", "revisit.evaluation.best_model"),
+    message:
+        "Choose the best model of {wildcards.experiment}"
+
+
+rule predict:
+    input:
+        weights=rules.best_model.output.weights,
+        card=rules.best_model.output.card,
+        cubes=plan.scaled,
+        elevation=plan.elevation,
+        labels=plan.labels,
+    output:
+        map="<results>/maps/{experiment}/{region}.tif",
+        item="<results>/maps/{experiment}/{region}.json",
+        picture="<results>/maps/{experiment}/{region}.png",
+    log:
+        "<results>/logs/predict/{experiment}/{region}.log",
+    benchmark:
+        "<results>/benchmarks/predict/{experiment}/{region}.jsonl"
+    priority: plan.priority
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        **plan.job(
+            "predict",
+            "revisit.prediction.predict",
+            modules=plan.rival_modules,
+        ),
+    message:
+        "Map {wildcards.region} with the best model of {wildcards.experiment}"
     shell:
         "revisit run {params.job}"
 

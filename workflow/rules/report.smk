@@ -122,6 +122,8 @@ rule page:
         cards=lambda wildcards: plan.beside_encoders("card.json"),
         quicklooks=lambda wildcards: plan.quicklooks(),
         figures=lambda wildcards: plan.figures(),
+        models=lambda wildcards: plan.winners(),
+        maps=lambda wildcards: collect("{map}.png", map=plan.maps()),
     output:
         page=report("<results>/report.html", category="Page"),
         pictures=directory("<results>/report_files"),

@@ -89,6 +89,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             layout: [parts.module_of("layout", layout)] for _, own in tasks.values() for layout in own.layouts
         },
         "runs": runs,
+        "of_maps": [name for name, (task, _) in tasks.items() if task.labels == "map"],
         "facts": facts.content(),
         "figures": figures(facts),
     }

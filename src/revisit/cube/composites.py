@@ -43,13 +43,13 @@ def composites(
     index = [bands.index(name) for name in names if name != RATIO]
     images, valid = [], []
     for date in dates:
-        image = _thinned(values_of(cube)[date], step)[index].astype(np.float32)
+        image = thinned(values_of(cube)[date], step)[index].astype(np.float32)
         images.append(np.stack([*image, image[0] - image[1]]) if RATIO in names else image)
-        valid.append(_thinned(cube["valid"][date], step).astype(bool))
+        valid.append(thinned(cube["valid"][date], step).astype(bool))
     return np.stack(images), np.stack(valid)
 
 
-def _thinned(image: xr.DataArray, step: int) -> np.ndarray:
+def thinned(image: xr.DataArray, step: int) -> np.ndarray:
     """Every ``step``-th pixel of (..., y, x), read in blocks: picking pixels from chunks takes longer."""
     height, width = image.shape[-2:]
     side = BLOCK // step * step

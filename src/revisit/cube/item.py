@@ -53,27 +53,19 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
     """Write the Item of the cube at ``path`` beside it; ``sources`` become its ``derived_from`` links."""
     path = Path(path)
     grid = grid_of(cube)
-    left, bottom, right, top = grid.bounds
-    outline = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)]
-    geometry = transform_geom(
-        grid.crs, "EPSG:4326", {"type": "Polygon", "coordinates": [outline]}, precision=7
-    )
+    place, projection = located(grid.crs, grid.bounds, grid.shape, list(grid.transform)[:6])
     begin, end = _period(cube)
     content: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": EXTENSIONS,
         "id": item_id(cube.attrs),
-        "geometry": bbox_and_geometry(unwrapped(shape(geometry)))["geometry"],
-        "bbox": [round(degree, 7) for degree in transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)],
+        **place,
         "properties": {
             "datetime": None,
             "start_datetime": begin,
             "end_datetime": end,
-            "proj:code": grid.crs,
-            "proj:shape": list(grid.shape),
-            "proj:transform": list(grid.transform)[:6],
-            "proj:bbox": list(grid.bounds),
+            **projection,
             "cube:dimensions": _dimensions(cube, grid.epsg),
             "cube:variables": {
                 name: {
@@ -102,7 +94,7 @@ def write_item(cube: xr.Dataset, path: str | Path, sources: Sequence[Link]) -> N
             },
             **_pictures(path),
         },
-        "links": [_derived_from(link, path.parent) for link in sources],
+        "links": [derived_from(link, path.parent) for link in sources],
     }
     write_json(item_path(path), content)
 
@@ -146,6 +138,29 @@ def _pictures(path: Path) -> dict[str, Any]:
     }
 
 
-def _derived_from(link: Link, folder: Path) -> dict[str, str]:
+def located(
+    crs: str, bounds: Sequence[float], size: Sequence[int], transform: Sequence[float]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``geometry`` and ``bbox`` of an Item, and the properties that say where it lies in its own system.
+
+    ``crs``: EPSG code or WKT. ``bounds``: left, bottom, right, top in its unit; ``size``: (height, width).
+    """
+    left, bottom, right, top = bounds
+    outline = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)]
+    geometry = transform_geom(crs, "EPSG:4326", {"type": "Polygon", "coordinates": [outline]}, precision=7)
+    place = {
+        "geometry": bbox_and_geometry(unwrapped(shape(geometry)))["geometry"],
+        "bbox": [round(degree, 7) for degree in transform_bounds(crs, "EPSG:4326", *bounds)],
+    }
+    return place, {
+        "proj:code" if crs.startswith("EPSG:") else "proj:wkt2": crs,
+        "proj:shape": list(size),
+        "proj:transform": list(transform),
+        "proj:bbox": list(bounds),
+    }
+
+
+def derived_from(link: Link, folder: Path) -> dict[str, str]:
+    """The link of an Item in ``folder`` to what it was made from."""
     href = Path(os.path.relpath(link.path, folder)).as_posix()
     return {"rel": "derived_from", "href": href, "type": "application/geo+json", "title": link.id}

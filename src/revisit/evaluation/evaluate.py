@@ -2,14 +2,18 @@
 
 Reads a collection and the pretrained encoders of the row, those of one pretraining seed (one each of the
 sensors of a dual network; none where the network has none). Writes a score file and, beside it, predictions
-on the test split (npz; what they hold the task says).
+on the test split (npz; what they hold the task says); and the network itself, with its card.
 """
+
+import numpy as np
+from numpy.typing import NDArray
 
 from revisit import parts
 from revisit.evaluation import outcome
-from revisit.evaluation.features import Reader
-from revisit.evaluation.protocol import Protocol
+from revisit.evaluation.features import Reader, predict
+from revisit.evaluation.protocol import Indices, Protocol
 from revisit.evaluation.task import JobSettings, Task
+from revisit.evaluation.trained_model import card_of, save_model
 from revisit.job import Job
 from revisit.patches.store import PatchStore
 from revisit.record import read
@@ -19,7 +23,7 @@ Settings = JobSettings
 
 
 def run(job: Job) -> None:
-    """Train and test as the job says; write score and predictions.
+    """Train and test as the job says; write score, predictions and network.
 
     Raises RevisitError where settings, encoders and collection do not fit together.
     """
@@ -36,7 +40,14 @@ def run(job: Job) -> None:
     images = Reader(store, data.bands, device, data.time)
     learning = protocol(task, data, images, networks, recipe)
     labelled, validating = outcome.labels_kept(data, settings)
-    predict, learned = learning.train(labelled, validating, settings.seed)
+    network, learned = learning.train(labelled, validating, settings.seed)
+
+    def outputs(indices: Indices) -> NDArray[np.float32]:
+        return predict(network, images, indices)
+
     outcome.write(
-        job, settings, task, data, predict, learned, networks.columns(), len(labelled), len(validating)
+        job, settings, task, data, outputs, learned, networks.columns(), len(labelled), len(validating)
     )
+    validation = task.validation(data, validating, outputs)
+    card = card_of(job, settings, task, data, networks, validation)
+    save_model(network, job.target("weights").parent, card)

@@ -24,6 +24,14 @@ class Networks(ABC):
     def build(self) -> nn.Module:
         """The network, around the encoders; new weights come from torch's global generator."""
 
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """What it takes to build the network again without the encoders' files (JSON-able).
+
+        ``name`` of the network (None of one that learns scenes), its ``settings``, the architectures of its
+        ``encoders``, ``bands`` or ``channels`` of the images, how many ``dates`` it sees, and ``classes``.
+        """
+
     def columns(self) -> dict[str, Any]:
         """The table's columns on the encoders, from their cards."""
         return encoder_columns([encoder.card or {} for encoder in self.encoders])

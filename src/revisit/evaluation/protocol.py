@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from revisit.record import Record
 
 if TYPE_CHECKING:  # a task names its protocols' outcome, a protocol the task it serves
+    from torch import nn
+
     from revisit.evaluation.features import Reader
     from revisit.evaluation.networks import Networks
     from revisit.evaluation.task import Data, Task
@@ -28,7 +30,7 @@ UNPRETRAINED = "supervised"  # the word for training a network that has no encod
 
 
 class Learned(NamedTuple):
-    """What is to be known of a training, beside what it predicts.
+    """What is to be known of a training, beside the network.
 
     ``converged``: whether validation had come to rest before the budget ended, None for what has
     no budget. ``record``: of the training, for the score file (JSON-able).
@@ -54,8 +56,8 @@ class Protocol(ABC):
         self.networks, self.recipe = networks, recipe
 
     @abstractmethod
-    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
-        """Learn from the samples ``labelled``, selecting on the samples ``validating``."""
+    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[nn.Module, Learned]:
+        """The network as it learnt from the samples ``labelled``, selected on the samples ``validating``."""
 
 
 def word(name: str, protocol: type[Protocol], encoders: bool) -> str:

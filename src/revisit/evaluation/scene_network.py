@@ -1,7 +1,7 @@
 """The network that learns scenes: an encoder, and one logit a class on its pooled features."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -19,6 +19,15 @@ class SceneNetworks(Networks):
 
     def build(self) -> nn.Module:
         return SceneClassifier(self.encoders[0], self.bands, self.classes)
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "name": None,
+            "encoders": [encoder.architecture() for encoder in self.encoders],
+            "bands": list(self.bands),
+            "dates": 1,
+            "classes": self.classes,
+        }
 
 
 class SceneClassifier(nn.Module):

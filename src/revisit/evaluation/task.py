@@ -165,7 +165,7 @@ class Data:
     ``labels`` gives the labels of samples by their indices: uint8 (sample, class) of scenes, or
     (sample, y, x) of maps; ``shows`` which classes they show, 0 or 1 (sample, class). ``train``, ``val``,
     ``test``: indices of labelled samples; ``positions`` (sample,) numbers places on the ground. ``colours``:
-    of the classes of maps.
+    of the classes of maps, ``codes``: those of the labels' legend that each is made of.
     """
 
     store: PatchStore
@@ -179,6 +179,7 @@ class Data:
     val: Indices
     test: Indices
     colours: tuple[str, ...] = ()
+    codes: tuple[tuple[int, ...], ...] = ()
 
     def scaled(self, indices: Indices) -> NDArray[np.uint8]:
         """Images as stored: uint8 (sample, [time,] band, y, x)."""
@@ -206,6 +207,7 @@ class Task(ABC):
     ``Settings``: an experiment's entry in the config. ``Slice``: what of it a job gets. ``labels``: one set
     of classes a ``scene``, a class a pixel of a ``map``, or that of a ``change`` between two images.
     ``kinds``: of collection it can take. ``metrics`` by name, ``headline`` the one a figure shows.
+    ``exclusive``: whether what has a label shows one class alone.
     """
 
     Settings: ClassVar[type[Experiment]]
@@ -214,6 +216,7 @@ class Task(ABC):
     kinds: ClassVar[tuple[str, ...]]
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]
+    exclusive: ClassVar[bool] = True
 
     # At planning
 

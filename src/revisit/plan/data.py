@@ -27,6 +27,7 @@ class DataPlan:
         self._labels: dict[str, Any] | None = checked["labels"]
         self.labelled: list[str] = self._labels["regions"] if self._labels else []
         self._folders: dict[str, str | None] = checked["folders"]
+        self._of_maps: list[str] = checked["of_maps"]
         self._modules: dict[str, dict[str, Any]] = {key: checked[key] for key in ("collections", "layouts")}
         study = self.config["study"]
         self.root = "results" if study == "default" else f"results/{study}"
@@ -77,7 +78,7 @@ class DataPlan:
         """An output of Snakemake's; one to remove when no job needs it any more, where ``keep`` says so."""
         from snakemake.io import temp  # only the rules need it
 
-        return output if self.config["keep"][name] else temp(output)
+        return output if self.config["keep"][name] in (True, "all") else temp(output)
 
     def priority(self, wildcards: Wildcards) -> int:
         """The more, the sooner a job runs: region by region, so that a study cut short has whole ones.

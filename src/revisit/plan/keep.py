@@ -1,5 +1,7 @@
 """Which intermediates of a study stay; the others go when no job needs them, and are remade if one does."""
 
+from typing import Literal
+
 from revisit.record import Record
 
 
@@ -12,3 +14,6 @@ class Keep(Record):
     """Raw cubes: stacked, in physical units, not yet co-registered."""
     aligned: bool = True
     """Aligned cubes: co-registered, in physical units."""
+    models: Literal["all", "best", "none"] = "all"
+    """Networks that evaluations trained: `all`; of each row its `best` seed by validation, with most labels,
+    where a seed added later trains that row's others again; or `none`, and so no maps of regions."""

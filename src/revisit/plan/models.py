@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from revisit.plan.data import DataPlan, Settings
 from revisit.plan.jobs import Wildcards
 
+OF_ROW = ("experiment", "method", "modality", "protocol")  # what names a row of scores, in its path
+
 
 class ModelPlan(DataPlan):
     """Paths and settings of pretraining and evaluation."""
@@ -151,6 +153,59 @@ class ModelPlan(DataPlan):
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
         return f"{folder}/labels{repeat['label_fraction']:g}/seed{repeat['seed']}.json"
+
+    # Use what was evaluated
+
+    def seeds(self, wildcards: Wildcards, file: str) -> list[str]:
+        """``file`` in the folder of each model of a run that learnt from most of the labels, by seed."""
+        return self._models(self.run(wildcards), file)
+
+    def rivals(self, wildcards: Wildcards, file: str) -> list[str]:
+        """``file`` in the folder of each model that the best of an experiment is chosen from."""
+        runs = self._trained(wildcards.experiment)
+        if self.config["keep"]["models"] == "best":
+            return [f"{self._row(run)}/{file}" for run in runs]
+        return [path for run in runs for path in self._models(run, file)]
+
+    def rival_modules(self, wildcards: Wildcards) -> list[str]:
+        """The modules of the networks of an experiment: which of them is the best, planning cannot know."""
+        runs = self._trained(wildcards.experiment)
+        return list(dict.fromkeys(module for run in runs for module in run["modules"]))
+
+    def best_seeds(self) -> list[str]:
+        """The models that a study keeps of its rows, where it keeps the best seeds alone."""
+        if self.config["keep"]["models"] != "best":
+            return []
+        trained = [run for run in self.runs if run["stage"] == "evaluate"]
+        return [f"{self._row(run)}/model.safetensors" for run in trained]
+
+    def mapped(self) -> list[str]:
+        """The experiments whose best model makes a map of every region."""
+        if self.config["keep"]["models"] == "none":
+            return []
+        return [name for name in self._of_maps if self._trained(name)]
+
+    def winners(self) -> list[str]:
+        """The cards of the models that make maps."""
+        return [f"{self.root}/models/{name}/card.json" for name in self.mapped()]
+
+    def maps(self) -> list[str]:
+        """The maps of regions, without suffix."""
+        return [f"{self.root}/maps/{name}/{region}" for name in self.mapped() for region in self.regions]
+
+    def _trained(self, experiment: str) -> list[Settings]:
+        return [run for run in self.runs if run["experiment"] == experiment and run["stage"] == "evaluate"]
+
+    def _row(self, run: Settings) -> str:
+        return "/".join((f"{self.root}/models", *(run[key] for key in OF_ROW)))
+
+    def _models(self, run: Settings, file: str) -> list[str]:
+        most = max(repeat["label_fraction"] for repeat in run["repeats"])
+        return [
+            f"{self._row(run)}/labels{most:g}/seed{repeat['seed']}/{file}"
+            for repeat in run["repeats"]
+            if repeat["label_fraction"] == most
+        ]
 
     def embedding(self, wildcards: Wildcards) -> str:
         """The encoder whose features are asked for."""

@@ -1,4 +1,4 @@
-"""The HTML page of a study: its data, co-registration, pretraining, tables and figures.
+"""The HTML page of a study: its data, co-registration, pretraining, tables, figures and maps.
 
 A small page is one file that loads nothing, so that it can be mailed or archived as it is. Of a large study,
 pictures and the merged table lie beside the page and are loaded when they are looked at.
@@ -18,7 +18,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import believe, change_estimates, left_out, pictures, reading, table, words
+from revisit.report import believe, change_estimates, left_out, pictures, reading, region_maps, table, words
 from revisit.report.facts import Facts
 from revisit.report.gains import lay_out as lay_out_gains
 from revisit.report.layout import NOT_RUN, Table
@@ -32,8 +32,11 @@ UNSHOWN = (
 )  # fmt: skip
 INDEX = ("collection", "classes", "empty_regions", "stores", "split_distance_m")
 MANIFEST = ("region", "sensor", "year", "scenes", "quarantine", "without_data")
-LISTED = ("estimates", "found", "indexes", "shifts", "cards")
-INPUTS = ("estimates", "found", "manifests", "indexes", "shifts", "cards", "quicklooks", "figures")
+LISTED = ("estimates", "found", "indexes", "shifts", "cards", "models")
+INPUTS = (
+    "estimates", "found", "manifests", "indexes", "shifts", "cards", "models", "quicklooks", "figures",
+    "maps",
+)  # fmt: skip
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
 Row = dict[str, Any]
@@ -81,12 +84,14 @@ def build(
     """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
     ``numbers`` is all.csv; ``inputs``: ``estimates`` (change-estimates.csv), ``found`` (items), ``manifests``
-    (of downloads), ``indexes`` (of collections), ``shifts``, ``cards``, ``quicklooks`` and ``figures``, each
-    of which may be empty. Paths are shown relative to the folder of the page. Raises RevisitError for an
-    input of another layout.
+    (of downloads), ``indexes`` (of collections), ``shifts``, ``cards`` (of encoders), ``models`` (cards of
+    the best ones), ``quicklooks``, ``figures`` and ``maps`` (pictures), each of which may be empty. Paths
+    are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)
     sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
+    maps = {path: _relative(path, page.parent) for path in inputs["maps"]}
+    sources |= {name: region_maps.source(path) for path, name in maps.items()}
     with files.atomic(folder) as aside:
         aside.mkdir()
         by_path = pictures.place(sources, page, aside, folder, threads)
@@ -131,6 +136,9 @@ def build(
             *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
         ],
         figures=_by_section(settings.figures, by_path),
+        maps=region_maps.of_experiments(
+            inputs["models"], {path: by_path[name] for path, name in maps.items()}, settings
+        ),
         numbers="" if beside else content,
         numbers_address=_relative(folder / "numbers.js", page.parent) if beside else "",
         count=len(rows),

@@ -118,9 +118,9 @@ def test_a_frozen_encoder_stays_as_it_is(pairs: Path, vits: list[Path]) -> None:
     modes = []
     encoder.blocks[0].register_forward_hook(lambda block, *_: modes.append(block.training))
     protocol = FrozenEncoder(TASK, data, images, SceneNetworks(encoder, S1, 2), RECIPE)
-    outputs, learned = protocol.train(few, few, seed=0)
+    network, learned = protocol.train(few, few, seed=0)
     assert modes and not any(modes)
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
     scores = [record["validation"] for record in learned.record["curve"]]
     assert max(scores) > scores[0] + 0.1
-    assert TASK.agreement(data.labels(few), outputs(few)) == pytest.approx(max(scores))
+    assert TASK.agreement(data.labels(few), predict(network, images, few)) == pytest.approx(max(scores))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from revisit.evaluation.features import Reader, predict
-from revisit.evaluation.protocol import Indices, Learned, Predict, Protocol
+from revisit.evaluation.protocol import Indices, Learned, Protocol
 from revisit.evaluation.protocols.augment import draw, turn
 from revisit.evaluation.protocols.fitting import Fitted, Look, fit, shuffled
 from revisit.evaluation.protocols.recipes import Recipe
@@ -28,15 +28,14 @@ class WholeNetwork(Protocol):
         """The network of the run, before any update."""
         return self.networks.build()
 
-    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[Predict, Learned]:
+    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[nn.Module, Learned]:
         torch.manual_seed(seed)
         # Convolutions are a third faster with channels last, other layers as they are.
         network = self.build().to(self.images.device).to(memory_format=torch.channels_last)
         fitted = train_network(
             network, self.task, self.data, self.images, labelled, validating, self.recipe, seed
         )
-        record = {"curve": fitted.curve}
-        return lambda indices: predict(network, self.images, indices), Learned(fitted.converged, record)
+        return network, Learned(fitted.converged, {"curve": fitted.curve})
 
 
 PROTOCOL = WholeNetwork

@@ -34,7 +34,7 @@ CLASSES = [
 
 
 class Merging:
-    """Names and colours of classes in order, and the table from codes of the legend to class numbers.
+    """Names, colours and codes of classes in order, and the table from codes of the legend to class numbers.
 
     ``classes`` None: the four of the STMIM tables where these are just the codes of the legend, as of
     WorldCover; else every class of the legend. A code in no class, and 0 (no label), become ``IGNORE``.
@@ -63,6 +63,7 @@ class Merging:
                     )
                 self.table[code] = number
         self.colours = tuple(_colour(one, legend) for one in classes)
+        self.codes = tuple(tuple(one.codes) for one in classes)
 
     def merge(self, codes: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
         """Class numbers, or ``IGNORE``, of codes of any shape."""

@@ -260,7 +260,7 @@ class MapTask(Task):
                 )
         return Data(
             store, bands, time, labels, shows, merging.names, store.positions, **splits,
-            colours=merging.colours,
+            colours=merging.colours, codes=merging.codes,
         )  # fmt: skip
 
     def networks(
@@ -302,6 +302,7 @@ class MapNetworks(Networks):
     def __init__(
         self, store: PatchStore, modality: str, classes: int, encoders: Sequence[Path], entry: MapEntry
     ) -> None:
+        self.name = entry.network
         self.network: type[Network] = parts.find("network", entry.network)
         self.settings = read(self.network.Settings, entry.settings, f"evaluate.entry: {entry.network}")
         self.channels, self.classes = len(bands_of(modality, store.bands)), classes
@@ -320,6 +321,16 @@ class MapNetworks(Networks):
     def build(self) -> nn.Module:
         encoders = self.encoders or [build_encoder(architecture) for architecture in self.new]
         return self.network.build(self.settings, encoders, self.channels, self.classes)
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "settings": self.settings.content(),
+            "encoders": [encoder.architecture() for encoder in self.encoders] or self.new,
+            "channels": self.channels,
+            "dates": self.network.dates,
+            "classes": self.classes,
+        }
 
     def columns(self) -> dict[str, Any]:
         if self.encoders:

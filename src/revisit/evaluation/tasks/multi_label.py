@@ -75,6 +75,7 @@ class MultiLabel(Task):
         "average_precision": Metric("average precision"),
     }
     headline = "micro_map"
+    exclusive = False
 
     @cached_property
     def Settings(self) -> type[Experiment]:  # type: ignore[override]  # noqa: N802

@@ -34,6 +34,7 @@ class SingleLabel(MultiLabel):
         "f1": Metric("F1"),
     }
     headline = "accuracy"
+    exclusive = True
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
         data = super().data(store, modality, given)

@@ -45,6 +45,7 @@ RATES = {
     "pretrain": Rate(2.2, 2.5, 730),
     "embed": Rate(2.2, 2.5, 760),
     "evaluate": Rate(2.2, 1.05, 840),
+    "predict": Rate(4, 0.35, 900),
     "probe": Rate(0.9, 0.23, 160),
     "floor": Rate(2.2, 0.18, 660),
 }

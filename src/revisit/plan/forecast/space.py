@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from revisit.cube.bands import ELEVATION
 from revisit.cube.write import BLOCK, CHUNK, SMALL
-from revisit.plan.forecast.work import CLASSIFICATION, Work
+from revisit.plan.forecast.work import CLASSIFICATION, MILLION, Work
 
 
 class Bytes(NamedTuple):
@@ -33,6 +33,7 @@ CLASSES = Bytes(1, 0.2, 1.0, 1)  # maps of land cover, the scene classification
 BESIDE_CUBE, COORDINATES = 3, 32  # files
 SHEET, MEDIAN = 1.2e6, 2.8  # the pictures beside a cube: bytes of one, and of a pixel of the other
 SCENE_JSON, JOB_FILES, SCORE, PAGE = 7e3, 6e3, 4e4, 5e6  # bytes
+MAP = 0.6  # bytes of a pixel of a map, its overviews and its picture
 FEATURES, FLOAT = 512, 4  # of an encoder; bytes of a number
 REMOTE_BLOCK = 512  # pixels, a side of the blocks that a remote file is read by
 
@@ -53,7 +54,7 @@ def spaces(work: Work) -> dict[str, Space]:
     encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
     embedded = [path.split("/")[-5] for path in plan.embedded()]
     scores = sum(jobs[stage] for stage in ("evaluate", "probe", "floor"))
-    every = sum(jobs.values())
+    every, models = sum(jobs.values()), _models(work)
     return {
         "archive": _archive(work),
         "search": Space(sum(one.scenes * SCENE_JSON for one in work.series), jobs["search"]),
@@ -66,7 +67,8 @@ def spaces(work: Work) -> dict[str, Space]:
         "tile": Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"]),
         "pretrain": Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"]),
         "embed": Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded)),
-        "evaluate": Space(scores * SCORE, 2 * scores),
+        "evaluate": Space(scores * SCORE + models.stays, 2 * scores + models.files),
+        "predict": Space(sum(map(work.cells, plan.regions)) * MAP * len(plan.mapped()), 3 * jobs["predict"]),
         "page": Space(PAGE + every * JOB_FILES, 3 * every),
     }
 
@@ -100,6 +102,23 @@ def _bytes(sensor: str) -> Bytes:
 
 def _of_band(sensor: str, band: str) -> Bytes:
     return CLASSES if band == CLASSIFICATION else _bytes(sensor)
+
+
+def _models(work: Work) -> Space:
+    """Networks that evaluations trained: about as large as their encoders and half as much again."""
+    plan, keep = work.plan, work.plan.config["keep"]["models"]
+    sizes = [
+        (
+            1.5 * MILLION * FLOAT * work.parameters(*(entry for entry, _ in run["encoders"])),
+            len(run["repeats"]),
+        )
+        for run in plan.runs
+        if run["stage"] == "evaluate"
+    ]
+    counts = {"all": [count for _, count in sizes], "best": [1] * len(sizes), "none": [0] * len(sizes)}[keep]
+    best = max((size for size, _ in sizes), default=0.0) * len(plan.mapped())
+    kept = sum(size * count for (size, _), count in zip(sizes, counts, strict=True))
+    return Space(kept + best, 2 * (sum(counts) + len(plan.mapped())))
 
 
 def _archive(work: Work) -> Space:

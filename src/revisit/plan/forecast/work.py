@@ -16,6 +16,7 @@ CLASSIFICATION = "scl"
 COARSER_M = {CLASSIFICATION: 20, "elevation": 30}
 MARGIN_M = 160  # both margins of a clip
 MILLION = 1e6
+TILES_A_PIXEL = 4  # of a map: they overlap by half, up and down and to the side
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Work:
     def _of_models(self) -> list[Stage]:
         plan = self.plan
         trained = sum(
-            self._pretrained(name) * self.of_entry(entry) * self._parameters(name)
+            self._pretrained(name) * self.of_entry(entry) * self.parameters(name)
             for name, entry in plan.entries.items()
         )
         runs = {stage: [run for run in plan.runs if run["stage"] == stage] for stage in STAGES_OF_RUNS}
@@ -138,19 +139,22 @@ class Work:
                 Stage(stage, sum(len(run["repeats"]) for run in own), sum(map(self._learnt, own)))
                 for stage, own in runs.items()
             ),
+            Stage("best_seed", len(plan.best_seeds())),
+            Stage("best_model", len(plan.mapped())),
+            Stage("predict", len(plan.maps()), sum(map(self._mapped, plan.mapped()))),
         ]
 
     def of_entry(self, entry: dict[str, Any]) -> int:
         return len(entry["modalities"]) * len(self.plan.config["pretraining"]["seeds"])
 
-    def _parameters(self, *entries: str) -> float:
+    def parameters(self, *entries: str) -> float:
         """Millions of parameters of the encoders of some entries; of a network without any, one."""
         found = sum(self.plan.entries[name]["parameters"] for name in entries)
         return found / MILLION if entries else 1.0
 
     def _embedded(self, path: str) -> float:
         collection, entry = path.split("/")[-5:-3]
-        return self._seen(collection) * self._parameters(entry)
+        return self._seen(collection) * self.parameters(entry)
 
     def _seen(self, collection: str) -> float:
         """Millions of pixels of all images of one sensor."""
@@ -175,8 +179,16 @@ class Work:
         if not steps or not batch:
             return len(run["repeats"]) * self._seen(collection)
         share = steps * batch / max(1, self.samples(collection))
-        size = self._parameters(*(entry for entry, _ in run["encoders"]))
+        size = self.parameters(*(entry for entry, _ in run["encoders"]))
         return float(len(run["repeats"]) * share * self._seen(collection) * size)
+
+    def _mapped(self, experiment: str) -> float:
+        """Millions of pixels of a sensor that a network sees to map every region: of one like its largest."""
+        runs = [
+            run for run in self.plan.runs if (run["experiment"], run["stage"]) == (experiment, "evaluate")
+        ]
+        size = max(self.parameters(*(entry for entry, _ in run["encoders"])) for run in runs)
+        return TILES_A_PIXEL * size * sum(map(self.cells, self.plan.regions)) / MILLION
 
     def _of_report(self) -> list[Stage]:
         return [

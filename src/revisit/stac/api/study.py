@@ -1,4 +1,4 @@
-"""The results of a study as STAC Items in collections: scenes, cubes, label maps, features of encoders.
+"""The results of a study as STAC Items in collections: scenes, cubes, label maps, features, predicted maps.
 
 Every stage leaves the Items of what it made beside it. Here they are read where they lie, whatever of the
 study has run so far; ids and collections are made unique over all regions, and the links between them led to
@@ -17,6 +17,7 @@ Item = dict[str, Any]
 MANIFESTS, SCENES = "scenes/*/*/*/manifest.json", "items.json"
 STORES = ("cubes/*/*.zarr", "cubes/*/*/*.zarr")
 FEATURES = "features/*/*/*/*/*.npz"
+MAPS = "maps/*/*.tif"
 FEATURES_COLLECTION = "features"
 ABOUT = {
     "scenes": "Scenes clipped to the regions, as they came from the provider: digital numbers",
@@ -24,6 +25,7 @@ ABOUT = {
     "aligned": "Cubes whose dates are moved onto each other",
     "scaled": "Cubes of 8-bit values between the limits of their band, as encoders take them",
     "labels": "Land cover on the grid of the region's cubes",
+    "maps": "Classes of every pixel of a region by the best model of an experiment",
     FEATURES_COLLECTION: "Features of all patches of a collection by one encoder",
 }
 
@@ -74,8 +76,8 @@ def _scenes(folder: Path) -> Iterator[tuple[Path, str, Item]]:
 
 
 def _beside(folder: Path) -> Iterator[tuple[Path, str, Item]]:
-    """File, id in it, and Item of every cube, label map and file of features."""
-    for pattern in (*STORES, FEATURES):
+    """File, id in it, and Item of every cube, label map, file of features and predicted map."""
+    for pattern in (*STORES, FEATURES, MAPS):
         for product in sorted(folder.glob(pattern)):
             file = product.with_suffix(".json")
             if file.is_file():
