@@ -57,9 +57,30 @@ class ModelPlan(DataPlan):
         return list(self.entries[wildcards.method]["files"])
 
     def parents(self, wildcards: Wildcards) -> list[str]:
-        """The encoders a method starts from, of its own modality and seed."""
-        names = self.entries[wildcards.method]["parents"]
-        return [self.encoder(name, wildcards.modality, int(wildcards.seed)) for name in names]
+        """The encoders a method starts from, of its own seed."""
+        return [self.encoder(*parent) for parent in self._parents(wildcards)]
+
+    def _parents(self, wildcards: Wildcards) -> list[tuple[str, str, int]]:
+        """Entry, modality and seed of each parent: of the same modality, or of the only one it has."""
+        found = []
+        for name in self.entries[wildcards.method]["parents"]:
+            own = self.entries[name]["modalities"]
+            modality = wildcards.modality if wildcards.modality in own else own[0]
+            found.append((name, modality, int(wildcards.seed)))
+        return found
+
+    def generator(self, wildcards: Wildcards) -> str:
+        """The encoder that makes images of the samples of a collection."""
+        return self.encoder(wildcards.method, wildcards.modality, int(wildcards.seed))
+
+    def generated(self, wildcards: Wildcards) -> list[str]:
+        """The images a method learns from that its parent made of the samples of its collection."""
+        if not self.entries[wildcards.method]["generated"]:
+            return []
+        return [
+            f"{self.root}/generated/{wildcards.collection}/{name}/{modality}/seed{seed}.zarr"
+            for name, modality, seed in self._parents(wildcards)
+        ]
 
     def method_modules(self, wildcards: Wildcards) -> list[str]:
         """What the pretrain stage loads by name."""
@@ -118,10 +139,7 @@ class ModelPlan(DataPlan):
 
     def score_features(self, wildcards: Wildcards) -> str:
         """The features that a probe learns from."""
-        ((entry, pretrained),) = self.run(wildcards)["encoders"]
-        seed = self.repeat(wildcards)["pretraining_seed"]
-        collection = self.config["experiments"][wildcards.experiment]["collection"]
-        return self._features(collection, entry, pretrained, seed, wildcards.modality)
+        return self._features_of(self.run(wildcards), self.repeat(wildcards))
 
     def evaluate(self, wildcards: Wildcards) -> Settings:
         """What an evaluation job does."""
@@ -141,12 +159,20 @@ class ModelPlan(DataPlan):
 
     def predictions(self, experiment: str) -> list[str]:
         """The predictions of each run of an experiment by its first seed and all of its labels."""
-        found = []
+        return [self._predictions(run) for run in self.runs if run["experiment"] == experiment]
+
+    def _predictions(self, run: Settings) -> str:
+        """The predictions of a run by its first seed and all of its labels."""
+        return str(PurePosixPath(self._score(run, _fullest(run))).with_suffix(".npz"))
+
+    def probed(self, experiment: str) -> list[str]:
+        """Features and predictions, in turn, of an experiment's first probe of each method and modality."""
+        found: dict[tuple[str, str], list[str]] = {}
         for run in self.runs:
-            if run["experiment"] == experiment:
-                most = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
-                found.append(str(PurePosixPath(self._score(run, most)).with_suffix(".npz")))
-        return found
+            if run["experiment"] == experiment and run["stage"] == "probe":
+                features = self._features_of(run, _fullest(run))
+                found.setdefault((run["method"], run["modality"]), [features, self._predictions(run)])
+        return [path for paths in found.values() for path in paths]
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
@@ -161,11 +187,8 @@ class ModelPlan(DataPlan):
         found: dict[str, None] = {}
         for run in self.runs:
             if run["stage"] == "probe":
-                ((entry, pretrained),) = run["encoders"]
-                collection = self.config["experiments"][run["experiment"]]["collection"]
                 for repeat in run["repeats"]:
-                    seed = repeat["pretraining_seed"]
-                    found[self._features(collection, entry, pretrained, seed, run["modality"])] = None
+                    found[self._features_of(run, repeat)] = None
         return list(found)
 
     def features(self) -> list[str]:
@@ -175,5 +198,17 @@ class ModelPlan(DataPlan):
             for entry, modality, seed in self.encoders()
         ]
 
+    def _features_of(self, run: Settings, repeat: Settings) -> str:
+        """The features behind a repeat of a probe."""
+        ((entry, pretrained),) = run["encoders"]
+        collection = self.config["experiments"][run["experiment"]]["collection"]
+        return self._features(collection, entry, pretrained, repeat["pretraining_seed"], run["modality"])
+
     def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:
         return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"
+
+
+def _fullest(run: Settings) -> Settings:
+    """The first repeat of a run that keeps most labels."""
+    most: Settings = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
+    return most

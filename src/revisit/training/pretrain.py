@@ -39,9 +39,10 @@ SHOWN = 8  # samples reconstructed for the report
 def run(job: Job) -> None:
     """The stage: ``patches`` (an index) and encoders of ``parents`` to ``encoder``, ``card``, ``history``.
 
-    And to ``reconstruction`` where the method reconstructs. TensorBoard finds the log in ``tensorboard/``
-    beside the encoder, which holds the other encoders of a method that leaves several in folders of theirs,
-    and the tables of one that leaves any (`changes.csv`).
+    And to ``reconstruction`` where the method reconstructs. ``generated``: the images that a parent made of
+    the samples, for a method that learns from them. TensorBoard finds the log in ``tensorboard/`` beside the
+    encoder, which holds the other encoders of a method that leaves several in folders of theirs, and the
+    tables of one that leaves any (`changes.csv`).
     """
     settings = read(Settings, job.settings, "pretrain")
     if settings.training.gpus > 1 and not distributed.launched():
@@ -58,7 +59,7 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     """
     training, lead = settings.training, ranks.rank() == 0
     prepare(device, training.threads)
-    store = PatchStore(job.source("patches"))
+    store = PatchStore(job.source("patches"), generated=next(iter(job.sources("generated")), None))
     if store.attrs["study"] != settings.study:
         raise RevisitError(
             f"{store.path}: was made for the study {store.attrs['study']!r}, this is {settings.study!r}; "
@@ -136,7 +137,7 @@ def train(
     )
     draw = batches(
         store,
-        method.data.bands,
+        method.drawn,
         indices,
         training.batch_size,
         settings.seed,
