@@ -95,7 +95,7 @@ def test_each_has_its_turn(build: Build, as_batch: AsBatch) -> None:
 
 
 def test_pixels_without_data_count_for_nothing(build: Build, as_batch: AsBatch) -> None:
-    """Where the radar or the optical image lacks a pixel, neither the error nor the verdict knows the other."""
+    """Where one sensor lacks a pixel, neither the error nor the verdict knows what the other has there."""
     own = build(ENTRY).eval()
     holes = images()
     holes[:, :2, :4] = MISSING  # no radar

@@ -48,7 +48,7 @@ class PatchStore:
     Not every sample has every time: see ``present``; elevation, where the collection holds it, is the same at
     every time, and has no date. ``path`` is the collection's folder or its index. ``generated``: a store of
     images that a generator made of its samples (``revisit.patches.generated``), whose bands are then like the
-    others, of a sensor of their own. Raises RevisitError where there is no finished collection, or these
+    others, of a sensor of their own; ``generator`` says whose they are. Raises RevisitError where there is no finished collection, or these
     images are of another.
     """
 
@@ -63,9 +63,10 @@ class PatchStore:
             raise RevisitError(f"{path}: not an index of patches{lacking}; remove it and run the stage index")
         self.kind: str = self.attrs["kind"]
         self.bands: dict[str, list[str]] = dict(self.attrs["bands"])
-        self.generated = generated
+        self.generated, self.generator = generated, None
         if generated is not None:
-            self.bands[GENERATED] = read_generated(generated, self.attrs)["bands"]
+            about = read_generated(generated, self.attrs)
+            self.bands[GENERATED], self.generator = about["bands"], about["generator"]
         self.scaling: dict[str, Any] = self.attrs["scaling"]
         self.patch_pixels: int = self.attrs["patch_pixels"]
         self.legend = Legend.of(self.attrs["legend"]) if self.attrs.get("legend") else None

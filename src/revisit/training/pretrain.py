@@ -70,6 +70,7 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     method = build_method(settings.method, data).to(device)
     check_parents(method.needs_parents, len(settings.parents), settings.name)
     parents = [load_encoder(path, device=device) for path in job.sources("parents")]
+    _check_generator(store, parents)
     method.start_from(parents)
     if training.channels_last:
         method = method.to(memory_format=torch.channels_last)
@@ -203,3 +204,13 @@ def held_out(store: PatchStore, method: Method, count: int, time: int | None) ->
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
     side, device = method.crop_pixels, next(method.parameters()).device
     return torch.from_numpy(store.images(chosen, method.data.bands, time)[..., :side, :side]).to(device)
+
+
+def _check_generator(store: PatchStore, parents: Sequence[Encoder]) -> None:
+    """Raise RevisitError where generated images are not those of a parent."""
+    made_by = [(parent.card or {}).get("config_hash") for parent in parents]
+    if store.generator is not None and store.generator["config_hash"] not in made_by:
+        raise RevisitError(
+            f"{store.generated}: made by another generator than the parents of this run; run the stage "
+            "generate again"
+        )

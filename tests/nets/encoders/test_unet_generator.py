@@ -22,7 +22,7 @@ def generator(levels: int, width: int = 4, side: int = 32, **more: object) -> UN
 
 
 def test_is_the_network_of_the_paper() -> None:
-    """54.414 million weights from three bands to three, as the authors' code prints; it has two biases less."""
+    """54.414 million weights from three bands to three, as the authors print of one with two biases less."""
     with compiler_left_out(), torch.device("meta"):
         made = generator(8, 64, 256, makes=["a", "b", "c"])
     count = sum(one.numel() for one in made.parameters()) - 64 - 512

@@ -42,7 +42,7 @@ class Scenes(NamedTuple):
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     """A panel for each method and modality of the experiment that a probe learnt from.
 
-    ``paths``: features and predictions of each, in turn. Above each panel stands for how many scenes the
+    ``paths``: features and predictions of each, in turn. Below each panel stands for how many scenes the
     nearest one of another place, by the cosine of the features, has the same class: the plane distorts
     distances. Raises RevisitError where files do not belong together, or there are fewer than four scenes.
     """
@@ -53,14 +53,14 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     rows = -(-len(runs) // PANELS_A_ROW)
     columns = -(-len(runs) // rows)
     several = len({run.modality for run in runs}) > 1
-    with style.figure(out, 2.7 * columns + 0.2, 3.1 * rows + 0.7) as figure:
+    with style.figure(out, 2.7 * columns + 0.2, 3.2 * rows + 0.5) as figure:
         axes = figure.subplots(rows, columns, squeeze=False).flat
         for panel, run, scenes in zip(axes, runs, shown, strict=False):
             _panel(panel, scenes)
             title = f"{run.title}, {words.modality(run.modality)}" if several else run.title
-            again = words.share(found_again(scenes))
             panel.set_title("\n".join(textwrap.wrap(title, TITLE_LETTERS)))
-            panel.set_xlabel(f"neighbour of the same class: {again}", fontsize=8)
+            again, chance = words.share(found_again(scenes)), words.share(by_chance(scenes))
+            panel.set_xlabel(f"nearest of the same class: {again}\n(by chance {chance})", fontsize=8)
         for unused in list(axes):
             unused.remove()
         there = np.unique(np.concatenate([scenes.classes for scenes in shown]))
@@ -82,6 +82,12 @@ def found_again(scenes: Scenes) -> float:
     alike = scenes.features @ scenes.features.T
     alike[scenes.places[:, None] == scenes.places] = -np.inf
     return float((scenes.classes[alike.argmax(1)] == scenes.classes).mean())
+
+
+def by_chance(scenes: Scenes) -> float:
+    """Share of pairs of scenes that have the same class."""
+    shares = np.bincount(scenes.classes) / len(scenes.classes)
+    return float(np.square(shares).sum())
 
 
 def plane(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,28 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from revisit.errors import RevisitError
 from revisit.report import reading, words
 from revisit.report.drawing import Drawing
 from revisit.report.facts import Facts
 from revisit.report.figures import style
-from revisit.report.figures.explained import explained
 
 PLACES = 6
 PARTS = ("input", "masked", "reconstruction")
 COLOUR, GREY = ("red", "green", "blue"), "nir"
 INCHES, LINE_INCHES = 1.3, 0.17
+TINY = 1e-12  # in the place of 0, so that it may divide
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     """A row a place; columns: what the generator saw, and of each band the true and the generated image.
 
-    Both are stretched as the true one. Below stands, by band, the share of variance explained
-    (revisit.report.figures.explained) over all places of the file. Raises RevisitError where the arrays do
-    not fit each other.
+    Both are stretched as the true one. Below stands, by band, the ``agreement`` over all places of the file.
+    Raises RevisitError where the arrays do not fit each other.
     """
     (path,) = paths
     content = reading.read_arrays(path, (*PARTS, "bands"))
@@ -39,7 +40,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     colour = COLOUR if set(COLOUR) <= set(given) else (GREY if GREY in given else given[0],) * 3
     title = "optical" if colour == COLOUR else colour[0]
     rows, columns = min(PLACES, len(seen)), 1 + 2 * len(hidden)
-    lines = [_line(bands[band], seen[:, [band]], made[:, [band]]) for band in hidden]
+    lines = [_line(bands[band], agreement(seen[:, band], made[:, band])) for band in hidden]
     foot = LINE_INCHES * len(lines) + 0.15
     with style.figure(out, INCHES * columns + 0.2, INCHES * rows + 0.4 + foot) as figure:
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[INCHES * rows + 0.4, foot])[:, 0]
@@ -58,11 +59,35 @@ def _top(place: int, title: str) -> str:
     return title if place == 0 else ""
 
 
-def _line(band: str, truth: np.ndarray, made: np.ndarray) -> str:
-    share = explained(truth, np.ones(truth.shape, bool), made)
+class Agreement(NamedTuple):
+    """How generated images of a band agree with the true ones.
+
+    ``explained``: share of the true variance about the mean of the training data. ``correlation`` and
+    ``variation``: with the mean of each image taken off, the correlation over all pixels, and the variance
+    of the generated as a share of that of the true images.
+    """
+
+    explained: float
+    correlation: float
+    variation: float
+
+
+def agreement(true: NDArray[np.floating], made: NDArray[np.floating]) -> Agreement:
+    """Of standardised images (n, y, x)."""
+    error, total = np.square(made - true).sum(), np.square(true).sum()
+    one, other = (images - images.mean((1, 2), keepdims=True) for images in (true, made))
+    within, own = np.square(one).sum() or TINY, np.square(other).sum()
+    return Agreement(
+        float(1 - error / (total or TINY)),
+        float((one * other).sum() / np.sqrt(within * (own or TINY))),
+        float(own / within),
+    )
+
+
+def _line(band: str, of: Agreement) -> str:
     return (
-        f"{band.upper()}: {words.share(share.all)} of the variance explained; within places "
-        f"{words.share(share.within)}, with {words.share(share.variation)} of it there"
+        f"{band.upper()}: {words.share(of.explained)} of the variance explained. Within places, correlation "
+        f"{of.correlation:.2f}, {words.share(of.variation)} of the true variance."
     )
 
 
@@ -72,8 +97,8 @@ FIGURE = Drawing(
     title="Generated images",
     section="pretraining",
     caption="Validation places: what the generator saw, and each band that it made beside the true one, "
-    "stretched alike. Below: the share of the true variance that it explains, speckle included, and how much "
-    "variance its images have.",
+    "stretched alike. Below: the share of the true variance that it explains, speckle included; and, with the"
+    " mean of each image taken off, correlation and variance.",
     applies=lambda facts: facts.encoders[0].generates,
     draw=draw,
 )
