@@ -1,4 +1,4 @@
-"""The three levels of optical-aided contrast: each loss in NumPy, who is whose positive, and that it learns."""
+"""The levels of optical-aided contrast: each loss in NumPy, who is whose positive, and that it learns."""
 
 import math
 from collections.abc import Callable

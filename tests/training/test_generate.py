@@ -13,18 +13,19 @@ import torch
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.methods.method import DataDescription, Method, build_method
 from revisit.nets.generator import Generator
-from revisit.nets.load_save import load_encoder, save_encoder
-from revisit.patches import writer
+from revisit.nets.load_save import load_encoder
 from revisit.patches.batch import MISSING
 from revisit.patches.generated import GENERATED
 from revisit.patches.store import PatchStore
 from revisit.stage import run_file
 from revisit.training.generate import generate
 
-UNET = {"name": "unet-generator", "levels": 2, "width": 4}
-PIX2PIX = {"name": "pix2pix", "encoder": UNET, "discriminator": {"layers": 1, "width": 4}}
+PIX2PIX = {
+    "name": "pix2pix",
+    "encoder": {"name": "unet-generator", "levels": 2, "width": 4},
+    "discriminator": {"layers": 1, "width": 4},
+}
 AIDED = {
     "name": "optical-aided",
     "encoder": {"name": "resnet", "depth": 18, "stem": "small", "width": 8},
@@ -33,33 +34,6 @@ AIDED = {
 }
 BANDS = ("generated-vv", "generated-vh")
 CPU = torch.device("cpu")
-
-
-def made(index: Path, seed: int = 0, entry: dict[str, Any] = PIX2PIX) -> Method:
-    """A method with random weights for the collection."""
-    store = PatchStore(index)
-    bands = tuple(band for names in store.bands.values() for band in names)
-    torch.manual_seed(seed)
-    return build_method(entry, DataDescription(bands, store.patch_pixels, 3.0, "pairs"))
-
-
-def saved(index: Path, folder: Path, seed: int = 0) -> Path:
-    """The encoder of a generator that saw no step."""
-    card = {"scaling": PatchStore(index).scaling, "clip_sigma": 3.0}
-    names = {"method": "pix2pix", "modality": "s1+s2", "seed": seed, "config_hash": f"{seed}" * 12}
-    save_encoder(made(index, seed).encoder, folder, card | names)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def aid(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A generator, and the store of what it made of the collection, which is several shards."""
-    folder = tmp_path_factory.mktemp("generated")
-    generator = saved(pairs, folder / "generator")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "SHARD_BYTES", 16 * 2 * 8 * 8)
-        generate(pairs, generator, folder / "seed0.zarr", CPU)
-    return generator, folder / "seed0.zarr"
 
 
 def test_each_sample_has_the_image_made_of_its_own(pairs: Path, aid: tuple[Path, Path]) -> None:
@@ -89,11 +63,14 @@ def test_memory_makes_no_difference(pairs: Path, aid: tuple[Path, Path]) -> None
 
 
 def test_nothing_is_made_up_where_nothing_was_seen(
-    collection: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collection: Callable[..., Path],
+    generator: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Pixels without optical data have no generated ones, though the network gives some."""
     index = collection(tmp_path / "pairs", "pairs")
-    generator = saved(index, tmp_path / "generator")
+    made_by = generator(index, tmp_path / "generator")
     read = PatchStore.images
 
     def clouded(store: PatchStore, samples: Any, bands: Any, time: int | None = None) -> Any:
@@ -103,7 +80,7 @@ def test_nothing_is_made_up_where_nothing_was_seen(
         return images
 
     monkeypatch.setattr(PatchStore, "images", clouded)
-    generate(index, generator, tmp_path / "seed0.zarr", CPU)
+    generate(index, made_by, tmp_path / "seed0.zarr", CPU)
     monkeypatch.undo()
     images = PatchStore(index, generated=tmp_path / "seed0.zarr").images(np.arange(40), BANDS)
     assert (images[:, :, :3] == MISSING).all() and (images[:, :, 3:] != MISSING).any()
@@ -156,7 +133,9 @@ def pretrain(
     return path
 
 
-def test_generator_and_aided_encoder_are_pretrained_one_after_the_other(pairs: Path, tmp_path: Path) -> None:
+def test_generator_and_aided_encoder_are_pretrained_one_after_the_other(
+    pairs: Path, generator: Callable[..., Path], tmp_path: Path
+) -> None:
     """The card of the encoder names its generator; a store of another one is refused."""
     first, second = tmp_path / "pix2pix", tmp_path / "aided"
     assert run_file(pretrain(pairs, first, PIX2PIX, None)) == 0, (first / "log").read_text()
@@ -177,6 +156,6 @@ def test_generator_and_aided_encoder_are_pretrained_one_after_the_other(pairs: P
     rows = list(csv.DictReader((second / "log.csv").open()))
     assert all(float(rows[-1][name]) > 0 for name in ("instance", "optical", "cluster"))
 
-    other = saved(pairs, tmp_path / "other", seed=1)
+    other = generator(pairs, tmp_path / "other", seed=1)
     assert run_file(pretrain(pairs, second, AIDED, (other, store))) == 1
     assert "made by another generator than the parents of this run" in (second / "log").read_text()

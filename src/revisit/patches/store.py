@@ -48,8 +48,8 @@ class PatchStore:
     Not every sample has every time: see ``present``; elevation, where the collection holds it, is the same at
     every time, and has no date. ``path`` is the collection's folder or its index. ``generated``: a store of
     images that a generator made of its samples (``revisit.patches.generated``), whose bands are then like the
-    others, of a sensor of their own; ``generator`` says whose they are. Raises RevisitError where there is no finished collection, or these
-    images are of another.
+    others, of a sensor of their own; ``generator`` says which it was. Raises RevisitError where there is no
+    finished collection, or these images are of another.
     """
 
     def __init__(self, path: str | Path, memory_mb: float = 512, generated: Path | None = None) -> None:
