@@ -58,16 +58,14 @@ class ModelPlan(DataPlan):
 
     def parents(self, wildcards: Wildcards) -> list[str]:
         """The encoders a method starts from, of its own seed."""
-        return [self.encoder(*parent) for parent in self._parents(wildcards)]
+        found = self._parents(wildcards.method, wildcards.modality)
+        return [self.encoder(name, modality, int(wildcards.seed)) for name, modality in found]
 
-    def _parents(self, wildcards: Wildcards) -> list[tuple[str, str, int]]:
-        """Entry, modality and seed of each parent: of the same modality, or of the only one it has."""
-        found = []
-        for name in self.entries[wildcards.method]["parents"]:
-            own = self.entries[name]["modalities"]
-            modality = wildcards.modality if wildcards.modality in own else own[0]
-            found.append((name, modality, int(wildcards.seed)))
-        return found
+    def _parents(self, entry: str, modality: str) -> list[tuple[str, str]]:
+        """Entry and modality of each parent: the same modality, or the only one it has."""
+        names = self.entries[entry]["parents"]
+        own = {name: self.entries[name]["modalities"] for name in names}
+        return [(name, modality if modality in own[name] else own[name][0]) for name in names]
 
     def generator(self, wildcards: Wildcards) -> str:
         """The encoder that makes images of the samples of a collection."""
@@ -75,12 +73,18 @@ class ModelPlan(DataPlan):
 
     def generated(self, wildcards: Wildcards) -> list[str]:
         """The images a method learns from that its parent made of the samples of its collection."""
-        if not self.entries[wildcards.method]["generated"]:
+        return self._generated(wildcards.method, wildcards.modality, int(wildcards.seed))
+
+    def generated_stores(self) -> list[str]:
+        """All images that generators of the study make of its samples."""
+        return list(dict.fromkeys(path for one in self.encoders() for path in self._generated(*one)))
+
+    def _generated(self, entry: str, modality: str, seed: int) -> list[str]:
+        own = self.entries[entry]
+        if not own["generated"]:
             return []
-        return [
-            f"{self.root}/generated/{wildcards.collection}/{name}/{modality}/seed{seed}.zarr"
-            for name, modality, seed in self._parents(wildcards)
-        ]
+        folder = f"{self.root}/generated/{own['collection']}"
+        return [f"{folder}/{name}/{other}/seed{seed}.zarr" for name, other in self._parents(entry, modality)]
 
     def method_modules(self, wildcards: Wildcards) -> list[str]:
         """What the pretrain stage loads by name."""
