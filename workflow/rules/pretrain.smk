@@ -78,7 +78,9 @@ rule generate:
         mem_mb=4000,
         runtime=240,
     params:
-        **plan.job("generate", "revisit.training.generate", modules=plan.encoder_modules),
+        **plan.job(
+            "generate", "revisit.training.generate", modules=plan.encoder_modules
+        ),
     message:
         "Make images of all samples of {wildcards.collection} by {wildcards.method}, seed {wildcards.seed}"
     shell:

@@ -1,5 +1,6 @@
 """What a generator makes: of some places the optical image, and each band it made beside the true one."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -74,13 +75,12 @@ class Agreement(NamedTuple):
 
 def agreement(true: NDArray[np.floating], made: NDArray[np.floating]) -> Agreement:
     """Of standardised images (n, y, x)."""
-    error, total = np.square(made - true).sum(), np.square(true).sum()
     one, other = (images - images.mean((1, 2), keepdims=True) for images in (true, made))
-    within, own = np.square(one).sum() or TINY, np.square(other).sum()
+    total, within, own = (max(float(np.square(images).sum()), TINY) for images in (true, one, other))
     return Agreement(
-        float(1 - error / (total or TINY)),
-        float((one * other).sum() / np.sqrt(within * (own or TINY))),
-        float(own / within),
+        1 - float(np.square(made - true).sum()) / total,
+        float((one * other).sum()) / math.sqrt(within * own),
+        own / within,
     )
 
 
