@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from revisit.errors import RevisitError
+from revisit.inspect import inspect
 from revisit.job import Job
 from revisit.nets.generator import Generator
 from revisit.nets.load_save import load_encoder
@@ -60,6 +61,12 @@ def test_memory_makes_no_difference(pairs: Path, aid: tuple[Path, Path]) -> None
     mapped, kept = (PatchStore(pairs, memory, generated=aid[1]) for memory in (0, 512))
     samples = np.arange(40)
     np.testing.assert_array_equal(mapped.images(samples, BANDS), kept.images(samples, BANDS))
+
+
+def test_inspect_says_whose_images_they_are(aid: tuple[Path, Path]) -> None:
+    told = inspect(aid[1])
+    assert "generated images, by pix2pix of s1+s2, seed 0" in told
+    assert "generated-vv" in told and "40" in told and "8 pixels" in told
 
 
 def test_nothing_is_made_up_where_nothing_was_seen(
