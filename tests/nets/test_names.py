@@ -38,6 +38,12 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "window": [7, 8],
     },
     "resnet": {"depth": [18, 34, 50], "stem": ["imagenet", "small"], "width": [64, 16]},
+    "unet-generator": {
+        "makes": [("vv", "vh"), ("vv",)],
+        "width": [64, 16],
+        "levels": [8, 5],
+        "dropout": [0.5, 0, 0.50000001],
+    },
     "composite": {
         "parts": [
             [{"bands": first, "encoder": one}, {"bands": second, "encoder": other}]

@@ -41,7 +41,7 @@ class UNetGenerator(Generator):
 
         def size(self) -> str:
             made = ",".join(self.makes)
-            return f"width {self.width} levels {self.levels} dropout {self.dropout:g} to {made}"
+            return f"width {self.width} levels {self.levels} dropout {self.dropout} to {made}"
 
     def __init__(self, settings: Settings, bands: Sequence[str], image_pixels: int) -> None:
         super().__init__(settings, bands, image_pixels)
