@@ -185,7 +185,11 @@ def test_collapse_is_one_image_of_all_places(build: Build, as_batch: AsBatch) ->
             ("vv", "vh", "red"),
             "of 24 pixels or more, not 16; lower discrim",
         ),
-        ({"crop_pixels": 8}, ("vv", "vh", "red"), "image_pixels|crop|multiple"),
+        (
+            {"crop_pixels": 8},
+            ("vv", "vh", "red"),
+            "have 12 pixels, the generator takes multiples of 8; lower enc",
+        ),
     ],
 )
 def test_refuses(build: Build, changes: dict[str, Any], bands: tuple[str, ...], told: str) -> None:
