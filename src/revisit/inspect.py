@@ -26,6 +26,7 @@ def inspect(path: str | Path) -> str:
         "patches": _patches,
         "collection": _collection,
         "encoder": _encoder,
+        "generated": _generated,
     }
     return f"{path}: " + "\n".join(described[kind](place)) + "\n"
 
@@ -53,7 +54,7 @@ def _kind(path: Path) -> tuple[str, Path]:
         return "encoder", folder
     if (folder / "zarr.json").is_file():
         stage = read_json(folder / "zarr.json").get("attributes", {}).get("stage")
-        kinds = {"patches": "patches", "labels": "labels", "dem": "elevation"}
+        kinds = {"patches": "patches", "labels": "labels", "dem": "elevation", "generated": "generated"}
         return kinds.get(stage, "cube"), folder  # what is no cube either, open_cube says
     if (folder / "index.json").is_file() and read_json(folder / "index.json").get("stage") == "patches":
         return "collection", folder
@@ -232,6 +233,23 @@ def _limits(about: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"sensor": sensor, "band": band, "unit": scaling["source_unit"], **limits}
         for sensor, scaling in about["scaling"].items()
         for band, limits in scaling["bands"].items()
+    ]
+
+
+def _generated(path: Path) -> list[str]:
+    attributes = read_json(path / "zarr.json")["attributes"]
+    shape, by = read_json(path / "generated/zarr.json")["shape"], attributes["generator"]
+    return [
+        f"generated images, by {by['method']} of {by['modality']}, seed {by['seed']}",
+        *_facts(
+            {
+                "samples": str(shape[0]),
+                "bands": _list(attributes["bands"]),
+                "patch": f"{shape[-1]} pixels",
+                "storage": _size(path),
+                **_provenance(attributes),
+            }
+        ),
     ]
 
 

@@ -74,6 +74,12 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "sensors": ["s1", "s2", "s1+s2"],
         "model": ["base", "large"],
     },
+    "unet-generator": {
+        "makes": [("vv", "vh"), ("vv",)],
+        "width": [64, 16],
+        "levels": [8, 5],
+        "dropout": [0.5, 0, 0.50000001],
+    },
     "composite": {
         "parts": [
             [{"bands": first, "encoder": one}, {"bands": second, "encoder": other}]

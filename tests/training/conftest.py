@@ -11,14 +11,19 @@ from torch import Tensor, nn
 
 from revisit.files import write_json
 from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
+from revisit.nets.load_save import build_encoder, save_encoder
+from revisit.patches import writer
 from revisit.patches.batch import Batch
 from revisit.patches.kind import Look
+from revisit.patches.store import PatchStore
 from revisit.patches.writer import Place, StoreWriter
+from revisit.training.generate import generate
 
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 YEARS = {"sentinel-1": [2018, 2019, 2020, 2021], "sentinel-2": [2019, 2020, 2021]}
 MONTHS = ["2015-03", "2015-07", "2016-01", "2019-02", "2019-08", "2020-01"]  # of a series
 SAMPLES, SIDE = 40, 8
+GENERATOR = {"name": "unet-generator", "levels": 2, "width": 4}
 ENCODER = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
 
 
@@ -52,6 +57,33 @@ def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_collection(tmp_path_factory.mktemp("patches") / "series", "series")
+
+
+@pytest.fixture
+def generator() -> Callable[..., Path]:
+    """``write_generator``."""
+    return write_generator
+
+
+@pytest.fixture(scope="session")
+def aid(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A generator, and the store of what it made of ``pairs``, in several shards."""
+    folder = tmp_path_factory.mktemp("generated")
+    made_by = write_generator(pairs, folder / "generator")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "SHARD_BYTES", 16 * 2 * SIDE**2)
+        generate(pairs, made_by, folder / "seed0.zarr", torch.device("cpu"))
+    return made_by, folder / "seed0.zarr"
+
+
+def write_generator(index: Path, folder: Path, seed: int = 0) -> Path:
+    """The encoder of a generator of radar images that saw no step."""
+    store = PatchStore(index)
+    torch.manual_seed(seed)
+    entry = {**GENERATOR, "bands": store.bands["sentinel-2"], "image_pixels": SIDE}
+    card = {"method": "pix2pix", "modality": "s1+s2", "seed": seed, "config_hash": f"{seed}" * 12}
+    save_encoder(build_encoder(entry), folder, card | {"scaling": store.scaling, "clip_sigma": 3.0})
+    return folder
 
 
 def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **changes: Any) -> Path:

@@ -36,17 +36,30 @@ METHODS: dict[str, dict[str, Any]] = {
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8, "optimiser": {"name": "sgd"}},
     "swinssl": {"name": "swinssl", "encoder": BESIDE, "drop_path": 0.0},  # else each process draws its own
+    # Processes drop other units.
+    "pix2pix": {
+        "name": "pix2pix",
+        "encoder": {"name": "unet-generator", "levels": 3, "width": 4, "dropout": 0},
+        "discriminator": {"layers": 1, "width": 4},
+    },
+    "optical-aided": {"name": "optical-aided", "encoder": VIT, "dim": 8, "clusters": 3},
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
 }
 
 
 def job(
-    patches: Path, folder: Path, method: dict[str, Any], modality: str = "s1+rgb", **training: Any
+    patches: Path,
+    folder: Path,
+    method: dict[str, Any],
+    modality: str = "s1+rgb",
+    aid: tuple[Path, Path] | None = None,
+    **training: Any,
 ) -> Path:
     path = folder / "job.json"
+    parents = {"parents": [str(aid[0])], "generated": [str(aid[1])]} if aid else {}
     Job(
         "revisit.training.pretrain",
-        input={"patches": str(patches)},
+        input={"patches": str(patches), **parents},
         output={
             "encoder": str(folder / "encoder.safetensors"),
             "card": str(folder / "card.json"),
@@ -61,6 +74,7 @@ def job(
             "seed": 0,
             "training": {"batch_size": 8, "learning_rate": 0.1, "monitor_every": 1, **training},
             "method": method,
+            "parents": ["pix2pix"] if aid else [],
             "checkpoint": str(folder / "checkpoint"),
         },
         log=str(folder / "log"),
@@ -70,7 +84,7 @@ def job(
 
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_train_as_one(
-    name: str, pairs: Path, yearly: Path, series: Path, tmp_path: Path
+    name: str, pairs: Path, yearly: Path, series: Path, aid: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """The loss of every step is that of one process with the same batch of 8; so are weights and tables."""
     patches, modality = {
@@ -78,15 +92,20 @@ def test_two_processes_train_as_one(
         "gssl": (series, "s1+rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),
+        "optical-aided": (pairs, "s1"),
     }.get(name, (pairs, "s1+rgb"))
     for gpus in (1, 2):
         # A small rate: a ResNet on eight tiny images enlarges rounding errors from step to step.
         path = job(
-            patches, tmp_path / str(gpus), METHODS[name], modality, steps=5, gpus=gpus, learning_rate=0.01
-        )
+            patches, tmp_path / str(gpus), METHODS[name], modality,
+            aid if name == "optical-aided" else None, steps=5, gpus=gpus, learning_rate=0.01,
+        )  # fmt: skip
         assert run_file(path) == 0, (tmp_path / str(gpus) / "log").read_text()
     curves = [
-        [float(row["loss"]) for row in csv.DictReader((tmp_path / gpus / "log.csv").open())]
+        [
+            float(row["loss"] or row["discriminator"])
+            for row in csv.DictReader((tmp_path / gpus / "log.csv").open())
+        ]
         for gpus in ("1", "2")
     ]
     assert len(curves[0]) == 5 and len(set(curves[0])) == 5

@@ -48,6 +48,12 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "d-simclr": {"encoder": beside(RESNET), "dim": 8},
     "satvit": {"encoder": {**VIT, "name": "vit"}, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
+    # Four levels of which the first on the way up drops out.
+    "pix2pix": {
+        "encoder": {"name": "unet-generator", "levels": 4, "width": 4, "dropout": 0.5},
+        "discriminator": {"layers": 1, "width": 4},
+    },
+    "optical-aided": {"encoder": RESNET, "dim": 8, "clusters": 3},
 }
 
 
@@ -73,7 +79,7 @@ def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> C
             generator = torch.Generator().manual_seed(derived_seed("images", 0, step))
             of_series = method.data.kind == "series"
             times = (len(DATES if of_series else YEARS),) if method.needs_series else ()
-            shape = (4, *times, len(method.data.bands), SIDE, SIDE)
+            shape = (4, *times, len(method.drawn), SIDE, SIDE)
             batch = as_batch(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
             if of_series:  # of four of five places, at dates that are two eras
                 dates = torch.tensor(DATES)[None, :, None].expand_as(batch.dates)
@@ -88,11 +94,11 @@ def train(
 ) -> tuple[Method, Progress]:
     torch.manual_seed(0)
     entry = {"name": name, **ENTRIES[name]}
-    kinds = method_type(entry).kinds or {"yearly"}
+    kinds, sensors = method_type(entry).kinds or {"yearly"}, method_type(entry).sensors
     if kinds == {"series"}:
         data = DataDescription(BANDS[2:], SIDE, 3.0, "series", places=5)
     elif kinds == {"pairs"}:
-        data = DataDescription(BANDS, SIDE, 3.0, "pairs")
+        data = DataDescription(BANDS[:2] if sensors == {"sentinel-1"} else BANDS, SIDE, 3.0, "pairs")
     else:
         data = DataDescription(BANDS, SIDE, 3.0, "yearly", YEARS)
     method = build_method(entry, data)

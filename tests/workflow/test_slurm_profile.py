@@ -12,7 +12,10 @@ FOLDER = ROOT / "workflow/profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "profile.yaml").read_text())
 PARTITIONS = yaml.safe_load((FOLDER / "partitions.yaml").read_text())["partitions"]
 RULES = "".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
-ON_GPUS = {"pretrain", "pretrain_reconstructing", "pretrain_estimating", "embed", "evaluate", "predict"}
+ON_GPUS = {
+    *("pretrain", "pretrain_reconstructing", "pretrain_estimating"),
+    *("generate", "embed", "evaluate", "predict"),
+}
 ATTEMPTS = PROFILE["retries"] + 1
 
 

@@ -5,6 +5,7 @@ rule pretrain:
     input:
         patches="<results>/patches/{collection}/index.json",
         parents=plan.parents,
+        generated=plan.generated,
         files=plan.method_files,
     output:
         encoder="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/encoder.safetensors",
@@ -55,3 +56,32 @@ use rule pretrain as pretrain_estimating with:
         mixture="<results>/encoders/{collection}/{method}/{modality}/seed{seed}/mixture.csv",
     wildcard_constraints:
         method=plan.methods("changes"),
+
+
+# What a generator makes of every sample, for methods that learn from it.
+rule generate:
+    input:
+        patches="<results>/patches/{collection}/index.json",
+        generator=plan.generator,
+    output:
+        images=directory(
+            "<results>/generated/{collection}/{method}/{modality}/seed{seed}.zarr"
+        ),
+    log:
+        "<results>/logs/generate/{collection}/{method}/{modality}/{seed}.log",
+    benchmark:
+        "<results>/benchmarks/generate/{collection}/{method}/{modality}/{seed}.jsonl"
+    conda:
+        "../../envs/revisit.yaml"
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        **plan.job(
+            "generate", "revisit.training.generate", modules=plan.encoder_modules
+        ),
+    message:
+        "Make images of all samples of {wildcards.collection} by {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        "revisit run {params.job}"

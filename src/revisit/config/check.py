@@ -14,6 +14,7 @@ from typing import Any
 
 from revisit import parts
 from revisit.archive.settings import check_years
+from revisit.config.parents import check_parents
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
@@ -55,6 +56,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     labels = labelling(study.labels, searched)
     collections = {name: _collection(study, name, labels) for name in study.collections}
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
+    check_parents(entries)
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
     runs = [
         {
@@ -288,6 +290,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         "series": collection["series"],
         "reconstructs": facts["reconstructs"],
         "leaves": _left(facts),
+        "generates": facts["generates"],
+        "generated": facts["generated"],
         "label_years": len(collection["label_years"]) > 1,
         "baseline": facts["baseline"],
         "modules": facts["modules"],
@@ -350,6 +354,7 @@ def _encoders(study: Study, entries: Mapping[str, Any]) -> list[Encoder]:
             entry=name,
             modality=modality,
             seed=seed,
+            generates=bool(entry["generates"]),
             estimates_change=entry["leaves"] == "changes",
             change_known=entry["label_years"],
             **{key: entry[key] for key in shared},

@@ -34,7 +34,8 @@ class Entry(Training):
     published_as: str | None = None
     """The method's name among the published numbers, to show them beside this run's."""
     parents: list[Name] = []
-    """Entries whose encoders this one starts from, of the same modality and seed."""
+    """Entries whose encoders this one starts from, of the same seed and of the same modality, or the only one
+    they have."""
     method: Annotated[dict[str, Any], part("method")]
     """The method: its `name` (`revisit methods` lists them) and its own settings."""
 

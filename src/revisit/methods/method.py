@@ -109,7 +109,7 @@ class Method(nn.Module):
     baseline: ClassVar[bool] = False
     weights_of: str = ""
     batch_wide: ClassVar[bool] = False
-    needs_parents: ClassVar[int] = 0
+    needs_parents: int = 0
     encoder: Encoder
 
     def __init__(self, settings: MethodSettings, data: DataDescription) -> None:
@@ -187,6 +187,16 @@ class Method(nn.Module):
     def encoders(self) -> dict[str, Encoder]:
         """The encoders it leaves, by name; the one of a method that leaves one has the name ""."""
         return {"": self.encoder}
+
+    @property
+    def generates(self) -> tuple[str, ...]:
+        """Bands whose images its encoder, a ``revisit.nets.generator.Generator``, makes; mostly none."""
+        return ()
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Bands of the images of a batch: those of the modality, and behind them what a parent generated."""
+        return self.data.bands
 
     @property
     def leaves(self) -> tuple[str, ...]:

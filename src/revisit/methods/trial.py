@@ -24,8 +24,9 @@ def check_method(
     ``training``: settings of the loop, and ``parents``: how many encoders the entry starts from, are held
     against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
     ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` and ``tables`` (names of those it leaves),
-    ``modules`` (dotted, of the method and of its encoder), ``encoder_modules``, ``architecture``,
-    ``parameters`` (of the encoder, how many).
+    ``generates`` (bands that its encoder makes images of), ``generated`` (bands that a parent is to have
+    generated), ``modules`` (dotted, of the method and of its encoder), ``encoder_modules``,
+    ``architecture``, ``parameters`` (of the encoder, how many).
     """
     with compiler_left_out(), torch.device("meta"):
         method = build_method(entry, data)
@@ -44,6 +45,8 @@ def check_method(
         "needs_parents": method.needs_parents,
         "encoders": list(method.encoders()),
         "tables": list(method.leaves),
+        "generates": list(method.generates),
+        "generated": list(method.drawn[len(data.bands) :]),
         "modules": [parts.module_of("method", method.name), *encoder_modules],
         "encoder_modules": encoder_modules,
         "architecture": method.encoder.architecture(),

@@ -21,6 +21,7 @@ from revisit.errors import RevisitError
 from revisit.files import check_whole, read_json
 from revisit.patches.arrays import Files, Joined, RegionArray
 from revisit.patches.batch import COORDINATES, LAYOUT, MISSING, NO_DATE, Batch
+from revisit.patches.generated import GENERATED, read_generated
 
 __all__ = ["PARTS", "PatchStore"]
 
@@ -45,11 +46,13 @@ class PatchStore:
     ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
     (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels).
     Not every sample has every time: see ``present``; elevation, where the collection holds it, is the same at
-    every time, and has no date. ``path`` is the collection's folder or its index. Raises
-    RevisitError where there is no finished collection.
+    every time, and has no date. ``path`` is the collection's folder or its index. ``generated``: a store of
+    images that a generator made of its samples (``revisit.patches.generated``), whose bands are then like the
+    others, of a sensor of their own; ``generator`` says which it was. Raises RevisitError where there is no
+    finished collection, or these images are of another.
     """
 
-    def __init__(self, path: str | Path, memory_mb: float = 512) -> None:
+    def __init__(self, path: str | Path, memory_mb: float = 512, generated: Path | None = None) -> None:
         self.path = Path(path)
         index = self.path / INDEX if self.path.is_dir() else self.path
         if not index.is_file():
@@ -59,7 +62,11 @@ class PatchStore:
             lacking = "" if self.attrs.get("stage") != "patches" else f" without {', '.join(missing)}"
             raise RevisitError(f"{path}: not an index of patches{lacking}; remove it and run the stage index")
         self.kind: str = self.attrs["kind"]
-        self.bands: dict[str, list[str]] = self.attrs["bands"]
+        self.bands: dict[str, list[str]] = dict(self.attrs["bands"])
+        self.generated, self.generator = generated, None
+        if generated is not None:
+            about = read_generated(generated, self.attrs)
+            self.bands[GENERATED], self.generator = about["bands"], about["generator"]
         self.scaling: dict[str, Any] = self.attrs["scaling"]
         self.patch_pixels: int = self.attrs["patch_pixels"]
         self.legend = Legend.of(self.attrs["legend"]) if self.attrs.get("legend") else None
@@ -240,8 +247,10 @@ class PatchStore:
             return self._arrays[name]
 
     def _open(self, name: str) -> Joined:
-        arrays = [RegionArray(folder / name, self._files) for folder in self._folders]
         sensor = name.removesuffix("_date")
+        if sensor == GENERATED and self.generated is not None:
+            return Joined([RegionArray(self.generated / name, self._files)], [0, self.samples])
+        arrays = [RegionArray(folder / name, self._files) for folder in self._folders]
         if name in self.bands and arrays[0].dtype != np.uint8:
             raise RevisitError(f"{self.path}: {name} is {arrays[0].dtype}, not scaled to uint8")
         if sensor not in self.attrs["years"]:

@@ -59,9 +59,34 @@ class ModelPlan(DataPlan):
         return list(self.entries[wildcards.method]["files"])
 
     def parents(self, wildcards: Wildcards) -> list[str]:
-        """The encoders a method starts from, of its own modality and seed."""
-        names = self.entries[wildcards.method]["parents"]
-        return [self.encoder(name, wildcards.modality, int(wildcards.seed)) for name in names]
+        """The encoders a method starts from, of its own seed."""
+        found = self._parents(wildcards.method, wildcards.modality)
+        return [self.encoder(name, modality, int(wildcards.seed)) for name, modality in found]
+
+    def _parents(self, entry: str, modality: str) -> list[tuple[str, str]]:
+        """Entry and modality of each parent: the same modality, or the only one it has."""
+        names = self.entries[entry]["parents"]
+        own = {name: self.entries[name]["modalities"] for name in names}
+        return [(name, modality if modality in own[name] else own[name][0]) for name in names]
+
+    def generator(self, wildcards: Wildcards) -> str:
+        """The encoder that makes images of the samples of a collection."""
+        return self.encoder(wildcards.method, wildcards.modality, int(wildcards.seed))
+
+    def generated(self, wildcards: Wildcards) -> list[str]:
+        """The images a method learns from that its parent made of the samples of its collection."""
+        return self._generated(wildcards.method, wildcards.modality, int(wildcards.seed))
+
+    def generated_stores(self) -> list[str]:
+        """All images that generators of the study make of its samples."""
+        return list(dict.fromkeys(path for one in self.encoders() for path in self._generated(*one)))
+
+    def _generated(self, entry: str, modality: str, seed: int) -> list[str]:
+        own = self.entries[entry]
+        if not own["generated"]:
+            return []
+        folder = f"{self.root}/generated/{own['collection']}"
+        return [f"{folder}/{name}/{other}/seed{seed}.zarr" for name, other in self._parents(entry, modality)]
 
     def method_modules(self, wildcards: Wildcards) -> list[str]:
         """What the pretrain stage loads by name."""
@@ -120,10 +145,7 @@ class ModelPlan(DataPlan):
 
     def score_features(self, wildcards: Wildcards) -> str:
         """The features that a probe learns from."""
-        ((entry, pretrained),) = self.run(wildcards)["encoders"]
-        seed = self.repeat(wildcards)["pretraining_seed"]
-        collection = self.config["experiments"][wildcards.experiment]["collection"]
-        return self._features(collection, entry, pretrained, seed, wildcards.modality)
+        return self._features_of(self.run(wildcards), self.repeat(wildcards))
 
     def evaluate(self, wildcards: Wildcards) -> Settings:
         """What an evaluation job does."""
@@ -143,12 +165,20 @@ class ModelPlan(DataPlan):
 
     def predictions(self, experiment: str) -> list[str]:
         """The predictions of each run of an experiment by its first seed and all of its labels."""
-        found = []
+        return [self._predictions(run) for run in self.runs if run["experiment"] == experiment]
+
+    def _predictions(self, run: Settings) -> str:
+        """The predictions of a run by its first seed and all of its labels."""
+        return str(PurePosixPath(self._score(run, _fullest(run))).with_suffix(".npz"))
+
+    def probed(self, experiment: str) -> list[str]:
+        """Features and predictions, in turn, of an experiment's first probe of each method and modality."""
+        found: dict[tuple[str, str], list[str]] = {}
         for run in self.runs:
-            if run["experiment"] == experiment:
-                most = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
-                found.append(str(PurePosixPath(self._score(run, most)).with_suffix(".npz")))
-        return found
+            if run["experiment"] == experiment and run["stage"] == "probe":
+                features = self._features_of(run, _fullest(run))
+                found.setdefault((run["method"], run["modality"]), [features, self._predictions(run)])
+        return [path for paths in found.values() for path in paths]
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
@@ -216,11 +246,8 @@ class ModelPlan(DataPlan):
         found: dict[str, None] = {}
         for run in self.runs:
             if run["stage"] == "probe":
-                ((entry, pretrained),) = run["encoders"]
-                collection = self.config["experiments"][run["experiment"]]["collection"]
                 for repeat in run["repeats"]:
-                    seed = repeat["pretraining_seed"]
-                    found[self._features(collection, entry, pretrained, seed, run["modality"])] = None
+                    found[self._features_of(run, repeat)] = None
         return list(found)
 
     def features(self) -> list[str]:
@@ -230,5 +257,17 @@ class ModelPlan(DataPlan):
             for entry, modality, seed in self.encoders()
         ]
 
+    def _features_of(self, run: Settings, repeat: Settings) -> str:
+        """The features behind a repeat of a probe."""
+        ((entry, pretrained),) = run["encoders"]
+        collection = self.config["experiments"][run["experiment"]]["collection"]
+        return self._features(collection, entry, pretrained, repeat["pretraining_seed"], run["modality"])
+
     def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:
         return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"
+
+
+def _fullest(run: Settings) -> Settings:
+    """The first repeat of a run that keeps most labels."""
+    most: Settings = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
+    return most

@@ -79,6 +79,8 @@ class Plan(ModelPlan):
             return self.beside_cubes("shifts.csv")
         if source == "predictions":
             return self.predictions(experiment)
+        if source == "features":
+            return self.probed(experiment)
         if source == "histories":
             return self.beside_encoders("log.csv", trained=True)
         if source == "changes":

@@ -14,7 +14,15 @@ from revisit.report import words
 from revisit.report.facts import Facts
 
 Source = Literal[
-    "table", "shifts", "histories", "changes", "predictions", "reconstruction", "mixture", "similarity"
+    "table",
+    "shifts",
+    "histories",
+    "changes",
+    "predictions",
+    "features",
+    "reconstruction",
+    "mixture",
+    "similarity",
 ]
 
 
@@ -24,9 +32,10 @@ class Drawing:
 
     ``source`` is what it is drawn from: all.csv (``table``), shifts.csv of every cube (``shifts``), log.csv
     of every encoder that is no baseline (``histories``), the estimates of every encoder that estimates
-    change beside what has changed (``changes``) or .npz of every run of the experiment (``predictions``),
-    all in the order of the facts; reconstruction.npz, changes.csv and mixture.csv (``mixture``), or the
-    similarity of the encoder.
+    change beside what has changed (``changes``), .npz of every run of the experiment (``predictions``), or
+    features and predictions, in turn, of its first probe of each method and modality (``features``), all in
+    the order of the facts; reconstruction.npz, changes.csv and mixture.csv (``mixture``), or the similarity
+    of the encoder.
     ``applies`` gets the facts of the study, of one experiment or of one encoder; ``draw`` the files, these
     facts and the PNG to write.
     """

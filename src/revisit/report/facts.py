@@ -24,6 +24,8 @@ class Run(Record, extra="ignore"):
     """Such as ``s1+s2``."""
     protocol: str
     """Such as ``fine-tune``."""
+    stage: str = "evaluate"
+    """What makes it: ``evaluate`` trains networks, a ``probe`` has frozen features, a ``floor`` neither."""
     published_as: str | None = None
     """Key of its published counterpart, if it has one."""
     pretrained: bool
@@ -51,6 +53,8 @@ class Encoder(Record, extra="ignore"):
     """Pretraining seed."""
     reconstructs: bool
     """Whether its method restores what it hides, and so leaves reconstruction.npz."""
+    generates: bool = False
+    """Whether it makes images of other bands than it sees."""
     baseline: bool
     """Whether its method takes no training step."""
     estimates_change: bool = False

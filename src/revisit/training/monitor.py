@@ -156,7 +156,7 @@ class Monitor:
             return torch.cat([features(dict(zip(views, piece, strict=True))) for piece in pieces])
 
     def _batch(self, samples: NDArray[np.int64], time: int | None) -> Batch[Tensor]:
-        device, bands = next(self.method.parameters()).device, self.method.data.bands
+        device, bands = next(self.method.parameters()).device, self.method.drawn
         return to_device(self.store.batch(samples, bands, time).map(torch.from_numpy), device)
 
 

@@ -39,9 +39,10 @@ SHOWN = 8  # samples reconstructed for the report
 def run(job: Job) -> None:
     """The stage: ``patches`` (an index) and encoders of ``parents`` to ``encoder``, ``card``, ``history``.
 
-    And to ``reconstruction`` where the method reconstructs. TensorBoard finds the log in ``tensorboard/``
-    beside the encoder, which holds the other encoders of a method that leaves several in folders of theirs,
-    and the tables of one that leaves any (`changes.csv`).
+    And to ``reconstruction`` where the method reconstructs. ``generated``: the images that a parent made of
+    the samples, for a method that learns from them. TensorBoard finds the log in ``tensorboard/`` beside the
+    encoder, which holds the other encoders of a method that leaves several in folders of theirs, and the
+    tables of one that leaves any (`changes.csv`).
     """
     settings = read(Settings, job.settings, "pretrain")
     if settings.training.gpus > 1 and not distributed.launched():
@@ -58,7 +59,7 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     """
     training, lead = settings.training, ranks.rank() == 0
     prepare(device, training.threads)
-    store = PatchStore(job.source("patches"))
+    store = PatchStore(job.source("patches"), generated=next(iter(job.sources("generated")), None))
     if store.attrs["study"] != settings.study:
         raise RevisitError(
             f"{store.path}: was made for the study {store.attrs['study']!r}, this is {settings.study!r}; "
@@ -69,6 +70,7 @@ def pretrain(job: Job, settings: Settings, device: torch.device) -> None:
     method = build_method(settings.method, data).to(device)
     check_parents(method.needs_parents, len(settings.parents), settings.name)
     parents = [load_encoder(path, device=device) for path in job.sources("parents")]
+    _check_generator(store, parents)
     method.start_from(parents)
     if training.channels_last:
         method = method.to(memory_format=torch.channels_last)
@@ -136,7 +138,7 @@ def train(
     )
     draw = batches(
         store,
-        method.data.bands,
+        method.drawn,
         indices,
         training.batch_size,
         settings.seed,
@@ -203,3 +205,13 @@ def held_out(store: PatchStore, method: Method, count: int, time: int | None) ->
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))]
     side, device = method.crop_pixels, next(method.parameters()).device
     return torch.from_numpy(store.images(chosen, method.data.bands, time)[..., :side, :side]).to(device)
+
+
+def _check_generator(store: PatchStore, parents: Sequence[Encoder]) -> None:
+    """Raise RevisitError where generated images are not those of a parent."""
+    made_by = [(parent.card or {}).get("config_hash") for parent in parents]
+    if store.generator is not None and store.generator["config_hash"] not in made_by:
+        raise RevisitError(
+            f"{store.generated}: made by another generator than the parents of this run; run the stage "
+            "generate again"
+        )

@@ -53,7 +53,9 @@ class SingleLabel(MultiLabel):
             return labels[indices]
 
         train, val, test = splits
-        return replace(data, labels=of, shows=of, train=train, val=val, test=test)
+        assert store.legend is not None  # of a store with labels
+        colours = tuple(store.legend.colours[code] for code in store.attrs["class_codes"])
+        return replace(data, labels=of, shows=of, train=train, val=val, test=test, colours=colours)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         from torch.nn.functional import cross_entropy
@@ -64,7 +66,7 @@ class SingleLabel(MultiLabel):
         return float((outputs.argmax(axis=1) == labels.argmax(axis=1)).mean())
 
     def score(self, data: Data, predict: Predict) -> Scored:
-        """From one confusion matrix of the whole test set; predictions as of ``multi-label``."""
+        """From one confusion matrix of the whole test set; predictions as of ``multi-label``, and colours."""
         targets, outputs = data.labels(data.test), predict(data.test)
         matrix = ConfusionMatrix(len(data.classes))
         matrix.update(targets.argmax(axis=1), outputs.argmax(axis=1))
@@ -86,6 +88,7 @@ class SingleLabel(MultiLabel):
                 "score": outputs,
                 "sample": data.test,
                 "classes": np.array(data.classes),
+                "colours": np.array(data.colours),
             },
         )
 

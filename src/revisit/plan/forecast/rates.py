@@ -29,8 +29,8 @@ class Rate(NamedTuple):
 
 
 # Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
-# scale), of pixels of one sensor in what is cut or read (tile, probe, floor); and for pretrain, embed and
-# evaluate of pixels of one sensor that a network sees, times millions of its encoder's parameters.
+# scale), of pixels of one sensor in what is cut or read (tile, probe, floor); and for pretrain, generate,
+# embed and evaluate of pixels of one sensor that a network sees, times millions of its encoder's parameters.
 RATES = {
     "archive": Rate(1, 0.74, 170, 300),
     "search": Rate(0.9, 0, 75),
@@ -43,6 +43,7 @@ RATES = {
     "dem": Rate(1.5, 0, 250),
     "tile": Rate(1, 0.92, 155),
     "pretrain": Rate(2.2, 2.5, 730),
+    "generate": Rate(2.2, 2.5, 760),
     "embed": Rate(2.2, 2.5, 760),
     "evaluate": Rate(2.2, 1.05, 840),
     "predict": Rate(4, 0.35, 900),

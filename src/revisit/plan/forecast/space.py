@@ -53,6 +53,7 @@ def spaces(work: Work) -> dict[str, Space]:
     samples = {name: work.samples(name) for name in plan.config["collections"]}
     encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
     embedded = [path.split("/")[-5] for path in plan.embedded()]
+    generated = plan.generated_stores()
     scores = sum(jobs[stage] for stage in ("evaluate", "probe", "floor"))
     every, models = sum(jobs.values()), _models(work)
     return {
@@ -66,6 +67,7 @@ def spaces(work: Work) -> dict[str, Space]:
         "dem": Space(sum(map(work.cells, plan.regions)) * FLOAT if jobs["dem"] else 0, 15 * jobs["dem"]),
         "tile": Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"]),
         "pretrain": Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"]),
+        "generate": Space(sum(_generated(work, path) for path in generated), 6 * len(generated)),
         "embed": Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded)),
         "evaluate": Space(scores * SCORE + models.stays, 2 * scores + models.files),
         "predict": Space(sum(map(work.cells, plan.regions)) * MAP * len(plan.mapped()), 3 * jobs["predict"]),
@@ -172,3 +174,10 @@ def _patches(work: Work, collection: str) -> float:
     bands = sum(len(work.bands(sensor)) + 1 for sensor in work.plan.sensors)
     static = 1 + (2 if work.plan.years(ELEVATION) else 0)  # labels, elevation and where it is valid
     return float(work.samples(collection) * side**2 * (bands * work.times(collection) + static))
+
+
+def _generated(work: Work, path: str) -> float:
+    """Bytes of the images that a generator makes of a collection: a value a pixel and band."""
+    collection, entry = path.split("/")[-4:-2]
+    side = work.plan.config["collections"][collection]["patch_pixels"]
+    return float(work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"]))

@@ -131,9 +131,10 @@ class Work:
             for name, entry in plan.entries.items()
         )
         runs = {stage: [run for run in plan.runs if run["stage"] == stage] for stage in STAGES_OF_RUNS}
-        embedded = plan.embedded()
+        embedded, generated = plan.embedded(), plan.generated_stores()
         return [
             Stage("pretrain", sum(map(self.of_entry, plan.entries.values())), trained),
+            Stage("generate", len(generated), sum(map(self._generated, generated))),
             Stage("embed", len(embedded), sum(map(self._embedded, embedded))),
             *(
                 Stage(stage, sum(len(run["repeats"]) for run in own), sum(map(self._learnt, own)))
@@ -155,6 +156,10 @@ class Work:
     def _embedded(self, path: str) -> float:
         collection, entry = path.split("/")[-5:-3]
         return self._seen(collection) * self.parameters(entry)
+
+    def _generated(self, path: str) -> float:
+        collection, entry = path.split("/")[-4:-2]
+        return self._seen(collection) * self._parameters(entry)
 
     def _seen(self, collection: str) -> float:
         """Millions of pixels of all images of one sensor."""

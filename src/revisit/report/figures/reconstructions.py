@@ -193,6 +193,6 @@ FIGURE = Drawing(
     section="pretraining",
     caption="Input, what the encoder was shown, what the decoder restored (outlined: shown, not restored), "
     "and how far it is off. Below: the share of variance it explains, against a trivial prediction.",
-    applies=lambda facts: facts.encoders[0].reconstructs,
+    applies=lambda facts: facts.encoders[0].reconstructs and not facts.encoders[0].generates,
     draw=draw,
 )
