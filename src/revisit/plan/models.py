@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from revisit.plan.data import DataPlan, Settings
+from revisit.plan.data import Settings
+from revisit.plan.imports import ImportPlan
 from revisit.plan.jobs import Wildcards
 
 
-class ModelPlan(DataPlan):
+class ModelPlan(ImportPlan):
     """Paths and settings of pretraining and evaluation."""
 
     # Pretrain
