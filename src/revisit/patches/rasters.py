@@ -9,9 +9,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform
+from scipy.ndimage import zoom
 
 from revisit.errors import RevisitError
 from revisit.patches.kind import Look
@@ -67,16 +67,16 @@ def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
     """
     try:
         with rasterio.open(path) as file:
-            if shape is None or file.shape == shape:
-                return Raster(file.read(), file.crs, file.transform)
-            finer = Affine.scale(file.width / shape[1], file.height / shape[0])
-            numbers = file.read(
-                out_shape=(file.count, *shape), out_dtype="float32", resampling=Resampling.bilinear
-            )
-            return Raster(numbers, file.crs, file.transform @ finer)
+            raster = Raster(file.read(), file.crs, file.transform)
     except (RasterioError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RevisitError(f"{path}: cannot be read ({said}); fetch the file again") from error
+    if shape is None or raster.numbers.shape[1:] == shape:
+        return raster
+    finer = np.divide(shape, raster.numbers.shape[1:])
+    # Not by GDAL, which rounds numbers of whole-number files.
+    numbers = zoom(raster.numbers.astype(np.float32), (1, *finer), order=1, mode="nearest", grid_mode=True)
+    return Raster(numbers, raster.crs, raster.transform @ Affine.scale(1 / finer[1], 1 / finer[0]))
 
 
 def stacked(paths: Iterable[Path], shape: tuple[int, int]) -> np.ndarray:

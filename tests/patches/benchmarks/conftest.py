@@ -51,10 +51,8 @@ class Sets:
         for number, path in enumerate(paths, start=1):
             names, settings = {"collection": "some", "region": Path(path).stem}, {"number": number}
             import_set.run(Job("", names, made, {"patches": path}, settings | {"entry": entry}, threads))
-        files = {"index": str(out / "index.json"), "quicklook": str(out / "quicklook.png")}
-        settings = {"entry": entry, "study": "test"}
-        index_set.run(Job("", {"collection": "some"}, {"stores": paths}, files, settings))
-        assert (out / "quicklook.png").stat().st_size
+        about = index_set.Settings(entry=entry, study="test")
+        index_set.index_set("some", [Path(path) for path in paths], out / "index.json", about)
         return PatchStore(out)
 
     @staticmethod
