@@ -3,6 +3,8 @@
 
 
 rule survey:
+    input:
+        cube_limits=plan.cube_limits,
     output:
         samples="<results>/patches/{collection}/samples.csv",
         limits="<results>/patches/{collection}/limits.json",

@@ -39,8 +39,7 @@ from revisit.training.settings import Training
 
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
-    study = read(Study, config, "")
-    check_origins(study)
+    check_origins(study := read(Study, config, ""))
     study = _without_skipped(_with_places(study))
     searched = study.searched
     check_provider(study.provider, study.providers, searched)
@@ -58,7 +57,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
     labels = labelling(study.labels, searched)
     cut = {name: _collection(study, name, labels) for name in study.collections}
-    imports = {name: imported(name, entry, cut) for name, entry in study.imports.items()}
+    imports = {name: imported(study, name, cut) for name in study.imports}
     collections = cut | imports
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
@@ -87,7 +86,8 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             "experiments": {name: own.content() for name, (_, own) in tasks.items()},
         },
         "collections": {
-            name: {key: about[key] for key in ("modules", "series")} for name, about in collections.items()
+            name: {key: about[key] for key in ("modules", "series", "patch_pixels", "bands", "samples")}
+            for name, about in collections.items()
         },
         "labels": _labels(study, labels),
         "entries": entries,
@@ -241,6 +241,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "legend": legend.described() if legend and _labelled(study).intersection(names) else None,
         "label_years": labels.years if labels and _labelled(study).intersection(names) else [],
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
+        "samples": None,
     }
 
 

@@ -22,12 +22,12 @@ def check_origins(study: Study) -> None:
         raise RevisitError("search is missing; add it, with a sensor and its years")
 
 
-def imported(name: str, given: Mapping[str, Any], collections: Mapping[str, Any]) -> dict[str, Any]:
+def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str, Any]:
     """What the collection of an entry of ``imports`` will hold.
 
     Raises RevisitError naming the key that is wrong, and where the folder of the set is not there.
     """
-    where = f"imports.{name}"
+    where, given = f"imports.{name}", study.imports[name]
     if name in collections:
         raise RevisitError(f"{where}: a collection is called {name!r} too; rename one")
     if "set" not in given:
@@ -43,16 +43,29 @@ def imported(name: str, given: Mapping[str, Any], collections: Mapping[str, Any]
     legend = benchmark.legend
     if unknown := sorted({*(settings.classes or ())} - {*legend.codes}):
         raise RevisitError(f"{where}.classes: {unknown} are no codes of {legend.title}, {legend.codes}")
+    try:
+        bands = {sensor: list(own.bands) for sensor, own in benchmark.taken.items()}
+    except RevisitError as error:
+        raise RevisitError(f"{where}.{error}") from error
+    if settings.limits == "cubes":
+        for sensor, own in bands.items():
+            of_cubes = study.cube.bands.get(sensor, ()) if sensor in study.searched else ()
+            if lacking := [band for band in own if band not in of_cubes]:
+                raise RevisitError(
+                    f"{where}.limits: cubes have no {lacking[0]} of {sensor}; name {where}.bands that they "
+                    "have, or take the set's own limits"
+                )
     return {
         "content": settings.content(),
         "kind": benchmark.kind,
         "modules": [parts.module_of("benchmark", given["set"])],
         "patch_pixels": benchmark.patch_pixels,
-        "bands": {sensor: list(own.bands) for sensor, own in benchmark.sensors.items()},
-        "years": {sensor: [] for sensor in benchmark.sensors},
+        "bands": bands,
+        "years": {sensor: [] for sensor in bands},
         "series": benchmark.time_axis,
         "legend": legend.described(),
         "label_maps": benchmark.label_maps,
         "label_years": [],
-        "most_training_samples": benchmark.source.samples,
+        "most_training_samples": benchmark.source.training,
+        "samples": benchmark.source.samples,
     }

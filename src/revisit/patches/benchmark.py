@@ -29,6 +29,13 @@ class Entry(Record):
     """Which set; see `src/revisit/patches/benchmarks`."""
     folder: Path
     """Where it lies, unpacked, in its own layout."""
+    bands: dict[str, list[str]] | None = None
+    """Bands to take, by sensor and in order (`sentinel-2: [blue, green, red, nir]`); all that the set has if
+    absent."""
+    limits: Literal["own", "cubes"] = "own"
+    """What 0 and 255 mean. `own`: three deviations around the mean of the set's training split, as of cubes;
+    `cubes`: what they mean in the study's cubes, so that encoders pretrained on these take the set's
+    images."""
     partial: bool = False
     """Take what is there of the set; else a missing file is an error. What is missing is listed in
     `samples.csv` of the collection."""
@@ -52,12 +59,13 @@ class Listed(Entry):
 
 
 class Source(NamedTuple):
-    """What to tell somebody who lacks the set; ``samples``: how many it has to train on."""
+    """What to tell somebody who lacks the set; how many samples it has, and how many to train on at most."""
 
     name: str
     address: str
     size: str
     samples: int
+    training: int
     licence: str = "licence as stated there"
 
 
@@ -128,6 +136,24 @@ class Benchmark(ABC, Generic[S]):
         """What there is of each sensor, in the order of their names."""
 
     @property
+    def taken(self) -> dict[str, Sensor]:
+        """What is taken of it; raises RevisitError where the entry asks for what the set does not have."""
+        asked = self.settings.bands
+        if asked is None:
+            return self.sensors
+        for sensor, bands in asked.items():
+            has = self.sensors[sensor].bands if sensor in self.sensors else ()
+            if unknown := [band for band in bands or [""] if band not in has]:
+                what = f"no band {unknown[0]!r} of {sensor}" if has else f"no sensor {sensor!r}"
+                known = ", ".join(has or self.sensors)
+                raise RevisitError(f"bands: {self.source.name} has {what}, there is {known}")
+        return {
+            sensor: Sensor(tuple(asked[sensor]), own.unit)
+            for sensor, own in self.sensors.items()
+            if sensor in asked
+        }
+
+    @property
     @abstractmethod
     def legend(self) -> Legend:
         """What the codes of labels mean."""
@@ -147,6 +173,15 @@ class Benchmark(ABC, Generic[S]):
     @abstractmethod
     def read(self, sample: Sample) -> Reading:
         """A sample; raises RevisitError where a file is damaged or says what it must not."""
+
+    def take(self, sample: Sample) -> Reading:
+        """``read``, with the bands that are taken."""
+        reading, looks = self.read(sample), {}
+        for sensor, own in self.taken.items():
+            look, has = reading.looks[sensor], self.sensors[sensor].bands
+            chosen = [has.index(band) for band in own.bands]
+            looks[sensor] = Look(look.values[:, chosen], look.valid, look.times)
+        return reading._replace(looks=looks)
 
     def missing(self, what: str) -> RevisitError:
         """What to raise where ``what`` of the set is not there."""

@@ -83,7 +83,7 @@ def import_set(
             np.array([scaling[sensor]["bands"][band][key] for band in has.bands])
             for key in ("lower", "upper")
         )
-        for sensor, has in benchmark.sensors.items()
+        for sensor, has in benchmark.taken.items()
     }
     to_metres = Transformer.from_crs(4326, EARTH, always_xy=True)
     with atomic(path) as aside:
@@ -119,7 +119,7 @@ def import_set(
                 "legend": benchmark.legend.described(),
                 "label_maps": benchmark.label_maps,
                 "label_years": [],
-                "bands": {sensor: list(has.bands) for sensor, has in benchmark.sensors.items()},
+                "bands": {sensor: list(has.bands) for sensor, has in benchmark.taken.items()},
                 "scaling": scaling,
                 "patch_pixels": benchmark.patch_pixels,
                 "resolution_m": benchmark.resolution_m,
@@ -129,6 +129,7 @@ def import_set(
                 "period": list(benchmark.period),
                 "split": {"set": entry.set},
                 "whole_region_in": None,
+                "split_distance_m": {},  # of the whole collection only: the index says them
                 "source_cubes": [],
                 "source_set": benchmark.source.name,
                 "config_hash": config_hash(settings.content()),
@@ -147,7 +148,7 @@ def _share(samples: Sequence[Sample], number: int, stores: int) -> list[Sample]:
 
 def _scaled(benchmark: Benchmark[Any], limits: Mapping[str, Any], sample: Sample) -> Reading:
     """A sample with its values scaled to uint8."""
-    reading = benchmark.read(sample)
+    reading = benchmark.take(sample)
     looks = {}
     for sensor, (lower, upper) in limits.items():
         look = reading.looks[sensor]

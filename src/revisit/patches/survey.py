@@ -21,7 +21,7 @@ from revisit import parts, stage
 from revisit.cube.scaling.sums import Moments
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
-from revisit.files import write_json, write_rows
+from revisit.files import read_json, write_json, write_rows
 from revisit.job import Job
 from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, check_split
 from revisit.provenance import code_version, config_hash
@@ -45,13 +45,23 @@ class Settings(Record):
 
 
 def run(job: Job) -> None:
-    """The stage: the set's folder to ``samples`` (CSV) and ``limits`` (JSON)."""
+    """The stage: the set's folder to ``samples`` (CSV) and ``limits`` (JSON).
+
+    ``cube_limits``: those of the study's cubes, where they are to hold for the set.
+    """
     settings = read(Settings, job.settings, "survey")
     name = job.names["collection"]
     benchmark = open_set(name, settings.entry)
     samples = listed(name, benchmark)
     write_samples(job.target("samples"), samples)
-    write_json(job.target("limits"), limits(name, benchmark, samples, settings, job.threads))
+    given = job.sources("cube_limits")
+    made = (
+        cube_limits(name, benchmark, given)
+        if given
+        else limits(name, benchmark, samples, settings.clip_sigma, job.threads)
+    )
+    about = {"config_hash": config_hash(settings.content()), "code_version": code_version()}
+    write_json(job.target("limits"), {"scaling": made, **about})
 
 
 def open_set(name: str, entry: dict[str, Any]) -> Benchmark[Any]:
@@ -95,7 +105,7 @@ def listed(name: str, benchmark: Benchmark[Any]) -> list[Sample]:
 
 
 def limits(
-    name: str, benchmark: Benchmark[Any], samples: Sequence[Sample], settings: Settings, threads: int
+    name: str, benchmark: Benchmark[Any], samples: Sequence[Sample], sigma: float, threads: int
 ) -> dict[str, Any]:
     """Limits of each sensor's bands, over the valid pixels of the training samples.
 
@@ -103,14 +113,13 @@ def limits(
     has no valid training pixel, or but one value.
     """
     training = [sample for sample in samples if sample.part == "train" and not sample.left_out]
-    total = {sensor: Moments.of(np.empty((len(own.bands), 0))) for sensor, own in benchmark.sensors.items()}
+    total = {sensor: Moments.of(np.empty((len(own.bands), 0))) for sensor, own in benchmark.taken.items()}
     for moments in stage.progress(
         ahead(partial(_moments, benchmark), training, threads), "limits", len(training)
     ):
         total = {sensor: total[sensor].merge(moments[sensor]) for sensor in total}
-    sigma = settings.clip_sigma
     scaling: dict[str, Any] = {}
-    for sensor, own in benchmark.sensors.items():
+    for sensor, own in benchmark.taken.items():
         bands = {}
         for index, band in enumerate(own.bands):
             count, mean = total[sensor].count[index], float(total[sensor].mean[index])
@@ -129,12 +138,28 @@ def limits(
             }
             stage.log.info("%s: %.4g to %.4g %s", band, bands[band]["lower"], bands[band]["upper"], own.unit)
         scaling[sensor] = {"clip_sigma": sigma, "source_unit": own.unit, "bands": bands}
-    return {
-        "scaling": scaling,
-        "training_samples": len(training),
-        "config_hash": config_hash(settings.content()),
-        "code_version": code_version(),
-    }
+    return scaling
+
+
+def cube_limits(name: str, benchmark: Benchmark[Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """Limits of the study's cubes (limits.json of each sensor) for the bands that the set takes.
+
+    Raises RevisitError where they are of another unit.
+    """
+    found = {about["sensor"]: about for about in map(read_json, paths)}
+    scaling = {}
+    for sensor, own in benchmark.taken.items():
+        about = found[sensor]
+        if about["unit"] != own.unit:
+            raise RevisitError(
+                f"imports.{name}.limits: those of cubes are in {about['unit']}, the set has {own.unit}"
+            )
+        scaling[sensor] = {
+            "clip_sigma": about["clip_sigma"],
+            "source_unit": own.unit,
+            "bands": {band: about["bands"][band] for band in own.bands},
+        }
+    return scaling
 
 
 def ahead(work: Callable[[One], Other], items: Iterable[One], threads: int) -> Iterator[Other]:
@@ -189,7 +214,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def _moments(benchmark: Benchmark[Any], sample: Sample) -> dict[str, Moments]:
-    reading: Reading = benchmark.read(sample)
+    reading: Reading = benchmark.take(sample)
     return {
         sensor: Moments.of(np.moveaxis(look.values, 1, 0)[:, look.valid])
         for sensor, look in reading.looks.items()

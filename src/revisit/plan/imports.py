@@ -21,11 +21,23 @@ class ImportPlan(DataPlan):
         """Every collection, those cut from cubes first."""
         return [*self.config["collections"], *self.config["imports"]]
 
+    def holds(self, collection: str) -> Settings:
+        """``patch_pixels``, ``bands`` and ``samples`` of a collection, None where it is cut from cubes."""
+        found: Settings = self._modules["collections"][collection]
+        return found
+
     def set_stores(self, wildcards: Wildcards) -> list[str]:
         """The patch stores of an imported collection."""
         stores = self.config["imports"][wildcards.collection]["stores"]
         folder = f"{self.root}/patches/{wildcards.collection}"
         return [f"{folder}/{number}-of-{stores}.zarr" for number in range(1, stores + 1)]
+
+    def cube_limits(self, wildcards: Wildcards) -> list[str]:
+        """The limits of the study's cubes, where they are to hold for a set."""
+        if self.config["imports"][wildcards.collection]["limits"] == "own":
+            return []
+        sensors = self.holds(wildcards.collection)["bands"]
+        return [f"{self.root}/cubes/limits/{sensor}.json" for sensor in sensors]
 
     def survey(self, wildcards: Wildcards) -> Settings:
         """How a set is listed and measured: all of its entry but what changes neither."""

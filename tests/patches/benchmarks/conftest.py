@@ -1,5 +1,6 @@
 """Benchmark sets written in their true layouts, made into collections as the workflow does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,19 @@ class Sets:
             file.write(numbers)
 
     @staticmethod
-    def survey(out: Path, threads: int = 2, **entry: Any) -> dict[str, str]:
+    def survey(out: Path, threads: int = 2, cube_limits: Sequence[Path] = (), **entry: Any) -> dict[str, str]:
         """List and measure the set of an entry of ``imports``, called ``some``."""
         made = {"samples": str(out / "samples.csv"), "limits": str(out / "limits.json")}
         settings = {"entry": entry, "clip_sigma": SIGMA}
-        survey.run(Job("", {"collection": "some"}, {}, made, settings, threads))
+        given = {"cube_limits": [str(path) for path in cube_limits]}
+        survey.run(Job("", {"collection": "some"}, given, made, settings, threads))
         return made
 
-    def collect(self, out: Path, threads: int = 2, **entry: Any) -> PatchStore:
+    def collect(
+        self, out: Path, threads: int = 2, cube_limits: Sequence[Path] = (), **entry: Any
+    ) -> PatchStore:
         """The collection ``some`` in the folder ``out``, made by the three stages."""
-        made, stores = self.survey(out, threads, **entry), entry.get("stores", 1)
+        made, stores = self.survey(out, threads, cube_limits, **entry), entry.get("stores", 1)
         paths = [str(out / f"{number}-of-{stores}.zarr") for number in range(1, stores + 1)]
         for number, path in enumerate(paths, start=1):
             names, settings = {"collection": "some", "region": Path(path).stem}, {"number": number}

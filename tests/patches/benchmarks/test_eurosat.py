@@ -10,6 +10,7 @@ import rasterio
 from PIL import Image
 
 from revisit.errors import RevisitError
+from revisit.files import write_json
 from revisit.patches import survey
 
 TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
@@ -87,6 +88,34 @@ def test_store_is_that_of_any_threads_and_stores(folder: Path, sets: Any, tmp_pa
     assert one.scaling == many.scaling
     np.testing.assert_array_equal(one.images(everyone, IN_ORDER), many.images(everyone, IN_ORDER))
     np.testing.assert_array_equal(one.positions, many.positions)
+
+
+def test_bands_and_limits_of_cubes(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Bands asked for, in their order, in the grey values of the study's cubes; these must have the unit."""
+    own = {"red": {"lower": -0.1, "upper": 0.3}, "nir08": {"lower": 0.0, "upper": 0.5}}
+    limits = {"sensor": "sentinel-2", "unit": "reflectance", "clip_sigma": 2.0, "bands": own}
+    write_json(path := tmp_path / "limits.json", limits)
+    entry = {"set": "eurosat", "folder": str(folder), "limits": "cubes"}
+    store = sets.collect(tmp_path / "out", 2, [path], **entry, bands={"sentinel-2": ["nir08", "red"]})
+    assert store.bands == {"sentinel-2": ["nir08", "red"]}
+    assert store.scaling["sentinel-2"] == {"clip_sigma": 2.0, "source_unit": "reflectance", "bands": own}
+    with rasterio.open(folder / TIF / "AnnualCrop/AnnualCrop_3.tif") as file:
+        nir08, red = file.read([13, 4]) / 1e4
+    grey = np.stack([nir08 / 0.5, (red + 0.1) / 0.4]).clip(0, 1) * 255
+    found = store.images(np.array([1]), ["nir08", "red"])[0]
+    assert in_list(folder, "train")[1] == "AnnualCrop_3"
+    assert np.abs(found - grey).max() <= 0.501
+    write_json(path, limits | {"unit": "dB"})
+    with pytest.raises(
+        RevisitError, match=r"imports.some.limits: those of cubes are in dB, the set has refl"
+    ):
+        sets.survey(tmp_path, 1, [path], **entry)
+    with pytest.raises(
+        RevisitError, match="bands: EuroSAT has no band 'swir' of sentinel-2, there is coastal"
+    ):
+        sets.survey(tmp_path, **entry | {"limits": "own"}, bands={"sentinel-2": ["swir"]})
+    with pytest.raises(RevisitError, match="bands: EuroSAT has no sensor 'sentinel-1', there is sentinel-2"):
+        sets.survey(tmp_path, **entry | {"limits": "own"}, bands={"sentinel-1": ["vv"]})
 
 
 def test_rgb(folder: Path, sets: Any, tmp_path: Path) -> None:

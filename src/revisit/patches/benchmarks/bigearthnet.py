@@ -94,7 +94,12 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
 
     Settings = BigEarthNetEntry
     source = Source(
-        "BigEarthNet-MM v1.0", "https://bigearth.net", "590,326 pairs", 311_667, "CDLA-Permissive-1.0"
+        "BigEarthNet-MM v1.0",
+        "https://bigearth.net",
+        "590,326 pairs",
+        590_326,
+        311_667,
+        "CDLA-Permissive-1.0",
     )
     label_maps = False
     period = ("2017-06-01", "2018-05-31")

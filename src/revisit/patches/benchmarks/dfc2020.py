@@ -38,6 +38,7 @@ class Dfc2020(Triplets):
         "DFC2020, the validation and test data of track 2",
         "https://ieee-dataport.org/competitions/2020-ieee-grss-data-fusion-contest",
         "6,114 triplets",
+        6_114,
         986,
     )
     period = ("2016-12-01", "2019-12-31")

@@ -58,7 +58,7 @@ class EuroSat(Benchmark[EuroSatEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = EuroSatEntry
-    source = Source("EuroSAT", "https://github.com/phelber/EuroSAT", "27,000 images, 2 GB", 16_200)
+    source = Source("EuroSAT", "https://github.com/phelber/EuroSAT", "27,000 images, 2 GB", 27_000, 16_200)
     kind = "dates"
     label_maps = False
     undated = ("sentinel-2",)

@@ -46,7 +46,7 @@ class Oscd(Benchmark[OscdEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = OscdEntry
-    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 1_000)
+    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 1_000, 1_000)
     kind = "bitemporal"
     time_axis = True
     label_maps = True

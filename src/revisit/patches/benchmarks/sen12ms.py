@@ -127,6 +127,7 @@ class Sen12Ms(Triplets):
         "SEN12MS",
         "https://mediatum.ub.tum.de/1474000 (lists: https://github.com/schmitt-muc/SEN12MS)",
         "180,662 triplets",
+        180_662,
         162_555,
     )
     period = ("2016-12-01", "2017-11-30")
