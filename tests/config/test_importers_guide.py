@@ -14,7 +14,7 @@ from revisit.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/importers.md").read_text(encoding="utf-8")
-ALONE, BESIDE = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL))
+ALONE, BESIDE, LIMITED = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL))
 
 
 def test_a_study_of_a_set_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +71,13 @@ def test_limits_of_cubes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     entry = {"set": "eurosat", "folder": "data/EuroSAT", "limits": "cubes"}
     with pytest.raises(RevisitError, match=r"imports.some.limits: cubes have no coastal of sentinel-2; name"):
         check(study | {"imports": {"some": entry}})
-    entry["bands"] = {"sentinel-2": ["blue", "green", "red", "nir", "swir16"]}
-    plan = Plan(check(study | {"imports": {"some": entry}}))
-    place = SimpleNamespace(collection="some")
-    assert plan.cube_limits(place) == ["results/cubes/limits/sentinel-2.json"]
+    (tmp_path / "data/BigEarthNet").mkdir()
+    plan = Plan(check(study | LIMITED))
+    place = SimpleNamespace(collection="bigearthnet")
+    assert plan.cube_limits(place) == [
+        "results/cubes/limits/sentinel-1.json",
+        "results/cubes/limits/sentinel-2.json",
+    ]
 
 
 def test_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

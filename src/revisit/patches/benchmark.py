@@ -7,7 +7,7 @@ units; scaling, writing and indexing are the same for all (``revisit.patches.sur
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
@@ -55,7 +55,7 @@ class Listed(Entry):
 
     score_on: Literal["test", "val"] = "test"
     """The list that scores are of. `val`: as SeCo and CACo report, the validation list is the test split, and
-    every tenth training sample chooses the moment to stop."""
+    every tenth of training chooses the moment to stop."""
 
 
 class Source(NamedTuple):
@@ -200,23 +200,34 @@ class Benchmark(ABC, Generic[S]):
         return [line for line in lines if line]
 
 
-def parts_scored(samples: Iterable[Sample], score_on: str) -> list[Sample]:
-    """The samples of three lists with the parts that ``score_on`` asks for (``Listed``)."""
+def _name(sample: Sample) -> str:
+    return sample.name
+
+
+def parts_scored(
+    samples: Iterable[Sample], score_on: str, scene: Callable[[Sample], str] = _name
+) -> list[Sample]:
+    """The samples of three lists with the parts that ``score_on`` asks for (``Listed``).
+
+    ``scene``: see ``with_validation``.
+    """
     if score_on == "test":
         return list(samples)
     kept = [sample for sample in samples if sample.part != "test"]
-    return with_validation([one._replace(part="test") if one.part == "val" else one for one in kept])
+    return with_validation([one._replace(part="test") if one.part == "val" else one for one in kept], scene)
 
 
-def with_validation(samples: Iterable[Sample]) -> list[Sample]:
-    """The samples with every tenth of training for validation, where the set has no list for that."""
-    training, found = 0, []
-    for sample in samples:
-        if sample.part == "train":
-            training += 1
-            sample = sample._replace(part="val") if training % VALIDATING == 0 else sample
-        found.append(sample)
-    return found
+def with_validation(samples: Sequence[Sample], scene: Callable[[Sample], str] = _name) -> list[Sample]:
+    """The samples with every tenth ``scene`` of training for validation, where the set has no list for that.
+
+    A scene is a single sample where nothing else is said.
+    """
+    scenes = dict.fromkeys(scene(sample) for sample in samples if sample.part == "train")
+    chosen = set(list(scenes)[VALIDATING - 1 :: VALIDATING])
+    return [
+        sample._replace(part="val") if sample.part == "train" and scene(sample) in chosen else sample
+        for sample in samples
+    ]
 
 
 def check_codes(codes: np.ndarray, known: Iterable[int], path: Path) -> None:

@@ -51,10 +51,14 @@ class Raster(NamedTuple):
     @property
     def centre(self) -> tuple[float, float]:
         """Longitude and latitude of the middle, degrees; NaN where the file does not say."""
+        height, width = self.numbers.shape[-2:]
+        return self.at(height / 2, width / 2)
+
+    def at(self, row: float, column: float) -> tuple[float, float]:
+        """Longitude and latitude of a place in pixels from the upper left corner."""
         if self.crs is None:
             return UNKNOWN
-        height, width = self.numbers.shape[-2:]
-        x, y = self.transform @ (width / 2, height / 2)
+        x, y = self.transform @ (column, row)
         (longitude,), (latitude,) = transform(self.crs, "EPSG:4326", [x], [y])
         return float(longitude), float(latitude)
 
