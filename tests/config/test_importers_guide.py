@@ -103,3 +103,37 @@ def test_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_guide_names_every_set() -> None:
     named = re.findall(r"^\| `([a-z0-9-]+)` \| [A-Z]", GUIDE, re.MULTILINE)
     assert sorted(named) == parts.names("benchmark")
+
+
+def test_every_task_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each set can be learnt by the tasks that the guide names for it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| [A-Z].*\| (.*?) \|$", GUIDE, re.MULTILINE)
+    network = {
+        "segmentation": {"network": "unet", "width": 8},
+        "change": {"network": "pyramid-difference", "encoder_of": "eurosat"},
+    }
+    vit = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 8}
+    method = {"name": "scratch", "encoder": vit}
+    study = {"seed": 1, "imports": {}, "pretraining": {"seeds": [0], "methods": {}}, "experiments": {}}
+    for name, tasks in rows:
+        study["imports"][name] = {"set": name, "folder": "data"}
+        study["pretraining"]["methods"][name] = {
+            "collection": name,
+            "modalities": ["s2", "rgb"],
+            "method": method,
+        }
+        for task in re.findall(r"`([a-z-]+)`", tasks):
+            experiment = {"task": task, "collection": name, "seeds": [0]}
+            if task in network:
+                train = {"batch_size": 8, "learning_rate": 1e-3, "max_steps": 10}
+                own = network[task] | {"modalities": ["rgb"]}
+                experiment |= {"networks": {f"net-{name}": own}, "train": train}
+            else:
+                experiment |= {"pretrain_modality": "s2", "modalities": ["s2"], "methods": [name]}
+                experiment |= {"protocols": ["linear"]}
+            study["experiments"][f"{name}-{task}"] = experiment
+    checked = check(study)
+    assert len(rows) == len(parts.names("benchmark"))
+    assert {run["experiment"] for run in checked["runs"]} == set(study["experiments"])

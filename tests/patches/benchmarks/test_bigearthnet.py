@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from revisit import parts
 from revisit.errors import RevisitError
+from revisit.evaluation.task import Given
 
 METRES = {"B01": 60, "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B09": 60, "B11": 20, "B12": 20}
 NAMES = {
@@ -20,7 +22,7 @@ S2, S1 = "BigEarthNet-v1.0", "BigEarthNet-S1-v1.0"
 LABELS: list[tuple[list[str], set[str]]] = [
     (["Continuous urban fabric", "Airports"], {"Urban fabric"}),
     (["Rice fields", "Sea and ocean"], {"Arable land", "Marine waters"}),
-    (["Peatbogs", "Inland marshes"], {"Inland wetlands"}),
+    (["Peatbogs", "Inland marshes", "Continuous urban fabric"], {"Inland wetlands", "Urban fabric"}),
     (["Discontinuous urban fabric", "Pastures"], {"Urban fabric", "Pastures"}),
     (["Port areas"], set()),
     (["Water bodies", "Pastures"], {"Inland waters", "Pastures"}),
@@ -115,6 +117,12 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     with rasterio.open(folder / S2 / optical_name(0) / f"{optical_name(0)}_B02.tif") as file:
         where = store.where()
         np.testing.assert_allclose((where["longitude"][0], where["latitude"][0]), file.lnglat(), atol=1e-6)
+    data = parts.find("task", "multi-label").data(store, "s1+s2", Given())
+    assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]
+    with pytest.raises(
+        RevisitError, match="1 of its scenes have several classes, and no map says which covers"
+    ):
+        parts.find("task", "single-label").data(store, "s1+s2", Given())
     # Patches lie side by side: those of two parts touch.
     assert store.attrs["split_distance_m"]["train-val"] == pytest.approx(0, abs=20)
 

@@ -10,7 +10,8 @@ import rasterio
 from PIL import Image
 
 from revisit.errors import RevisitError
-from revisit.files import write_json
+from revisit.evaluation.features_item import write_features_item
+from revisit.files import read_json, write_json
 from revisit.patches import survey
 
 TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
@@ -137,6 +138,12 @@ def test_rgb(folder: Path, sets: Any, tmp_path: Path) -> None:
     sets.check(store, "sentinel-2", values, np.ones((15, 64, 64), bool), "reflectance")
     assert np.isnan(store.where()["longitude"]).all()
     assert store.attrs["split_distance_m"] == {}
+    # What is made of such images lies nowhere, and is of some time within a period.
+    card = {"method": "some", "modality": "rgb", "seed": 0}
+    write_features_item(tmp_path / "features.npz", store, "rgb", ["red", "green", "blue"], card)
+    item = read_json(tmp_path / "features.json")
+    assert item["geometry"] is None and "bbox" not in item
+    assert item["properties"]["start_datetime"] == "2015-06-23T00:00:00.000Z"
 
 
 def test_score_on_validation(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 import rasterio
 from PIL import Image
 
+from revisit import parts
 from revisit.errors import RevisitError
+from revisit.evaluation.task import Given
 
 IMAGES = "Onera Satellite Change Detection dataset - Images"
 LABELS = "Onera Satellite Change Detection dataset - {} Labels"
@@ -114,6 +116,11 @@ def test_squares(folder: Path, sets: Any, tmp_path: Path, rectified: bool) -> No
     assert longitude[1] == pytest.approx(10 + 0.2 * 1.5 * SIDE / SHAPE[1])
     assert latitude[1] == pytest.approx(20.1 - 0.1 * 0.5 * SIDE / SHAPE[0])
     assert np.isnan(longitude[24:36]).all() and np.isfinite(longitude[36:]).all()
+    # The task learns change as 1 and the rest as 0, and nothing of what lies over the edge.
+    data = parts.find("task", "change").data(store, "rgb", Given())
+    np.testing.assert_array_equal(
+        data.labels(data.test).astype(int), (np.concatenate(changes)[36:] - 1) % 256
+    )
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:

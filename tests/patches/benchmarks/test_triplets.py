@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from revisit import parts
 from revisit.errors import RevisitError
+from revisit.evaluation.tasks.segmentation import SegmentationGiven
 from revisit.patches.survey import open_set
 
 SIDE = 256
@@ -148,3 +150,6 @@ def test_dfc2020(sets: Any, tmp_path: Path, labels: str) -> None:
     codes[np.isin(codes, [3, 8])] = 0
     np.testing.assert_array_equal(store.land_cover(np.arange(11)), codes)
     assert store.attrs["legend"]["codes"] == [1, 2, 4, 5, 6, 7, 9, 10]
+    data = parts.find("task", "segmentation").data(store, "s1+s2", SegmentationGiven())
+    assert data.classes[:3] == ("Forest", "Shrubland", "Grassland")
+    np.testing.assert_array_equal(data.labels(data.test) == 0, codes[-1:] == 1)

@@ -102,8 +102,8 @@ def _main_class(store: PatchStore) -> NDArray[np.uint8]:
         labels = store.multi_label(np.arange(store.samples))
         if several := int((labels.sum(axis=1) > 1).sum()):
             raise RevisitError(
-                f"{store.path}: {several} scenes have several classes each, and no map says which covers "
-                "most; use the task multi-label"
+                f"{store.path}: {several} of its scenes have several classes, and no map says which "
+                "covers most; use the task multi-label"
             )
         return labels
     codes = store.attrs["class_codes"]
