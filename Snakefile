@@ -4,6 +4,7 @@
 #   scenes/{region}/{sensor}/{year}/                          clips of the scenes, with a manifest
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
 #   patches/{collection}/{region}.zarr, index.json            what training reads
+#   patches/{collection}/samples.csv, limits.json             of an imported set
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
 #   similarity/, features/, changes/                          what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
@@ -60,6 +61,7 @@ onstart:
 include: "workflow/rules/acquire.smk"
 include: "workflow/rules/cubes.smk"
 include: "workflow/rules/patches.smk"
+include: "workflow/rules/imports.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"

@@ -1,4 +1,5 @@
-"""Parts by name: methods, encoders, networks, kinds, tasks, protocols, probes, floors, layouts, figures.
+"""Parts by name: methods, encoders, networks, kinds, importers, tasks, protocols, probes, floors, layouts,
+figures.
 
 A part is one file in the room of its sort; its name in the config is the name of that file with hyphens for
 underscores (``moco-v2`` is ``revisit/methods/moco_v2.py``), and the file says what it offers in one constant
@@ -28,6 +29,7 @@ ROOMS = {
     "encoder": Room("revisit.nets.encoders", "ENCODER"),
     "network": Room("revisit.nets.segmentation", "NETWORK"),
     "kind": Room("revisit.patches.kinds", "KIND"),
+    "benchmark": Room("revisit.patches.benchmarks", "BENCHMARK"),
     "task": Room("revisit.evaluation.tasks", "TASK"),
     "protocol": Room("revisit.evaluation.protocols", "PROTOCOL"),
     "probe": Room("revisit.evaluation.probes", "PROBE"),

@@ -71,8 +71,11 @@ def test_labels_of_some(tmp_path: Path, most: int, dtype: type) -> None:
     for name, labelled in {"late": [11, 12, 15], "early": [0, 9], "none": []}.items():
         writer = StoreWriter(tmp_path / name, 64 * 5)
         for sample in range(17):
-            cover = np.full((SIDE, SIDE), sample + 1, dtype) if sample in labelled else None
-            writer.append({"radar": LOOK}, Place(0, 0, sample, 0), cover, np.array([1, 1, 0]))
+            has = sample in labelled
+            cover = np.full((SIDE, SIDE), sample + 1, dtype) if has else None
+            writer.append(
+                {"radar": LOOK}, Place(0, 0, sample, 0), cover, np.array([1, 1, 0]) if has else None
+            )
         writer.finish(EPSG, {"class_codes": [10, 20, most]})
         group, there = zarr.open_group(tmp_path / name, mode="r"), np.isin(np.arange(17), labelled)
         np.testing.assert_array_equal(group["labelled"][:], there)

@@ -12,6 +12,8 @@ rule tile:
         "<results>/logs/tile/{collection}/{region}.log",
     benchmark:
         "<results>/benchmarks/tile/{collection}/{region}.jsonl"
+    wildcard_constraints:
+        collection=plan.cut(),
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
@@ -34,6 +36,8 @@ rule index:
         quicklook="<results>/patches/{collection}/quicklook.png",
     log:
         "<results>/logs/index/{collection}.log",
+    wildcard_constraints:
+        collection=plan.cut(),
     conda:
         "../../envs/revisit.yaml"
     params:

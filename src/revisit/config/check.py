@@ -14,6 +14,7 @@ from typing import Any
 
 from revisit import parts
 from revisit.archive.settings import check_years
+from revisit.config.imports import check_origins, imported
 from revisit.config.parents import check_parents
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
@@ -39,13 +40,15 @@ from revisit.training.settings import Training
 
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
-    study = _without_skipped(_with_places(read(Study, config, "")))
-    searched = study.search.content()
+    check_origins(study := read(Study, config, ""))
+    study = _without_skipped(_with_places(study))
+    searched = study.searched
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
     check_years({sensor: searched[sensor]["years"] for sensor, folder in folders.items() if folder is None})
     _check_mask(study, searched)
-    check_cubes(study.cube, study.regions, study.split)
+    if study.regions:
+        check_cubes(study.cube, study.regions, study.split)
     _known(study.split.regions, [*study.regions, *study.skip], "split.regions")
     check_apart(study.regions, study.cube.resolution_m, study.split, study.seed)
     for key in ("biomes", "tiles", "faults"):
@@ -54,7 +57,9 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise RevisitError(f"cube.bands: names no bands of {missing[0]}, which is searched; add them")
     labels = labelling(study.labels, searched)
-    collections = {name: _collection(study, name, labels) for name in study.collections}
+    cut = {name: _collection(study, name, labels) for name in study.collections}
+    imports = {name: imported(study, name, cut) for name in study.imports}
+    collections = cut | imports
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
     check_parents(entries)
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
@@ -78,11 +83,13 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         "config": {
             **study.content(),
             "search": searched,
-            "collections": {name: about["content"] for name, about in collections.items()},
+            "collections": {name: about["content"] for name, about in cut.items()},
+            "imports": {name: about["content"] for name, about in imports.items()},
             "experiments": {name: own.content() for name, (_, own) in tasks.items()},
         },
         "collections": {
-            name: {key: about[key] for key in ("modules", "series")} for name, about in collections.items()
+            name: {key: about[key] for key in ("modules", "series", "patch_pixels", "bands", "samples")}
+            for name, about in collections.items()
         },
         "labels": _labels(study, labels),
         "entries": entries,
@@ -100,8 +107,6 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
 def _with_places(study: Study) -> Study:
     """The study with the regions of its places beside those it names, each by its own name everywhere."""
     if not study.places:
-        if not study.regions:
-            raise RevisitError("regions: is empty, and so is places; name a region")
         return study
     found = {
         name: regions_of(name, entry, study.cube.resolution_m, study.split.gap_pixels, study.seed)
@@ -146,7 +151,8 @@ def _with_places(study: Study) -> Study:
 def _without_skipped(study: Study) -> Study:
     """The study without the regions it skips, which its other sections may still name."""
     _known(study.skip, study.regions, "skip")
-    if not (left := {name: region for name, region in study.regions.items() if name not in study.skip}):
+    left = {name: region for name, region in study.regions.items() if name not in study.skip}
+    if study.regions and not left:
         raise RevisitError("skip: names every region; leave one")
     collections = {
         name: {**entry, "regions": [region for region in entry["regions"] if region not in study.skip]}
@@ -214,7 +220,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
     own = read(kind.Settings, given, where)
     if own.regions is not None:
         _known(own.regions, study.regions, f"{where}.regions")
-    searched = study.search.content()
+    searched = study.searched
     images = {sensor: sorted(searched[sensor]["years"]) for sensor in BANDS if sensor in searched}
     years = images | ({LABELS: labels.years} if labels else {})
     kind.check(name, own, years, study.split.block_pixels)
@@ -238,6 +244,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
         "legend": legend.described() if legend and _labelled(study).intersection(names) else None,
         "label_years": labels.years if labels and _labelled(study).intersection(names) else [],
         "most_training_samples": places * getattr(own, "samples_per_place", 1),
+        "samples": None,
     }
 
 
@@ -269,10 +276,11 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
             times=tuple(sorted(times)) if collection["series"] else (),
         )
         facts = _placed(f"{where}.method", check_method, entry.method, description, entry, len(entry.parents))
-    if not facts["baseline"] and entry.batch_size > collection["most_training_samples"]:
+    most = collection["most_training_samples"]
+    if not facts["baseline"] and entry.batch_size > most:
         raise RevisitError(
             f"{where}.batch_size: {entry.batch_size} is more than the training split of {entry.collection} "
-            f"can hold, at most {collection['most_training_samples']} samples; lower it or add regions"
+            f"can hold, at most {most} samples; lower it or add regions"
         )
     training = {key: value for key, value in entry.content().items() if key in Training.model_fields}
     lengths = ("epochs", "steps")

@@ -19,9 +19,17 @@ from revisit.files import write_text
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 REFERENCE = Path("docs/config.md")
 # The key by which an entry names its part.
-NAMED_BY = {"method": "name", "encoder": "name", "network": "network", "kind": "kind", "task": "task"}
+NAMED_BY = {
+    "method": "name",
+    "encoder": "name",
+    "network": "network",
+    "kind": "kind",
+    "benchmark": "set",
+    "task": "task",
+}
 SECTIONS = {
     "kind": ("Collections", "An entry of `collections`, by its `kind`."),
+    "benchmark": ("Imports", "An entry of `imports`, by its `set`."),
     "method": ("Methods", "The `method` of an entry of `pretraining.methods`, by its `name`."),
     "encoder": ("Encoders", "The `encoder` of a method, by its `name`."),
     "task": ("Tasks", "An entry of `experiments`, by its `task`."),

@@ -56,7 +56,7 @@ class Study(Record):
     """Name of the study: its products lie in results/{study}/, those of `default` in results/."""
     seed: int = Field(ge=0)
     """Seed of the simulated archive, the geographic split and the choice of patches."""
-    provider: str
+    provider: str = "embedded"
     """Where imagery comes from: embedded, earth-search, planetary-computer, or a key of `providers`."""
     providers: dict[str, Provider] = {}
     """Catalogues of your own, by name: a folder of STAC items, or the address of a STAC API."""
@@ -72,22 +72,30 @@ class Study(Record):
     """Regions to leave out of everything for now, such as one whose scenes cannot be had."""
     archive: Archive = Archive()
     """What the simulated Earth of the provider `embedded` is like."""
-    search: Search
-    """What to ask the catalogue for, by sensor."""
+    search: Search | None = None
+    """What to ask the catalogue for, by sensor; nothing where all collections are imported."""
     download: Download = Download()
     """How scenes are fetched."""
-    cube: Cube
+    cube: Cube = Cube()
     """How cubes are built."""
     keep: Keep = Keep()
     """Which intermediates stay, for a study that must live in little space."""
 
     labels: Labels | None = None
     """Where labels come from, where that is not the map that the search asks for, or not its legend."""
-    split: Split
+    split: Split = Split()
     """The geographic split of every region into training, validation and test blocks."""
-    collections: dict[Name, Annotated[dict[str, Any], part("kind")]] = Field(min_length=1)
+    collections: dict[Name, Annotated[dict[str, Any], part("kind")]] = {}
     """Patch stores to cut from the cubes, by name; `kind` says which further keys there are."""
+    imports: dict[Name, Annotated[dict[str, Any], part("benchmark")]] = {}
+    """Benchmark sets to import, by the name of the collection that each becomes; `set` says which further
+    keys there are."""
     pretraining: Pretraining
     """What is pretrained."""
     experiments: dict[Name, Annotated[dict[str, Any], part("task")]] = {}
     """What is evaluated, by name; `task` says which further keys there are."""
+
+    @property
+    def searched(self) -> dict[str, Any]:
+        """What is searched, by sensor."""
+        return self.search.content() if self.search else {}

@@ -23,8 +23,8 @@ class Cube(Record):
     resolution_m: Literal[10, 20, 60] = 10
     """Pixel size in metres."""
 
-    bands: dict[Sensor, list[str]]
-    """Bands of each sensor, in the order of the cube."""
+    bands: dict[Sensor, list[str]] = {}
+    """Bands of each sensor that is searched, in the order of the cube."""
 
     scene_classification_valid: list[SceneClass] = Field(default=[4, 5, 6, 7], min_length=1)
     """Classes of the Sentinel-2 scene classification (0 to 11) that count as clear."""

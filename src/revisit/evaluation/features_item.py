@@ -25,10 +25,13 @@ def write_features_item(
 ) -> None:
     """Write the Item of the features at ``path`` beside it; ``card`` is the encoder's.
 
-    Its outline is a box around the patches of each region, its time that of their images.
+    Its outline is a box around the patches of each region, none where no place is known; its time that of
+    their images, or the period that the set they were imported from says.
     """
     dates = store.dates(bands)
     seen = dates[dates != NO_DATE].astype("datetime64[ns]").astype("datetime64[ms]")
+    if not len(seen):
+        seen = np.array(store.attrs["period"], "datetime64[ms]")
     names = {
         "collection": store.attrs["collection"],
         "method": card["method"],
@@ -41,7 +44,7 @@ def write_features_item(
         "stac_version": "1.1.0",
         "stac_extensions": ["https://stac-extensions.github.io/processing/v1.2.0/schema.json"],
         "id": "-".join(map(str, names.values())),
-        **bbox_and_geometry(_outline(store.where())),
+        **_placed(store.where()),
         "properties": {
             "datetime": None,
             "start_datetime": f"{seen.min()}Z",
@@ -63,6 +66,14 @@ def write_features_item(
         "links": [_derived_from(Path(cube), path.parent) for cube in store.attrs["source_cubes"]],
     }
     write_json(path.with_suffix(".json"), content)
+
+
+def _placed(where: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """``bbox`` and ``geometry`` of the patches whose place is known; without any there is no box."""
+    known = np.isfinite(where["longitude"])
+    if not known.any():
+        return {"geometry": None}
+    return bbox_and_geometry(_outline({name: column[known] for name, column in where.items()}))
 
 
 def _outline(where: Mapping[str, NDArray[Any]]) -> BaseGeometry:

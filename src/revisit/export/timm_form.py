@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
-from revisit.nets.encoders.channel_vit import ChannelViT, position_code
+from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.nets.encoders.resnet import WIDTH, ResNet
 from revisit.nets.external.backbone import library
 from revisit.nets.external.declaration import OF_CUBE
 from revisit.nets.external.encoder import External
 from revisit.nets.external.timm_models import TimmBackbone
 from revisit.nets.rescale import limits_of
+from revisit.nets.vision_transformer import position_code
 
 
 @dataclass(frozen=True)

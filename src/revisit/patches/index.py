@@ -5,7 +5,7 @@ classes, the years, the least distances between the parts of the split, and what
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -74,76 +74,91 @@ def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Se
     """
     kind: type[Kind[Any]] = parts.find("kind", settings.collection.get("kind", ""))
     entry: Entry = read(kind.Settings, settings.collection, f"collections.{name}")
-    all_stores = [_described(path, name) for path in store_paths]
+    all_stores = [described(path, name) for path in store_paths]
+    about = summary(name, all_stores, entry.classes, entry.allow_empty, index_path)
+    _check_parts(name, all_stores, entry, settings.split)
+    stores, resolution = [store for store in all_stores if store["samples"]], about["resolution_m"]
+    least = distances(stores, entry.patch_pixels * resolution, settings.split.gap_pixels * resolution)
+    content = {
+        **about,
+        "study": settings.study,
+        "label_year": entry.content().get("label_year"),
+        "split": {**settings.split.content(), "seed": settings.seed},
+        "split_distance_m": least,
+        "parts_touch": 0 in least.values(),
+        "config_hash": config_hash([settings.content(), *(store["config_hash"] for store in stores)]),
+        "code_version": code_version(),
+    }
+    write_json(index_path, content)
+    tell(content)
+    if content["parts_touch"]:
+        stage.log.warning(
+            "parts of the split touch, as split.gap_pixels is 0: test ground borders on training"
+        )
+    if about["label_columns"] is not None and not any(about["labelled"].values()):
+        stage.log.warning("no image is near enough in time to the land cover: see label_years_apart")
+
+
+def summary(
+    name: str, all_stores: Sequence[Store], asked: Sequence[int] | None, allow_empty: bool, index_path: Path
+) -> dict[str, Any]:
+    """What the index of the collection ``name`` says of its stores, whatever they were made from.
+
+    ``asked``: the classes asked for, if any. Raises RevisitError where the stores do not belong together, and
+    where a store or a class asked for has no sample, unless ``allow_empty``.
+    """
     for store in all_stores:
         _check_common(store, all_stores[0])
     empty = {store["region"]: store["empty_because"] for store in all_stores if not store["samples"]}
     stores = [store for store in all_stores if store["samples"]]
     years = _years(stores)
-    if empty and (not entry.allow_empty or not stores):
+    if empty and (not allow_empty or not stores):
         region, cause = next(iter(empty.items()))
         raise RevisitError(
             f"collection {name}, region {region}: no sample; {cause}; "
             "widen the search or the region, ask for less, or say `allow_empty: true`"
         )
-    _check_parts(name, all_stores, entry, settings.split)
-    resolution = stores[0]["resolution_m"]
-    least = distances(stores, entry.patch_pixels * resolution, settings.split.gap_pixels * resolution)
-    classes = _classes(name, stores, entry)
-    lost, masked = _lost(all_stores), _masked(stores, years)
-    labelled = {part: sum(store["labelled"][part] for store in stores) for part in PARTS}
-    write_json(
-        index_path,
-        {
-            "stage": "patches",
-            "study": settings.study,
-            "collection": name,
-            "kind": entry.kind,
-            "regions": [store["region"] for store in stores],
-            "empty_regions": empty,
-            **classes,
-            "labelled": labelled,
-            "lost": lost,
-            "lost_by_region": {store["region"]: store["lost"] for store in all_stores},
-            "masked": masked,
-            **{key: stores[0][key] for key in ("bands", "scaling", "patch_pixels", "resolution_m")},
-            "time_axis": stores[0]["time_axis"],
-            "years": years,
-            "label_year": entry.content().get("label_year"),
-            "split": {**settings.split.content(), "seed": settings.seed},
-            "split_distance_m": least,
-            "parts_touch": 0 in least.values(),
-            "source_cubes": [path for store in stores for path in store["source_cubes"]],
-            "stores": [
-                {
-                    "path": Path(relpath(store["path"], index_path.parent)).as_posix(),
-                    **{key: store[key] for key in _OF_STORES},
-                }
-                for store in stores
-            ],
-            "config_hash": config_hash([settings.content(), *(store["config_hash"] for store in stores)]),
-            "code_version": code_version(),
-        },
-    )
+    return {
+        "stage": "patches",
+        "collection": name,
+        "kind": stores[0]["kind"],
+        "regions": [store["region"] for store in stores],
+        "empty_regions": empty,
+        **_classes(name, stores, asked, allow_empty),
+        "labelled": {part: sum(store["labelled"][part] for store in stores) for part in PARTS},
+        "lost": _lost(all_stores),
+        "lost_by_region": {store["region"]: store["lost"] for store in all_stores},
+        "masked": _masked(stores, years),
+        **{key: stores[0][key] for key in ("bands", "scaling", "patch_pixels", "resolution_m")},
+        "time_axis": stores[0]["time_axis"],
+        "years": years,
+        "source_cubes": [path for store in stores for path in store["source_cubes"]],
+        "stores": [
+            {
+                "path": Path(relpath(store["path"], index_path.parent)).as_posix(),
+                **{key: store[key] for key in _OF_STORES},
+            }
+            for store in stores
+        ],
+    }
+
+
+def tell(about: Mapping[str, Any]) -> None:
+    """Log what an index says: samples by part, the least distances, labels, and what was lost."""
+    stores = about["stores"]
     counts = ", ".join(f"{_count(stores, part)} {part}" for part in PARTS)
-    spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in least.items())
+    spoken = ", ".join(f"{pair} {metres:g} m" for pair, metres in about["split_distance_m"].items())
     stage.log.info("%d regions: %s; between the parts: %s", len(stores), counts, spoken or "-")
-    if 0 in least.values():
-        stage.log.warning(
-            "parts of the split touch, as split.gap_pixels is 0: test ground borders on training"
-        )
-    stage.log.info("labelled: %s", ", ".join(f"{labelled[part]} {part}" for part in PARTS))
-    if classes["label_columns"] is not None and not any(labelled.values()):
-        stage.log.warning("no image is near enough in time to the land cover: see label_years_apart")
-    stage.log.info("patches: %s", told(lost))
-    for region, cause in empty.items():
+    stage.log.info("labelled: %s", ", ".join(f"{about['labelled'][part]} {part}" for part in PARTS))
+    stage.log.info("patches: %s", told(about["lost"]))
+    for region, cause in about["empty_regions"].items():
         stage.log.info("%s: left out, %s", region, cause)
-    for part, shown in classes["class_samples"].items():
-        if without := [title for title, n in zip(classes["classes"], shown, strict=True) if not n]:
+    for part, shown in about["class_samples"].items():
+        if without := [title for title, n in zip(about["classes"], shown, strict=True) if not n]:
             stage.log.warning("no labelled sample in %s of %s", part, ", ".join(without))
 
 
-def _described(path: Path, collection: str) -> Store:
+def described(path: Path, collection: str) -> Store:
     """What a store says of itself; raises RevisitError where it is no store of this collection."""
     attributes: Store = read_json(path / "zarr.json").get("attributes", {})
     if attributes.get("stage") != "patches" or "samples" not in attributes:
@@ -184,7 +199,9 @@ def _check_parts(name: str, stores: Sequence[Store], entry: Entry, split: Split)
             )
 
 
-def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]:
+def _classes(
+    name: str, stores: Sequence[Store], asked: Sequence[int] | None, allow_empty: bool
+) -> dict[str, Any]:
     """Which classes are labels, where they stand among those of the stores, and their samples by part.
 
     Raises RevisitError where a class asked for has no labelled sample to train or to test on.
@@ -198,17 +215,17 @@ def _classes(name: str, stores: Sequence[Store], entry: Entry) -> dict[str, Any]
         for part in PARTS
         if codes
     }
-    classes = entry.classes or [code for code in codes if shown["train"][code]]
-    for code in entry.classes or ():
+    classes = asked or [code for code in codes if shown["train"][code]]
+    for code in asked or ():
         for part in ("train", "test"):
-            if not (shown and shown[part][code]) and not entry.allow_empty:
+            if not (shown and shown[part][code]) and not allow_empty:
                 labelled = sum(store["labelled"][part] for store in stores)
                 raise RevisitError(
                     f"collection {name}: no sample of class {code} ({names[code]}) in {part}, of "
                     f"{labelled} labelled in {', '.join(store['region'] for store in stores)}; leave it out "
                     "of classes, add regions that show it, or say `allow_empty: true`"
                 )
-    any_labels = any(store["label_years"] for store in stores)
+    any_labels = any(store["label_years"] or any(store["labelled"].values()) for store in stores)
     return {
         "classes": [names[code] for code in classes] if any_labels else [],
         "class_codes": classes if any_labels else [],

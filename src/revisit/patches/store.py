@@ -44,12 +44,13 @@ class PatchStore:
 
     ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
     ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
-    (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels).
-    Not every sample has every time: see ``present``; elevation, where the collection holds it, is the same at
-    every time, and has no date. ``path`` is the collection's folder or its index. ``generated``: a store of
-    images that a generator made of its samples (``revisit.patches.generated``), whose bands are then like the
-    others, of a sensor of their own; ``generator`` says which it was. Raises RevisitError where there is no
-    finished collection, or these images are of another.
+    (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels),
+    ``label_maps`` whether every pixel has one. Not every sample has every time: see ``present``; elevation,
+    where the collection holds it, is the same at every time, and has no date; neither have images of a set
+    that says none. ``path`` is the collection's folder or its index. ``generated``: a store of images that a
+    generator made of its samples (``revisit.patches.generated``), whose bands are then like the others, of a
+    sensor of their own; ``generator`` says which it was. Raises RevisitError where there is no finished
+    collection, or these images are of another.
     """
 
     def __init__(self, path: str | Path, memory_mb: float = 512, generated: Path | None = None) -> None:
@@ -70,6 +71,7 @@ class PatchStore:
         self.scaling: dict[str, Any] = self.attrs["scaling"]
         self.patch_pixels: int = self.attrs["patch_pixels"]
         self.legend = Legend.of(self.attrs["legend"]) if self.attrs.get("legend") else None
+        self.label_maps: bool = self.attrs["label_columns"] is not None and self.attrs.get("label_maps", True)
         self._stores: list[dict[str, Any]] = self.attrs["stores"]
         self._folders = [index.parent / store["path"] for store in self._stores]
         for folder in self._folders:
@@ -101,7 +103,7 @@ class PatchStore:
         not present is ``MISSING`` in every pixel. Reads dates only.
         """
         dates = np.moveaxis(self.dates(bands, time), 0, -1)
-        there = _present(dates, self._sensors(bands)).all(axis=-1)
+        there = self._present(dates, self._sensors(bands)).all(axis=-1)
         return there if self.attrs["time_axis"] and time is None else there[:, 0]
 
     def dates(self, bands: Sequence[str], time: int | None = None) -> NDArray[np.int64]:
@@ -165,7 +167,7 @@ class PatchStore:
             samples=indices.astype(np.int64),
             places=self.positions[indices].astype(np.int64),
             dates=dates,
-            present=_present(dates, tuple(chosen)),
+            present=self._present(dates, tuple(chosen)),
             coordinates=self._array("coordinates").take(indices),
             epsg=np.array([store["epsg"] for store in self._stores])[stores],
             bands=tuple(bands),
@@ -174,7 +176,7 @@ class PatchStore:
 
     def land_cover(self, indices: NDArray[Any]) -> NDArray[Any]:
         """Codes of the legend (sample, y, x), 0 where there is none, as all over a sample without labels."""
-        if self.attrs["label_columns"] is None:
+        if not self.label_maps:
             return np.zeros((len(indices), self.patch_pixels, self.patch_pixels), np.uint8)
         return self._array("land_cover").take(np.asarray(indices))
 
@@ -221,6 +223,15 @@ class PatchStore:
         times[ELEVATION] = [0] * max(map(len, times.values()), default=1)
         return [times[sensor] if time is None else [times[sensor][time]] for sensor in sensors]
 
+    def _present(self, dates: NDArray[np.int64], sensors: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of these dates (..., sensor) say that something is there.
+
+        Elevation always is, and what was imported without dates.
+        """
+        always = np.isin(sensors, [ELEVATION, *self.attrs.get("undated", ())])
+        there: NDArray[np.bool_] = (dates != NO_DATE) | always
+        return there
+
     def _sensors(self, bands: Sequence[str]) -> list[str]:
         """The sensor of each run of bands."""
         return [sensor for sensor, _ in self._groups(bands)]
@@ -261,9 +272,3 @@ class PatchStore:
             for years in own
         ]
         return Joined(arrays, self._firsts, times, MISSING if name == sensor else NO_DATE)
-
-
-def _present(dates: NDArray[np.int64], sensors: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of these dates (..., sensor) say that something is there; elevation always is."""
-    there: NDArray[np.bool_] = (dates != NO_DATE) | (np.array(sensors) == ELEVATION)
-    return there

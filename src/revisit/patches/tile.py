@@ -22,7 +22,7 @@ from revisit.files import atomic
 from revisit.job import Job
 from revisit.patches.ground import Region, grounds, open_region, sensed
 from revisit.patches.kind import LABELS, Entry, Kind, check_classes
-from revisit.patches.tally import Tally, told
+from revisit.patches.tally import Tally, cover, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
@@ -108,7 +108,7 @@ def tile(
                 "places": tally.places,
                 "parts": {part: len(placed[part]) for part in PARTS},
                 "empty_because": cause,
-                **tally.attributes(kind),
+                **tally.attributes(kind.years),
                 "class_codes": legend.codes if legend else [],
                 "legend": legend.described() if legend else None,
                 "label_years": label_years,
@@ -136,7 +136,7 @@ def tile(
         "%d samples of %d places; %s; between the parts: %s",
         len(writer.places), tally.places, told(tally.lost), spoken or "-",
     )  # fmt: skip
-    for sensor, times in tally.attributes(kind)["masked"].items():
+    for sensor, times in tally.attributes(kind.years)["masked"].items():
         if times:
             counts = ", ".join(f"{time}: {count}" for time, count in times.items())
             stage.log.info("samples with a masked time of %s: %s", sensor, counts)
@@ -164,25 +164,18 @@ def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend:
         if samples and ground.elevation and ground.elevation.valid.mean() < entry.min_valid:
             samples, cause = [], "enough elevation"
         if not samples:
-            tally.lose(ground, cause)
+            tally.lose(ground.part, f"without {cause}")
             continue
         place = Place(ground.x, ground.y, tally.places, ground.part)
         for looks in samples:
             label_map, labels = kind.label_map(ground, looks), None
             if label_map is not None:
-                labels = (_cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
+                labels = (cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
             stored = looks | {ELEVATION: ground.elevation} if ground.elevation else looks
             writer.append(stored, place, label_map, labels)
-            tally.sample(ground, looks, labels)
+            tally.sample(ground.part, looks, labels)
         tally.keep()
     return tally
-
-
-def _cover(land_cover: np.ndarray, codes: Sequence[int]) -> np.ndarray:
-    """Share of the patch that each class of the legend covers: (class,)."""
-    counts = np.bincount(land_cover.ravel(), minlength=max(codes, default=0) + 1)
-    shares: np.ndarray = counts[codes] / land_cover.size
-    return shares
 
 
 def _by_part(places: Sequence[Place]) -> dict[str, np.ndarray]:

@@ -33,7 +33,8 @@ class StoreWriter:
 
     At most one shard of each array is in memory. What every store holds, sample by sample: of each sensor the
     images (time, band, y, x), ``{sensor}_valid`` (time, y, x) and ``{sensor}_date`` (time,), ``coordinates``,
-    ``position``, ``split``, ``labelled``; and where there may be labels ``land_cover`` and ``multi_label``.
+    ``position``, ``split``, ``labelled``; and where there may be labels ``multi_label`` and, of maps,
+    ``land_cover``.
     """
 
     def __init__(self, path: Path, shard_bytes: int = SHARD_BYTES) -> None:
@@ -58,7 +59,7 @@ class StoreWriter:
     ) -> None:
         """Add a sample: its looks by sensor, its land cover (y, x) and its labels (class,).
 
-        Without land cover the sample is not labelled, and ``labels`` is not read.
+        Without labels the sample is not labelled; without land cover it is, as a whole.
         """
         chunks: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
         for sensor, look in looks.items():
@@ -70,7 +71,7 @@ class StoreWriter:
         self._side = next(iter(looks.values())).values.shape[-2:]
         if land_cover is not None:
             chunks["land_cover"] = ("y", "x"), land_cover
-        self._labels.append(None if land_cover is None else labels)
+        self._labels.append(labels)
         if not self._shard_samples:
             largest = max(chunk.nbytes for _, chunk in chunks.values())
             self._shard_samples = max(1, self._shard_bytes // largest)
@@ -87,7 +88,8 @@ class StoreWriter:
     def finish(self, epsg: int, attributes: Mapping[str, Any]) -> None:
         """Write the last shard and what is small, each as one chunk, and add the attributes.
 
-        Where ``class_codes`` is one of them, a store without a labelled sample has arrays of labels too.
+        Where ``class_codes`` is one of them, a store without a labelled sample has arrays of labels too; none
+        of maps where ``label_maps`` says that there are none.
         """
         if self._filled:
             self._flush()
@@ -95,16 +97,17 @@ class StoreWriter:
             x, y, positions, parts = (np.array(column) for column in zip(*self.places, strict=True))
             to_degrees = Transformer.from_crs(epsg, 4326, always_xy=True)
             coordinates = np.stack([x, y, *to_degrees.transform(x, y)], axis=1)
+            coordinates[~np.isfinite(coordinates).all(axis=1)] = np.nan  # a place that is not known
             self._small("coordinates", coordinates, "coordinate", names=list(COORDINATES))
             self._small("position", positions.astype(np.int32))
             self._small("split", parts.astype(np.uint8))
             for name, dates in self._dates.items():
                 self._small(name, np.stack(dates), "time", units="nanoseconds since 1970-01-01")
-            self._finish_labels(attributes.get("class_codes") or ())
+            self._finish_labels(attributes.get("class_codes") or (), attributes.get("label_maps", True))
         stored = census(self._path)
         self._group.attrs.update({"epsg": epsg, "layout": LAYOUT, **stored, **attributes})
 
-    def _finish_labels(self, codes: Sequence[int]) -> None:
+    def _finish_labels(self, codes: Sequence[int], maps: bool) -> None:
         """Write which samples are labelled, and the labels: 0 where there are none."""
         labelled = np.array([labels is not None for labels in self._labels])
         self._small("labelled", labelled.astype(np.uint8))
@@ -115,6 +118,7 @@ class StoreWriter:
             if given:
                 table[labelled] = np.stack(given)
             self._small("multi_label", table, "class")
+        if classes and maps:
             self._axes.setdefault("land_cover", ("y", "x"))
             # Of the type that label cubes with these codes have.
             self._grown("land_cover", self._side, np.min_scalar_type(max(codes, default=0)))

@@ -39,7 +39,11 @@ class DataPlan:
         self._run: dict[tuple[str, ...], Settings] = {
             (run["experiment"], run["method"], run["modality"], run["protocol"]): run for run in self.runs
         }
-        self._figures = {figure["path"]: figure for figure in checked["figures"]}
+        self._figures = {
+            figure["path"]: figure
+            for figure in checked["figures"]
+            if self.regions or figure["source"] != "shifts"  # of which there are none without cubes
+        }
 
     def job(
         self,

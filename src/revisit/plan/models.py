@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from revisit.plan.data import DataPlan, Settings
+from revisit.plan.data import Settings
+from revisit.plan.imports import ImportPlan
 from revisit.plan.jobs import Wildcards
 
 OF_ROW = ("experiment", "method", "modality", "protocol")  # what names a row of scores, in its path
 
 
-class ModelPlan(DataPlan):
+class ModelPlan(ImportPlan):
     """Paths and settings of pretraining and evaluation."""
 
     # Pretrain

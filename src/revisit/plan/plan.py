@@ -112,7 +112,7 @@ class Plan(ModelPlan):
         """The pictures of the data that the report shows."""
         cubes = [f"{folder}/{stage}.png" for folder in self.cubes() for stage in ("aligned", "scaled")]
         labels = [f"{self.root}/cubes/{region}/labels.png" for region in self.labelled]
-        patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.config["collections"]]
+        patches = [f"{self.root}/patches/{name}/quicklook.png" for name in self.collected()]
         dem = [f"{self.root}/cubes/{region}/dem.png" for region in self.regions if self.years(ELEVATION)]
         return [*cubes, *dem, *labels, *patches]
 
@@ -141,7 +141,7 @@ class Plan(ModelPlan):
 
     def indexes(self) -> list[str]:
         """The index of every collection."""
-        return [f"{self.root}/patches/{name}/index.json" for name in self.config["collections"]]
+        return [f"{self.root}/patches/{name}/index.json" for name in self.collected()]
 
     def page(self, wildcards: Wildcards) -> Settings:
         """The study, for the page that describes it."""

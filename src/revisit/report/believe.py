@@ -64,10 +64,13 @@ def _split(index: Index) -> Point:
     stores = index["stores"]
     test = sum(store["parts"]["test"] for store in stores)
     total = sum(store["samples"] for store in stores)
-    text = (
-        f"{test} of {total} samples, in {len(stores)} region{'s' * (len(stores) > 1)}, are the test split of "
-        "all runs. They were drawn once: how lucky that draw was is in no interval."
-    )
+    if own := index.get("source_set"):
+        text = f"{test} of {total} samples, by the lists of {own}, are the test split of all runs."
+    else:
+        text = (
+            f"{test} of {total} samples, in {len(stores)} region{'s' * (len(stores) > 1)}, are the test "
+            "split of all runs. They were drawn once: how lucky that draw was is in no interval."
+        )
     shown = index.get("class_samples", {}).get("test", ())
     if absent := [name for name, count in zip(index["classes"], shown, strict=False) if not count]:
         text += f" Classes without a labelled test sample: {', '.join(absent)}."

@@ -112,7 +112,7 @@ def build(
     listed = [numbers, *(path for name in LISTED for path in inputs[name])]
     text = environment.get_template(TEMPLATES[0]).render(
         study=settings.config.get("study", "default"),
-        provider=settings.config["provider"],
+        provider=", ".join(_imagery(settings.config, indexes)),
         facts=[
             (len(regions), "regions"),
             (sum(row["items"] for row in found), "STAC items"),
@@ -120,7 +120,7 @@ def build(
             (len(rows), "numbers"),
         ],
         found=found,
-        believe=believe.points(rows, settings, indexes, settings.config["provider"] == "embedded"),
+        believe=believe.points(rows, settings, indexes, _simulated(settings.config)),
         lost_scenes=left_out.scenes(manifests),
         lost_patches=left_out.patches(indexes),
         units=words.UNITS,
@@ -146,6 +146,16 @@ def build(
         files=sorted({_relative(path, page.parent) for path in listed}),
     )
     files.write_text(page, text)
+
+
+def _imagery(config: Mapping[str, Any], indexes: Sequence[Row]) -> list[str]:
+    """Where imagery comes from: the provider, where anything is cut from cubes, and the sets imported."""
+    sets = dict.fromkeys(index["source_set"] for index in indexes if "source_set" in index)
+    return [*([config["provider"]] if config["regions"] else []), *sets]
+
+
+def _simulated(config: Mapping[str, Any]) -> bool:
+    return bool(config["provider"] == "embedded" and config["regions"])
 
 
 def _tables(rows: list[Row], settings: Settings) -> list[Table]:

@@ -148,6 +148,11 @@ class MapTask(Task):
         collection = checks.collection_of(wanted.collection, self.kinds, collections, where)
         checks.lists_each_once(wanted, where)
         checks.legend_of(collection, f"{where}.collection")
+        if not collection.get("label_maps", True):
+            raise RevisitError(
+                f"{where}.collection: {wanted.collection!r} has labels of whole scenes, no maps; choose the "
+                "task single-label or multi-label"
+            )
         if not wanted.networks:
             raise RevisitError(f"{where}.networks: is empty; give at least one")
         self._check_protocols(wanted.protocols, f"{where}.protocols")

@@ -1,6 +1,7 @@
 """Single-label scenes: which class covers most of a patch, scored by one confusion matrix.
 
-Experiments are those of ``multi-label``. A patch that no class of its collection covers has no label.
+Experiments are those of ``multi-label``. A patch that no class of its collection covers has no label. Of a
+set that labels scenes as a whole, such as EuroSAT, it is the one class they have.
 """
 
 from __future__ import annotations
@@ -97,7 +98,18 @@ TASK = SingleLabel()
 
 
 def _main_class(store: PatchStore) -> NDArray[np.uint8]:
-    """1 for the class that covers most of a sample, of those of the collection: (sample, class)."""
+    """1 for the class that covers most of a sample, of those of the collection: (sample, class).
+
+    Raises RevisitError where scenes are labelled as a whole, and some with several classes.
+    """
+    if not store.label_maps:
+        labels = store.multi_label(np.arange(store.samples))
+        if several := int((labels.sum(axis=1) > 1).sum()):
+            raise RevisitError(
+                f"{store.path}: {several} of its scenes have several classes, and no map says which "
+                "covers most; use the task multi-label"
+            )
+        return labels
     codes = store.attrs["class_codes"]
     labels = np.zeros((store.samples, len(codes)), np.uint8)
     for first in range(0, store.samples, READ):

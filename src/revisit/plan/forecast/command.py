@@ -38,7 +38,7 @@ def forecast(plan: Plan, cores: int) -> str:
     work = Work(plan, imagery(plan))
     stages = [stage for stage in work.stages() if stage.jobs]
     space = spaces(work)
-    cost = costs(stages, Path(plan.root) / "benchmarks", max(map(work.cells, plan.regions)))
+    cost = costs(stages, Path(plan.root) / "benchmarks", max(map(work.cells, plan.regions), default=0))
     remote, remote_files = fetched(work)
     if remote and not cost["download"].measured:
         cost["download"] = cost["download"]._replace(least_s=remote / (FROM_AFAR_MB_S * 1e6))
@@ -95,7 +95,8 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
             "trainings to the end of their budget and by the parameters of their encoders: that says whether "
             "they want a GPU; for hours on one run a job of each, and plan again"
         )
-    if not cost["download"].measured and any(not work.plan.is_served(one.sensor) for one in work.series):
+    afar = any(not work.plan.is_served(one.sensor) for one in work.series)
+    if afar and not cost["download"].measured:
         notes.append(f"The provider sends {FROM_AFAR_MB_S} MB a second to all jobs together")
     for note in [*notes, "Rough: disk within a factor of 1.5, time of imagery within one of 3"]:
         yield from textwrap.wrap(f"{note}.", 110, subsequent_indent="  ")

@@ -29,8 +29,9 @@ class Rate(NamedTuple):
 
 
 # Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
-# scale), of pixels of one sensor in what is cut or read (tile, probe, floor); and for pretrain, generate,
-# embed and evaluate of pixels of one sensor that a network sees, times millions of its encoder's parameters.
+# scale), of pixels of one sensor in what is cut or read (tile, survey, import_set, probe, floor); and for
+# pretrain, generate, embed and evaluate of pixels of one sensor that a network sees, times millions of its
+# encoder's parameters.
 RATES = {
     "archive": Rate(1, 0.74, 170, 300),
     "search": Rate(0.9, 0, 75),
@@ -42,6 +43,8 @@ RATES = {
     "labels": Rate(1.5, 0, 250),
     "dem": Rate(1.5, 0, 250),
     "tile": Rate(1, 0.92, 155),
+    "survey": Rate(1, 1.0, 300),
+    "import_set": Rate(1, 1.2, 500),
     "pretrain": Rate(2.2, 2.5, 730),
     "generate": Rate(2.2, 2.5, 760),
     "embed": Rate(2.2, 2.5, 760),

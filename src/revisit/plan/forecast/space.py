@@ -50,7 +50,7 @@ def spaces(work: Work) -> dict[str, Space]:
     """What the products of each stage take."""
     plan = work.plan
     jobs = {stage.name: stage.jobs for stage in work.stages()}
-    samples = {name: work.samples(name) for name in plan.config["collections"]}
+    samples = {name: work.samples(name) for name in plan.collected()}
     encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
     embedded = [path.split("/")[-5] for path in plan.embedded()]
     generated = plan.generated_stores()
@@ -65,7 +65,10 @@ def spaces(work: Work) -> dict[str, Space]:
         "scale": _cubes(work, "scaled"),
         "labels": Space(sum(map(work.cells, plan.regions)) if jobs["labels"] else 0, 15 * jobs["labels"]),
         "dem": Space(sum(map(work.cells, plan.regions)) * FLOAT if jobs["dem"] else 0, 15 * jobs["dem"]),
-        "tile": Space(sum(_patches(work, name) for name in samples), 26 * jobs["tile"]),
+        "tile": Space(sum(_patches(work, name) for name in plan.config["collections"]), 26 * jobs["tile"]),
+        "import_set": Space(
+            sum(_patches(work, name) for name in plan.config["imports"]), 26 * jobs["import_set"]
+        ),
         "pretrain": Space(encoders + jobs["pretrain"] * SCORE, 3 * jobs["pretrain"]),
         "generate": Space(sum(_generated(work, path) for path in generated), 6 * len(generated)),
         "embed": Space(sum(samples[name] * FEATURES * FLOAT for name in embedded), len(embedded)),
@@ -170,9 +173,10 @@ def _chunks(work: Work, region: str, sensor: str) -> float:
 
 
 def _patches(work: Work, collection: str) -> float:
-    side = work.plan.config["collections"][collection]["patch_pixels"]
-    bands = sum(len(work.bands(sensor)) + 1 for sensor in work.plan.sensors)
-    static = 1 + (2 if work.plan.years(ELEVATION) else 0)  # labels, elevation and where it is valid
+    about = work.plan.holds(collection)
+    side = about["patch_pixels"]
+    bands = sum(len(own) + 1 for sensor, own in about["bands"].items() if sensor != ELEVATION)
+    static = 1 + (2 if ELEVATION in about["bands"] else 0)  # labels, elevation and where it is valid
     return float(work.samples(collection) * side**2 * (bands * work.times(collection) + static))
 
 

@@ -17,6 +17,7 @@ COARSER_M = {CLASSIFICATION: 20, "elevation": 30}
 MARGIN_M = 160  # both margins of a clip
 MILLION = 1e6
 TILES_A_PIXEL = 4  # of a map: they overlap by half, up and down and to the side
+PAIR = 2  # images of a sample of a set that has several
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,19 @@ class Work:
         return float((height * pixel + MARGIN_M) * (width * pixel + MARGIN_M) / metres**2)
 
     def samples(self, collection: str) -> int:
-        """Samples of a collection if every place has as many as it may."""
+        """Samples of a collection: of a set all, of regions if every place has as many as it may."""
+        if (of_set := self.plan.holds(collection)["samples"]) is not None:
+            return int(of_set)
         entry = self.plan.config["collections"][collection]
         return self._places[collection] * int(entry.get("samples_per_place", 1))
 
     def times(self, collection: str) -> int:
         """Images of a sensor in a sample."""
-        entry = self.plan.config["collections"][collection]
         if not self.plan.has_times(collection):
             return 1
+        if collection in self.plan.config["imports"]:
+            return PAIR
+        entry = self.plan.config["collections"][collection]
         return int(entry.get("dates") or max(len(self.plan.years(sensor)) for sensor in self.plan.sensors))
 
     def stages(self) -> list[Stage]:
@@ -122,6 +127,16 @@ class Work:
             Stage("dem_moments", len(measured) if elevations else 0),
             Stage("tile", sum(map(len, tiled)), sum(stores)),
             Stage("index", len(tiled)),
+            *self._of_sets(),
+        ]
+
+    def _of_sets(self) -> list[Stage]:
+        sets = self.plan.config["imports"]
+        pixels = sum(self._seen(name) for name in sets)
+        return [
+            Stage("survey", len(sets), pixels),
+            Stage("import_set", sum(entry["stores"] for entry in sets.values()), pixels),
+            Stage("index_set", len(sets)),
         ]
 
     def _of_models(self) -> list[Stage]:
@@ -159,11 +174,11 @@ class Work:
 
     def _generated(self, path: str) -> float:
         collection, entry = path.split("/")[-4:-2]
-        return self._seen(collection) * self._parameters(entry)
+        return self._seen(collection) * self.parameters(entry)
 
     def _seen(self, collection: str) -> float:
         """Millions of pixels of all images of one sensor."""
-        side = self.plan.config["collections"][collection]["patch_pixels"]
+        side = self.plan.holds(collection)["patch_pixels"]
         return float(self.samples(collection) * side**2 * self.times(collection) / MILLION)
 
     def _pretrained(self, name: str) -> float:

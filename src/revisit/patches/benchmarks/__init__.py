@@ -1,0 +1,1 @@
+"""Importers of benchmark sets: how each lies on disk, and what its samples are."""

@@ -1,0 +1,195 @@
+"""BigEarthNet-MM, version 1: pairs of Sentinel-1 and Sentinel-2 patches of Europe with several classes each.
+
+Sumbul et al. 2021, BigEarthNet-MM: a large-scale, multimodal, multilabel benchmark archive for remote sensing
+image classification and retrieval, IEEE GRSM 9(3). A folder for each patch of each sensor, in it a GeoTIFF
+for each band on its own grid (Level-2A at 10, 20 and 60 m without B10; backscatter in dB), and a JSON with
+CORINE classes. The labels are the 19 classes of that paper; a patch that shows none of them has no label.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from revisit.cube.labels.legend import LabelClass, Legend
+from revisit.cube.split import PARTS
+from revisit.errors import RevisitError
+from revisit.patches.benchmark import Benchmark, Listed, Reading, Sample, Sensor, Source, parts_scored
+from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster, stacked
+
+RADAR, OPTICAL = "sentinel-1", "sentinel-2"
+FOLDERS = {OPTICAL: "BigEarthNet-v1.0", RADAR: "BigEarthNet-S1-v1.0"}
+BANDS = {name: band for name, band in SENTINEL_2.items() if name != "B10"}
+POLARISATIONS = {"VV": "vv", "VH": "vh"}
+SIDE = 120
+BAD = {  # lists of patches that show no ground, published with the set
+    "patches_with_seasonal_snow.csv": "under snow",
+    "patches_with_cloud_and_shadow.csv": "under clouds or their shadow",
+}
+# The 19 classes, and the CORINE classes of level 3 that each is made of; the eleven others are left out.
+CLASSES: dict[str, tuple[str, ...]] = {
+    "Urban fabric": ("Continuous urban fabric", "Discontinuous urban fabric"),
+    "Industrial or commercial units": ("Industrial or commercial units",),
+    "Arable land": ("Non-irrigated arable land", "Permanently irrigated land", "Rice fields"),
+    "Permanent crops": (
+        "Vineyards",
+        "Fruit trees and berry plantations",
+        "Olive groves",
+        "Annual crops associated with permanent crops",
+    ),
+    "Pastures": ("Pastures",),
+    "Complex cultivation patterns": ("Complex cultivation patterns",),
+    "Land principally occupied by agriculture, with significant areas of natural vegetation": (
+        "Land principally occupied by agriculture, with significant areas of natural vegetation",
+    ),
+    "Agro-forestry areas": ("Agro-forestry areas",),
+    "Broad-leaved forest": ("Broad-leaved forest",),
+    "Coniferous forest": ("Coniferous forest",),
+    "Mixed forest": ("Mixed forest",),
+    "Natural grassland and sparsely vegetated areas": ("Natural grassland", "Sparsely vegetated areas"),
+    "Moors, heathland and sclerophyllous vegetation": ("Moors and heathland", "Sclerophyllous vegetation"),
+    "Transitional woodland, shrub": ("Transitional woodland/shrub",),
+    "Beaches, dunes, sands": ("Beaches, dunes, sands",),
+    "Inland wetlands": ("Inland marshes", "Peatbogs"),
+    "Coastal wetlands": ("Salt marshes", "Salines"),
+    "Inland waters": ("Water courses", "Water bodies"),
+    "Marine waters": ("Coastal lagoons", "Estuaries", "Sea and ocean"),
+}
+LEFT_OUT = (
+    "Road and rail networks and associated land",
+    "Port areas",
+    "Airports",
+    "Mineral extraction sites",
+    "Dump sites",
+    "Construction sites",
+    "Green urban areas",
+    "Sport and leisure facilities",
+    "Bare rock",
+    "Burnt areas",
+    "Intertidal flats",
+)
+NUMBERS = {corine: number for number, merged in enumerate(CLASSES.values()) for corine in merged}
+LEGEND = Legend(
+    title="BigEarthNet, 19 classes",
+    classes=[LabelClass(code=code, name=name) for code, name in enumerate(CLASSES, start=1)],
+)
+
+
+class BigEarthNetEntry(Listed):
+    """BigEarthNet-MM, version 1."""
+
+    sensors: list[Literal["sentinel-1", "sentinel-2"]] = [RADAR, OPTICAL]
+    """Sensors to take; without Sentinel-1 its folder is not needed."""
+    lists: Literal["official", "random"] = "official"
+    """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866
+    pairs); or the random one that SeCo, DINO-MM and SSL4EO-S12 take (`bigearthnet-train.txt`), less the
+    patches of the two lists of snow and of clouds."""
+
+
+class BigEarthNet(Benchmark[BigEarthNetEntry]):
+    """The importer; see ``revisit.patches.benchmark``."""
+
+    Settings = BigEarthNetEntry
+    source = Source(
+        "BigEarthNet-MM v1.0",
+        "https://bigearth.net",
+        "590,326 pairs",
+        590_326,
+        311_667,
+        "CDLA-Permissive-1.0",
+    )
+    label_maps = False
+    period = ("2017-06-01", "2018-05-31")
+    patch_pixels = SIDE
+    legend = LEGEND
+
+    def __init__(self, settings: BigEarthNetEntry) -> None:
+        super().__init__(settings)
+        self.kind = "pairs" if len(set(settings.sensors)) == 2 else "dates"
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        have = {
+            RADAR: Sensor(tuple(POLARISATIONS.values()), "dB"),
+            OPTICAL: Sensor(tuple(BANDS.values()), "reflectance"),
+        }
+        return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
+
+    def samples(self) -> list[Sample]:
+        for sensor in self.sensors:
+            if not (self.folder / FOLDERS[sensor]).is_dir():
+                raise self.missing(f"{self.folder / FOLDERS[sensor]}")
+        official = self.settings.lists == "official"
+        return parts_scored(self._official() if official else self._random(), self.settings.score_on)
+
+    def _official(self) -> Iterator[Sample]:
+        for part in PARTS:
+            for line in self.lines(file := f"bigearthnet-{part}.csv"):
+                names = dict(zip((OPTICAL, RADAR), next(csv.reader([line])), strict=False))
+                yield self._sample(part, names, file)
+
+    def _random(self) -> Iterator[Sample]:
+        bad = {name: cause for file, cause in BAD.items() for name in self.lines(file)}
+        partners = self._partners() if RADAR in self.sensors else {}
+        for part in PARTS:
+            for name in self.lines(file := f"bigearthnet-{part}.txt"):
+                names = {OPTICAL: name} | ({RADAR: partners[name]} if name in partners else {})
+                if name in bad or (RADAR in self.sensors and name not in partners):
+                    yield Sample(name, part, name, (), left_out=bad.get(name, "without a Sentinel-1 partner"))
+                else:
+                    yield self._sample(part, names, file)
+
+    def _sample(self, part: str, names: dict[str, str], file: str) -> Sample:
+        if lacking := [sensor for sensor in self.sensors if sensor not in names]:
+            raise RevisitError(
+                f"{self.folder / file}: names no patch of {lacking[0]} beside {names[OPTICAL]}; take the "
+                "lists of BigEarthNet-MM, or `sensors: [sentinel-2]`"
+            )
+        files = tuple(f"{FOLDERS[sensor]}/{names[sensor]}" for sensor in self.sensors)
+        return Sample(names[OPTICAL], part, names[OPTICAL], files)
+
+    def _partners(self) -> dict[str, str]:
+        """The Sentinel-1 patch of each Sentinel-2 patch, as its JSON says."""
+        folder = self.folder / FOLDERS[RADAR]
+        return {
+            _about(folder / name)["corresponding_s2_patch"]: name
+            for name in sorted(path.name for path in folder.iterdir() if path.is_dir())
+        }
+
+    def read(self, sample: Sample) -> Reading:
+        folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
+        looks, shape = {}, (SIDE, SIDE)
+        for sensor, folder in folders.items():
+            date = _about(folder)["acquisition_date" if sensor == OPTICAL else "acquisition_time"]
+            names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
+            numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), shape)
+            looks[sensor] = of_numbers(numbers[None], [np.datetime64(date.replace(" ", "T"))])
+        last = list(folders.values())[-1]
+        finest = "B02" if OPTICAL in folders else "VV"
+        labels = _labels(last, _about(last)["labels"])
+        return Reading(looks, None, labels, read_raster(last / f"{last.name}_{finest}.tif").centre)
+
+
+BENCHMARK = BigEarthNet
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """The JSON of a patch."""
+    path = folder / f"{folder.name}_labels_metadata.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RevisitError(f"{path}: cannot be read ({error}); fetch the set again") from error
+    return about
+
+
+def _labels(folder: Path, names: list[str]) -> np.ndarray | None:
+    """0 or 1 for each of the 19 classes; None where the patch shows none of them."""
+    if unknown := [name for name in names if name not in NUMBERS and name not in LEFT_OUT]:
+        raise RevisitError(f"{folder}: has the label {unknown[0]!r}, which is no class of the set")
+    labels = np.zeros(len(CLASSES), np.uint8)
+    labels[[NUMBERS[name] for name in names if name in NUMBERS]] = 1
+    return labels if labels.any() else None

@@ -1,0 +1,160 @@
+"""SEN12MS: triplets of Sentinel-1, Sentinel-2 and MODIS land cover from all over the land, in four seasons.
+
+Schmitt, Hughes, Qiu and Zhu 2019, SEN12MS: a curated dataset of georeferenced multi-spectral Sentinel-1/2
+imagery for deep learning and data fusion, ISPRS Annals IV-2/W7; lists of Schmitt and Wu 2021, Remote sensing
+image classification with the SEN12MS dataset, ISPRS Annals V-2. Files of 256 × 256 pixels of 10 m:
+backscatter in dB, Level-1C in 13 bands, and four bands of land cover, the first by IGBP. The labels are the
+ten classes that those authors merge IGBP's into. The images have a season, but no dates.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from revisit.cube.labels.legend import LabelClass, Legend
+from revisit.errors import RevisitError
+from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, Sensor, Source, check_codes
+from revisit.patches.kind import NO_TIME
+from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster
+
+# Codes of the simplified IGBP scheme, its names, and the IGBP classes that each is merged from.
+SCHEME: dict[int, tuple[str, tuple[int, ...]]] = {
+    1: ("Forest", (1, 2, 3, 4, 5)),
+    2: ("Shrubland", (6, 7)),
+    3: ("Savanna", (8, 9)),
+    4: ("Grassland", (10,)),
+    5: ("Wetlands", (11,)),
+    6: ("Croplands", (12, 14)),
+    7: ("Urban or built-up", (13,)),
+    8: ("Snow or ice", (15,)),
+    9: ("Barren", (16,)),
+    10: ("Water", (17,)),
+}
+NO_LABEL = (0, 255)  # IGBP: unclassified
+COLOURS = (  # in which MODIS land cover is usually drawn
+    "#009900", "#c6b044", "#fbff13", "#b6ff05", "#27ff87",
+    "#c24f44", "#a5a5a5", "#69fff8", "#f9ffa4", "#1c0dff",
+)  # fmt: skip
+BROKEN = "ROIs1868_summer_146_p202"  # the triplet that the lists' authors took out
+SIDE = 256
+
+
+def legend_of(title: str, codes: Mapping[int, tuple[str, tuple[int, ...]]]) -> Legend:
+    """The legend of some of the classes."""
+    return Legend(
+        title=title,
+        classes=[LabelClass(code=code, name=codes[code][0], colour=COLOURS[code - 1]) for code in codes],
+    )
+
+
+def merged(igbp: np.ndarray, path: Path) -> np.ndarray:
+    """Codes of the scheme for IGBP's; raises RevisitError where ``path`` holds another."""
+    table = np.zeros(256, np.uint8)
+    for code, (_, classes) in SCHEME.items():
+        table[list(classes)] = code
+    check_codes(igbp, [*NO_LABEL, *np.flatnonzero(table).tolist()], path)
+    return table[igbp.astype(np.uint8)]
+
+
+class Triplets(Benchmark[Entry]):
+    """What SEN12MS and the sets made like it share: files of one name but for what they hold."""
+
+    kind = "pairs"
+    label_maps = True
+    undated = ("sentinel-1", "sentinel-2")
+    patch_pixels = SIDE
+    label_file: ClassVar[str]  # what the files of labels are called
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        return {
+            "sentinel-1": Sensor(("vv", "vh"), "dB"),
+            "sentinel-2": Sensor(tuple(SENTINEL_2.values()), "reflectance"),
+        }
+
+    def triplet(self, line: str, part: str) -> Sample:
+        """The sample of a file of any of the three; ``place`` is itself."""
+        pieces = Path(line).stem.split("_")
+        if len(pieces) != 5:
+            raise RevisitError(
+                f"{self.folder}: the list of {part} names {line!r}, which is not like "
+                "ROIs1868_summer_s2_146_p202.tif; mend the list"
+            )
+        roi, season, _, scene, patch = pieces
+        name = "_".join((roi, season, scene, patch))
+        files = (
+            f"{roi}_{season}/{what}_{scene}/{roi}_{season}_{what}_{scene}_{patch}.tif"
+            for what in ("s1", "s2", self.label_file)
+        )
+        return Sample(name, part, name, tuple(files))
+
+    def codes(self, path: Path) -> np.ndarray:
+        """Codes of the legend in a file of labels."""
+        return merged(read_raster(path).numbers[0], path)
+
+    def read(self, sample: Sample) -> Reading:
+        radar_path, optical_path, label_path = (self.folder / file for file in sample.files)
+        backscatter, numbers = read_raster(radar_path), read_raster(optical_path)
+        for raster, path, bands in ((backscatter, radar_path, 2), (numbers, optical_path, len(SENTINEL_2))):
+            if raster.numbers.shape[0] != bands:
+                raise RevisitError(f"{path}: has {raster.numbers.shape[0]} bands, not {bands}")
+        looks = {
+            "sentinel-1": radar(backscatter.numbers[None], [NO_TIME]),
+            "sentinel-2": optical(numbers.numbers[None], [NO_TIME]),
+        }
+        return Reading(looks, self.codes(label_path), None, numbers.centre)
+
+
+class Sen12MsEntry(Entry):
+    """SEN12MS."""
+
+    validation_scenes: int = Field(25, ge=1)
+    """So many scenes of the training list are for validation, drawn by `validation_seed`: the authors
+    describe a list of 25 scenes, but do not publish it."""
+    validation_seed: int = Field(0, ge=0)
+    """Which scenes they are."""
+
+
+class Sen12Ms(Triplets):
+    """The importer; see ``revisit.patches.benchmark``."""
+
+    Settings = Sen12MsEntry
+    settings: Sen12MsEntry
+    source = Source(
+        "SEN12MS",
+        "https://mediatum.ub.tum.de/1474000 (lists: https://github.com/schmitt-muc/SEN12MS)",
+        "180,662 triplets",
+        180_662,
+        162_555,
+    )
+    period = ("2016-12-01", "2017-11-30")
+    label_file = "lc"
+    legend = legend_of("SEN12MS, simplified IGBP", SCHEME)
+
+    def samples(self) -> list[Sample]:
+        found = [
+            self.triplet(line, part) for part in ("train", "test") for line in self.lines(f"{part}_list.txt")
+        ]
+        scenes = sorted({_scene(sample) for sample in found if sample.part == "train"})
+        random = np.random.default_rng(self.settings.validation_seed)
+        drawn = random.choice(
+            len(scenes), min(self.settings.validation_scenes, len(scenes) - 1), replace=False
+        )
+        validating = {scenes[number] for number in drawn}
+        return [
+            sample._replace(
+                part="val" if sample.part == "train" and _scene(sample) in validating else sample.part,
+                left_out="broken" if sample.name == BROKEN else "",
+            )
+            for sample in found
+        ]
+
+
+BENCHMARK = Sen12Ms
+
+
+def _scene(sample: Sample) -> str:
+    return sample.name.rpartition("_")[0]

@@ -1,0 +1,102 @@
+"""Reads the rasters of benchmark sets: numbers as stored, what of them is valid, and where they lie."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.warp import transform
+from scipy.ndimage import zoom
+
+from revisit.errors import RevisitError
+from revisit.patches.kind import Look
+
+# Of some sets no file says where it lies; a warning for each would bury everything else.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+# Bands of Sentinel-2 by their numbers, in the order of the instrument.
+SENTINEL_2 = {
+    "B01": "coastal",
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B05": "rededge1",
+    "B06": "rededge2",
+    "B07": "rededge3",
+    "B08": "nir",
+    "B8A": "nir08",
+    "B09": "nir09",
+    "B10": "cirrus",
+    "B11": "swir16",
+    "B12": "swir22",
+}
+REFLECTANCE = 1e-4  # of one digital number of Sentinel-2, before the offset of processing baseline 04.00
+SATURATED = 65535
+NO_BACKSCATTER = -99.0
+UNKNOWN = (float("nan"), float("nan"))
+
+
+class Raster(NamedTuple):
+    """Numbers (band, y, x) of a file, its reference system if it has one, and where its pixels lie."""
+
+    numbers: np.ndarray
+    crs: CRS | None
+    transform: Affine
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle, degrees; NaN where the file does not say."""
+        height, width = self.numbers.shape[-2:]
+        return self.at(height / 2, width / 2)
+
+    def at(self, row: float, column: float) -> tuple[float, float]:
+        """Longitude and latitude of a place in pixels from the upper left corner."""
+        if self.crs is None:
+            return UNKNOWN
+        x, y = self.transform @ (column, row)
+        (longitude,), (latitude,) = transform(self.crs, "EPSG:4326", [x], [y])
+        return float(longitude), float(latitude)
+
+
+def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
+    """All bands of a file.
+
+    Where it has another ``shape`` (y, x) than is asked for it is resampled bilinearly, to float32. Raises
+    RevisitError where the file is missing or damaged.
+    """
+    try:
+        with rasterio.open(path) as file:
+            raster = Raster(file.read(), file.crs, file.transform)
+    except (RasterioError, OSError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise RevisitError(f"{path}: cannot be read ({said}); fetch the file again") from error
+    if shape is None or raster.numbers.shape[1:] == shape:
+        return raster
+    finer = np.divide(shape, raster.numbers.shape[1:])
+    # Not by GDAL, which rounds numbers of whole-number files.
+    numbers = zoom(raster.numbers.astype(np.float32), (1, *finer), order=1, mode="nearest", grid_mode=True)
+    return Raster(numbers, raster.crs, raster.transform @ Affine.scale(1 / finer[1], 1 / finer[0]))
+
+
+def stacked(paths: Iterable[Path], shape: tuple[int, int]) -> np.ndarray:
+    """The first bands of some files on one grid, float32 (band, y, x)."""
+    return np.stack([read_raster(path, shape).numbers[0].astype(np.float32) for path in paths])
+
+
+def optical(numbers: np.ndarray, times: Sequence[np.datetime64]) -> Look:
+    """Reflectance of digital numbers (time, band, y, x); a pixel without any, or saturated, is not valid."""
+    valid = (numbers != 0).any(axis=1) & (numbers != SATURATED).all(axis=1)
+    return Look(
+        numbers.astype(np.float32) * np.float32(REFLECTANCE), valid, np.array(times, "datetime64[ns]")
+    )
+
+
+def radar(decibel: np.ndarray, times: Sequence[np.datetime64]) -> Look:
+    """Backscatter in dB (time, band, y, x); a pixel that is not a number, or far below any, is not valid."""
+    valid = (np.isfinite(decibel) & (decibel > NO_BACKSCATTER)).all(axis=1)
+    return Look(decibel.astype(np.float32), valid, np.array(times, "datetime64[ns]"))

@@ -1,0 +1,220 @@
+"""BigEarthNet-MM is imported from its folders of bands, lists and labels; also the real example."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from revisit import parts
+from revisit.errors import RevisitError
+from revisit.evaluation.task import Given
+
+METRES = {"B01": 60, "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B09": 60, "B11": 20, "B12": 20}
+NAMES = {
+    "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge1", "B06": "rededge2",
+    "B07": "rededge3", "B08": "nir", "B8A": "nir08", "B09": "nir09", "B11": "swir16", "B12": "swir22",
+}  # fmt: skip
+S2, S1 = "BigEarthNet-v1.0", "BigEarthNet-S1-v1.0"
+# Labels of the patches as CORINE calls them, and as the 19 classes do.
+LABELS: list[tuple[list[str], set[str]]] = [
+    (["Continuous urban fabric", "Airports"], {"Urban fabric"}),
+    (["Rice fields", "Sea and ocean"], {"Arable land", "Marine waters"}),
+    (["Peatbogs", "Inland marshes", "Continuous urban fabric"], {"Inland wetlands", "Urban fabric"}),
+    (["Discontinuous urban fabric", "Pastures"], {"Urban fabric", "Pastures"}),
+    (["Port areas"], set()),
+    (["Water bodies", "Pastures"], {"Inland waters", "Pastures"}),
+]
+PARTS = ["train", "train", "val", "test", "train", "test"]
+
+
+def optical_name(number: int) -> str:
+    return f"S2A_MSIL2A_20170613T101031_61_{number}"
+
+
+def radar_name(number: int) -> str:
+    return f"S1A_IW_GRDH_1SDV_20170613T165043_33UUP_61_{number}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
+    """Six pairs in the layout of version 1, with both sorts of lists and the bad patches."""
+    folder, random = tmp_path_factory.mktemp("bigearthnet"), np.random.default_rng(3)
+    for number, (labels, _) in enumerate(LABELS):
+        corner = (300_000 + 1200.0 * number, 5_342_400.0)
+        name = optical_name(number)
+        for band in NAMES:
+            metres = METRES.get(band, 10)
+            numbers = random.integers(1, 5000, (1, 1200 // metres, 1200 // metres), np.uint16)
+            sets.write(folder / S2 / name / f"{name}_{band}.tif", numbers, corner, 32633, metres)
+        about = {"labels": labels, "acquisition_date": "2017-06-13 10:10:31"}
+        (folder / S2 / name / f"{name}_labels_metadata.json").write_text(json.dumps(about))
+        name = radar_name(number)
+        for band in ("VV", "VH"):
+            decibel = random.normal(-12, 4, (1, 120, 120)).astype(np.float32)
+            decibel[0, 0, :7] = np.nan if number == 0 else -99
+            sets.write(folder / S1 / name / f"{name}_{band}.tif", decibel, corner, 32633)
+        about = {"labels": labels, "acquisition_time": "2017-06-13T16:50:43"}
+        about["corresponding_s2_patch"] = optical_name(number)
+        (folder / S1 / name / f"{name}_labels_metadata.json").write_text(json.dumps(about))
+    for part in ("train", "val", "test"):
+        own = [number for number, of in enumerate(PARTS) if of == part]
+        pairs = [f"{optical_name(number)},{radar_name(number)}\n" for number in own]
+        (folder / f"bigearthnet-{part}.csv").write_text("".join(pairs))
+        (folder / f"bigearthnet-{part}.txt").write_text("".join(f"{optical_name(n)}\n" for n in own))
+    (folder / "patches_with_seasonal_snow.csv").write_text(optical_name(1) + "\n")
+    (folder / "patches_with_cloud_and_shadow.csv").write_text(optical_name(3) + "\n")
+    return folder
+
+
+def finer(coarse: np.ndarray) -> np.ndarray:
+    """An image of 120 pixels a side, bilinear between the centres of coarser ones, the edge going on."""
+    fine, own = np.arange(120) + 0.5, (np.arange(len(coarse)) + 0.5) * 120 / len(coarse)
+    rows = np.stack([np.interp(fine, own, line) for line in coarse.astype(float)])
+    return np.stack([np.interp(fine, own, line) for line in rows.T]).T
+
+
+def read_optical(folder: Path) -> np.ndarray:
+    bands = []
+    for band in NAMES:
+        with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
+            bands.append(finer(file.read(1)))
+    return np.stack(bands)
+
+
+def read_radar(folder: Path) -> np.ndarray:
+    bands = []
+    for band in ("VV", "VH"):
+        with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
+            bands.append(file.read(1))
+    return np.stack(bands)
+
+
+def assert_labels(store: Any, expected: list[set[str]]) -> None:
+    classes = store.attrs["classes"]
+    for labels, wanted in zip(store.multi_label(np.arange(store.samples)), expected, strict=True):
+        assert {classes[number] for number in np.flatnonzero(labels)} == wanted & set(classes)
+
+
+def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """All bands on one grid, dB as they are, 43 classes merged into 19, dates and places of the files."""
+    store = sets.collect(tmp_path, set="bigearthnet", folder=str(folder))
+    order = [number for part in ("train", "val", "test") for number, of in enumerate(PARTS) if of == part]
+    optical = np.stack([read_optical(folder / S2 / optical_name(number)) for number in order])
+    radar = np.stack([read_radar(folder / S1 / radar_name(number)) for number in order])
+    assert store.kind == "pairs"
+    assert store.bands == {"sentinel-1": ["vv", "vh"], "sentinel-2": list(NAMES.values())}
+    sets.check(store, "sentinel-2", optical / 10_000, np.ones((6, 120, 120), bool), "reflectance")
+    sets.check(store, "sentinel-1", radar, (np.nan_to_num(radar, nan=-99) > -99).all(1), "dB")
+    assert store.attrs["legend"]["names"][11] == "Natural grassland and sparsely vegetated areas"
+    assert set(store.attrs["classes"]) == {"Urban fabric", "Arable land", "Marine waters"}
+    assert_labels(store, [LABELS[number][1] for number in order])
+    assert store.labelled.tolist() == [bool(LABELS[number][1]) for number in order]
+    dates = store.dates(["vv", "blue"])[:, 0, 0].astype("datetime64[ns]").astype("datetime64[s]")
+    assert dates.astype(str).tolist() == ["2017-06-13T16:50:43", "2017-06-13T10:10:31"]
+    with rasterio.open(folder / S2 / optical_name(0) / f"{optical_name(0)}_B02.tif") as file:
+        where = store.where()
+        np.testing.assert_allclose((where["longitude"][0], where["latitude"][0]), file.lnglat(), atol=1e-6)
+    data = parts.find("task", "multi-label").data(store, "s1+s2", Given())
+    assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]
+    with pytest.raises(
+        RevisitError, match="1 of its scenes have several classes, and no map says which covers"
+    ):
+        parts.find("task", "single-label").data(store, "s1+s2", Given())
+    # Patches lie side by side: those of two parts touch.
+    assert store.attrs["split_distance_m"]["train-val"] == pytest.approx(0, abs=20)
+
+
+def test_random_lists(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Snow, clouds and a patch without a partner are left out, and it is said which and why."""
+    entry = {"set": "bigearthnet", "folder": str(folder), "lists": "random"}
+    with (folder / "bigearthnet-train.txt").open("a") as file:
+        file.write("S2A_MSIL2A_20170613T101031_61_99\n")
+    store = sets.collect(tmp_path, **entry)
+    assert store.samples == 4
+    assert store.attrs["lost"] == {
+        "under snow": 1,
+        "under clouds or their shadow": 1,
+        "without a Sentinel-1 partner": 1,
+    }
+    assert (
+        f"{optical_name(1)},train,{optical_name(1)},0,0,,under snow" in (tmp_path / "samples.csv").read_text()
+    )
+
+
+def test_one_sensor(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Sentinel-2 alone needs nothing of Sentinel-1, and Sentinel-1 alone has labels and places too."""
+    (tmp_path / "set").mkdir()
+    for part in ("train", "val", "test"):
+        text = (folder / f"bigearthnet-{part}.txt").read_text().splitlines()
+        own = [line for line in text if not line.endswith("_99")]
+        (tmp_path / f"set/bigearthnet-{part}.csv").write_text("\n".join(own) + "\n")
+    (tmp_path / "set" / S2).symlink_to(folder / S2)
+    entry = {"set": "bigearthnet", "folder": str(tmp_path / "set")}
+    with pytest.raises(RevisitError, match=r"BigEarthNet-S1-v1.0 is not there; .*CDLA-Permissive-1.0"):
+        sets.survey(tmp_path, **entry)
+    store = sets.collect(tmp_path / "out", **entry, sensors=["sentinel-2"])
+    assert (store.kind, list(store.bands)) == ("dates", ["sentinel-2"])
+    (tmp_path / "set" / S1).symlink_to(folder / S1)
+    with pytest.raises(RevisitError, match="names no patch of sentinel-1 beside S2A"):
+        sets.survey(tmp_path, **entry)
+    radar = sets.collect(tmp_path / "s1", set="bigearthnet", folder=str(folder), sensors=["sentinel-1"])
+    np.testing.assert_array_equal(radar.multi_label(np.arange(6)), store.multi_label(np.arange(6)))
+    np.testing.assert_allclose(radar.where()["x"], store.where()["x"], atol=1)
+
+
+def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """A label that CORINE does not have ends the import, and is named."""
+    (tmp_path / "set").mkdir()
+    for part in ("train", "val", "test"):
+        (tmp_path / f"set/bigearthnet-{part}.csv").write_text(
+            (folder / f"bigearthnet-{part}.csv").read_text()
+        )
+    (tmp_path / "set" / S1).symlink_to(folder / S1)
+    (tmp_path / "set" / S2).mkdir()
+    for number in range(6):
+        name = optical_name(number)
+        (tmp_path / "set" / S2 / name).mkdir()
+        for file in (folder / S2 / name).iterdir():
+            (tmp_path / "set" / S2 / name / file.name).symlink_to(file)
+    about = tmp_path / "set" / S2 / optical_name(3) / f"{optical_name(3)}_labels_metadata.json"
+    about.unlink()
+    about.write_text(json.dumps({"labels": ["Rice"], "acquisition_date": "2017-06-13 10:10:31"}))
+    with pytest.raises(RevisitError, match="has the label 'Rice', which is no class of the set"):
+        sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+
+
+def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:
+    """The six real pairs of the example come in with their pixels and labels."""
+    example = shared / "real/bigearthnet_mm_example"
+    if not example.is_dir():
+        pytest.skip(f"no real pairs at {example}")
+    (tmp_path / S2).symlink_to(example / "BigEarthNet-S2-Example")
+    (tmp_path / S1).symlink_to(example / "BigEarthNet-S1-Example")
+    partners = {}
+    for about in sorted((tmp_path / S1).glob("*/*.json")):
+        partners[json.loads(about.read_text())["corresponding_s2_patch"]] = about.parent.name
+    names = sorted(partners)
+    for part, own in {"train": names[:4], "val": names[4:5], "test": names[5:]}.items():
+        lines = "".join(f"{name},{partners[name]}\n" for name in own)
+        (tmp_path / f"bigearthnet-{part}.csv").write_text(lines)
+    store = sets.collect(tmp_path / "out", set="bigearthnet", folder=str(tmp_path))
+    optical = np.stack([read_optical(tmp_path / S2 / name) for name in names]) / 10_000
+    radar = np.stack([read_radar(tmp_path / S1 / partners[name]) for name in names])
+    sets.check(store, "sentinel-2", optical, np.ones((6, 120, 120), bool), "reflectance")
+    sets.check(store, "sentinel-1", radar, np.isfinite(radar).all(axis=1), "dB")
+    # S2A_MSIL2A_20171221T112501_56_35, as its JSON says it, in words of the 19 classes.
+    (number,) = (n for n, name in enumerate(names) if name.endswith("_56_35"))
+    shown = np.flatnonzero(store.multi_label(np.arange(6))[number])
+    assert {store.attrs["classes"][one] for one in shown} <= {
+        "Complex cultivation patterns",
+        "Land principally occupied by agriculture, with significant areas of natural vegetation",
+        "Broad-leaved forest",
+        "Transitional woodland, shrub",
+    }
+    assert len(shown) >= 2
+    # Names of Sentinel-2 patches end in damaged times; the JSON is right.
+    dates = store.dates(["blue"])[0, :, 0].astype("datetime64[ns]").astype("datetime64[s]").astype(str)
+    assert dates[number] == "2017-12-21T11:25:01"
