@@ -14,6 +14,7 @@ from typing import Any
 
 from revisit import parts
 from revisit.archive.settings import check_years
+from revisit.config.lineage import parents_of
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
@@ -243,7 +244,6 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
     where, entry = f"pretraining.methods.{name}", study.pretraining.methods[name]
     _known([entry.collection], collections, f"{where}.collection")
     collection = collections[entry.collection]
-    _known(entry.parents, study.pretraining.methods, f"{where}.parents")
     rows = [row for rows in published().values() for row in rows]
     _known([entry.published_as] if entry.published_as else [], rows, f"{where}.published_as")
     if "name" not in entry.method:
@@ -265,7 +265,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
             kind=collection["kind"],
             times=tuple(sorted(times)) if collection["series"] else (),
         )
-        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, len(entry.parents))
+        parents = parents_of(name, modality, study.pretraining.methods, collections)
+        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, parents)
     if not facts["baseline"] and entry.batch_size > collection["most_training_samples"]:
         raise RevisitError(
             f"{where}.batch_size: {entry.batch_size} is more than the training split of {entry.collection} "
