@@ -22,6 +22,7 @@ from revisit.cube.grid import region_grid
 from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
+from revisit.evaluation import checks
 from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
@@ -326,6 +327,7 @@ def _task(
     for floor in own.floors or []:
         if task.labels not in _part("floor", floor, f"{where}.floors").labels:
             raise RevisitError(f"{where}.floors: {floor!r} cannot learn {task.labels}s; leave it out")
+    checks.enough_labels(own.label_counts, collections[own.collection], where)
     task.check(name, own, entries, collections)
     return task, own
 
@@ -337,6 +339,7 @@ def _experiment(name: str, task: Task, own: Any) -> Experiment:
         title=own.title or name,
         headline=task.headline,
         label_fractions=own.label_fractions,
+        label_counts=own.label_counts,
         layouts=own.layouts,
         published_as=own.published_as,
     )

@@ -100,9 +100,8 @@ class ModelPlan(DataPlan):
 
     def repeat(self, wildcards: Wildcards) -> Settings:
         """The repeat of its run that a score is of."""
-        labels, seed = float(wildcards.labels), int(wildcards.seed)
         for repeat in self.run(wildcards)["repeats"]:
-            if (repeat["label_fraction"], repeat["seed"]) == (labels, seed):
+            if (f"{_labels(repeat):.10g}", str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
         raise KeyError(f"{wildcards} is no repeat of this study")
 
@@ -144,13 +143,13 @@ class ModelPlan(DataPlan):
         found = []
         for run in self.runs:
             if run["experiment"] == experiment:
-                most = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
+                most = max(run["repeats"], key=_labels)
                 found.append(str(PurePosixPath(self._score(run, most)).with_suffix(".npz")))
         return found
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
-        return f"{folder}/labels{repeat['label_fraction']:g}/seed{repeat['seed']}.json"
+        return f"{folder}/labels{_labels(repeat):.10g}/seed{repeat['seed']}.json"
 
     def embedding(self, wildcards: Wildcards) -> str:
         """The encoder whose features are asked for."""
@@ -177,3 +176,9 @@ class ModelPlan(DataPlan):
 
     def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:
         return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"
+
+
+def _labels(repeat: Settings) -> float:
+    """The amount of labels of a repeat, a share or a number: those of a run are all the one or the other."""
+    amount: float = repeat["label_count"] or repeat["label_fraction"]
+    return amount

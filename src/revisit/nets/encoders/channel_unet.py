@@ -58,7 +58,7 @@ class ChannelUNet(Encoder):
             convolution(len(bands) * narrow, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         self.body = UNet(width, width, width)
-        self.body.head = nn.Identity()  # its features, no classes
+        self.body.add_module("head", nn.Identity())  # its features, no classes
 
     def of_channels(self, channels: Tensor) -> Tensor:
         """Features [B, C, F, H, W] of each of any channels [B, C, H, W], standardised, by itself."""
