@@ -16,7 +16,7 @@ from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,pretrain_samples,pretrain_steps,modality,protocol,"
-    "label_fraction,class,metric,value,ci_low,ci_high,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
+    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
     "config_hash,code_version,run"
 )
 KNOWN = [
@@ -125,6 +125,7 @@ def test_a_row_is_the_mean_of_its_repeats_and_bears_their_marks(all_csv: Path) -
         base = 0.68 - 0.1 * (row["protocol"] == "linear") + 0.05 * math.log10(float(row["label_fraction"]))
         assert float(row["value"]) == pytest.approx(base + 0.01)
         assert float(row["ci_low"]) == pytest.approx(base + 0.01 - 4.302653 * 0.01 / 3**0.5, abs=1e-6)
+        assert float(row["deviation"]) == pytest.approx(0.01)
         assert (row["seeds"], row["collapsed"], row["cpu_hours"]) == ("3", "false", "0.5")
         assert row["converged"] == {"linear": "", "fine-tune": "false"}[row["protocol"]]
         assert row["run"].endswith(

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 4}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
+PIXELS = {"name": "channel-unet", "channel_width": 4, "width": 4}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
@@ -35,6 +36,7 @@ METHODS: dict[str, dict[str, Any]] = {
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8, "optimiser": {"name": "sgd"}},
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
+    "unifeat": {"name": "unifeat", "encoder": PIXELS, "dim": 8, "pixels": 16},
 }
 
 
@@ -68,11 +70,12 @@ def job(
 
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_train_as_one(
-    name: str, pairs: Path, yearly: Path, series: Path, tmp_path: Path
+    name: str, pairs: Path, yearly: Path, series: Path, large: Path, tmp_path: Path
 ) -> None:
     """The loss of every step is that of one process with the same batch of 8; so are weights and tables."""
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
+        "unifeat": (large, "s1+rgb"),
         "gssl": (series, "s1+rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),

@@ -28,6 +28,7 @@ DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
+PIXELS = {"name": "channel-unet", "channel_width": 4, "width": 4}
 ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
@@ -38,6 +39,8 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "simclr": {"encoder": RESNET, "dim": 8},
     "gssl": {"encoder": RESNET, "dim": 8, "queue": 16, "clusters": 3},
     "dino-mm": {"encoder": VIT, "local_pixels": 8, "local_crops": 2, "hidden": 16, "prototypes": 12},
+    "unifeat": {"encoder": PIXELS, "dim": 8, "pixels": 16},
+    "core": {"encoder": PIXELS},
 }
 
 

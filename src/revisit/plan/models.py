@@ -101,7 +101,7 @@ class ModelPlan(DataPlan):
     def repeat(self, wildcards: Wildcards) -> Settings:
         """The repeat of its run that a score is of."""
         for repeat in self.run(wildcards)["repeats"]:
-            if (f"{_labels(repeat):.10g}", str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
+            if (_labels(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
         raise KeyError(f"{wildcards} is no repeat of this study")
 
@@ -143,13 +143,13 @@ class ModelPlan(DataPlan):
         found = []
         for run in self.runs:
             if run["experiment"] == experiment:
-                most = max(run["repeats"], key=_labels)
+                most = max(run["repeats"], key=_amount)
                 found.append(str(PurePosixPath(self._score(run, most)).with_suffix(".npz")))
         return found
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
-        return f"{folder}/labels{_labels(repeat):.10g}/seed{repeat['seed']}.json"
+        return f"{folder}/labels{_labels(repeat)}/seed{repeat['seed']}.json"
 
     def embedding(self, wildcards: Wildcards) -> str:
         """The encoder whose features are asked for."""
@@ -178,7 +178,12 @@ class ModelPlan(DataPlan):
         return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"
 
 
-def _labels(repeat: Settings) -> float:
-    """The amount of labels of a repeat, a share or a number: those of a run are all the one or the other."""
+def _amount(repeat: Settings) -> float:
+    """The labels of a repeat, a share or a number: those of an experiment are all the one or the other."""
     amount: float = repeat["label_count"] or repeat["label_fraction"]
     return amount
+
+
+def _labels(repeat: Settings) -> str:
+    """The same as paths have it."""
+    return str(repeat["label_count"] or f"{repeat['label_fraction']:g}")
