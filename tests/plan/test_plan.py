@@ -100,6 +100,21 @@ def test_numbers_of_labels_are_told_from_shares(config):
         check(edited)
 
 
+def test_an_entry_waits_for_the_encoder_it_starts_from(config):
+    """That of its own modality and seed; one of another shape is refused before anything runs."""
+    edited = copy.deepcopy(config)
+    first = {**edited["pretraining"]["methods"]["3dmae-rm"], "published_as": None}
+    net = {"name": "channel-unet", "channel_width": 4, "width": 4}
+    methods = edited["pretraining"]["methods"]
+    methods["unifeat"] = {**first, "method": {"name": "unifeat", "encoder": net}}
+    methods["sscl"] = {**first, "parents": ["unifeat"], "method": {"name": "core", "encoder": net}}
+    plan, second = Plan(check(edited)), Wildcards(method="sscl", modality="s1+s2", seed="1")
+    assert plan.parents(second) == ["results/encoders/pairs/unifeat/s1+s2/seed1/encoder.safetensors"]
+    methods["sscl"]["method"] = {"name": "core", "encoder": {**net, "width": 8}}
+    with pytest.raises(RevisitError, match=r"methods\.sscl\.method: core: its encoder is .* of its parent"):
+        check(edited)
+
+
 def test_each_protocol_has_one_rule(plan):
     """Their outputs are alike: two rules for one file would be an error, none too."""
     patterns = {stage: plan.protocols(stage) for stage in ("evaluate", "probe", "floor")}

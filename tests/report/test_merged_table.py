@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,22 @@ def test_a_row_is_the_mean_of_its_repeats_and_bears_their_marks(all_csv: Path) -
         assert row["run"].endswith(
             f"masking/3dmae-rm/s1/{row['protocol']}/labels{row['label_fraction']}".removesuffix(".0")
         )
+
+
+def test_numbers_of_labels_are_rows_of_their_own(scores: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """Repeats of one number are gathered, those of another are not; a share is left empty."""
+    three = [path for path in scores if path.match("masking/scratch/s1/linear/labels1/*")]
+    files = []
+    for count in (200, 400):
+        (tmp_path / str(count)).mkdir()
+        change = methodcaller("update", {"label_fraction": None, "label_count": count})
+        files += [altered(path, tmp_path / str(count), change) for path in three]
+    out = tmp_path / "all.csv"
+    tables.write_table(tables.merge(files, facts), out)
+    rows = cells(out, "masking", "scratch", "s1", "all", "micro_map")
+    assert [(row["label_fraction"], row["label_count"], row["seeds"]) for row in rows] == [
+        ("", "200", "3"), ("", "400", "3"),
+    ]  # fmt: skip
 
 
 def _drop(content: dict) -> None:
