@@ -62,6 +62,8 @@ def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
     for name in ("resnet18-f37072fd", "resnet50-11ad3fa6"):
         torch.save(models.get_model(name.partition("-")[0]).state_dict(), tmp_path / f"{name}.pth")
     check(yaml.safe_load(text.replace("weights/", f"{tmp_path}/")))
+    pixels = (ROOT / "workflow/presets/pixels.yaml").read_text().replace("#: ", "")
+    check(yaml.safe_load(pixels.replace("weights/", f"{tmp_path}/")))
 
 
 @pytest.mark.parametrize(

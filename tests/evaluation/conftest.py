@@ -116,7 +116,7 @@ def evaluate() -> Evaluate:
         encoders: Sequence[Path],
         out: Path,
         run: Run,
-        label_fraction: float = 1.0,
+        label_fraction: float | None = 1.0,
         seed: int = 0,
         **settings: Any,
     ) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from revisit.errors import RevisitError
-from revisit.evaluation.labelled import labelled_places
+from revisit.evaluation.labelled import labelled_places, labelled_samples
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -126,3 +126,28 @@ def test_a_tiny_fraction_keeps_a_place_and_a_wrong_one_is_refused() -> None:
     assert len(labelled_places(np.array([4]), np.ones((1, 2)), 0.5, seed=0)) == 1
     with pytest.raises(RevisitError, match="label_fractions: 5"):
         labelled_places(POSITIONS, LABELS, 5, seed=0)
+
+
+def test_a_number_of_samples_is_kept() -> None:
+    """Exactly so many where a place is one sample; of whole places as few as hold so many."""
+    first = np.flatnonzero(np.arange(len(LABELS)) % 3 == 0)
+    for count in (1, 10, 200, 599, 600):
+        assert len(labelled_samples(POSITIONS[first], LABELS[first], count, seed=0)) == count
+    for count, kept in ((1, 3), (3, 3), (4, 6), (200, 201), (1800, 1800)):
+        chosen = labelled_samples(POSITIONS, LABELS, count, seed=0)
+        assert len(chosen) == kept
+        assert not set(POSITIONS[chosen]) & set(np.delete(POSITIONS, chosen))
+
+
+def test_numbers_are_nested_in_each_other_and_in_shares() -> None:
+    """The same order of places, so more labels are the fewer ones and others; with every class."""
+    fewer, more = (set(labelled_samples(POSITIONS, LABELS, count, seed=1)) for count in (90, 300))
+    tenth = set(labelled_places(POSITIONS, LABELS, 0.1, seed=1))  # 180 samples
+    assert fewer < tenth < more
+    assert LABELS[sorted(fewer)].any(0).all()
+    assert fewer != set(labelled_samples(POSITIONS, LABELS, 90, seed=2))
+
+
+def test_more_than_there_are_is_refused() -> None:
+    with pytest.raises(RevisitError, match=r"label_counts: 1801 labelled samples, but .* has 1800; lower it"):
+        labelled_samples(POSITIONS, LABELS, 1801, seed=0)

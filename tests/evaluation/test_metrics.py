@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import jaccard_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    jaccard_score,
+    precision_recall_fscore_support,
+)
 
 from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 
@@ -41,6 +46,9 @@ def test_segmentation_scores_agree_with_scikit_learn() -> None:
     assert summary["macro avg"]["f1"] == pytest.approx(f1.mean())
     assert summary["weighted avg"]["recall"] == pytest.approx(np.average(recall, weights=support))
     assert summary["weighted avg"]["recall"] == pytest.approx(summary["all"]["accuracy"])
+    # What land-cover works call AA and OA.
+    assert summary["macro avg"]["recall"] == pytest.approx(balanced_accuracy_score(truth, guess))
+    assert summary["all"]["accuracy"] == pytest.approx(accuracy_score(truth, guess))
 
 
 def test_a_class_absent_from_the_labels_has_no_score_and_no_weight() -> None:

@@ -33,7 +33,7 @@ DATA = DataDescription(("vv", "vh", "red", "nir"), 32, 3, "yearly", (2019, 2020)
 def test_facts(name: str) -> None:
     """What planning is told of a method is what its class and its encoder are."""
     entry = {"name": name, **ENTRIES[name]}
-    facts = check_method(entry, DATA, Training(epochs=1), parents=0)
+    facts = check_method(entry, DATA, Training(epochs=1), parents=[])
     assert json.loads(json.dumps(facts)) == facts
     assert facts["name"] == name and facts["encoders"] == [""]
     encoder = entry["encoder"]["name"].replace("-", "_")
@@ -121,7 +121,7 @@ def test_length_and_parents_are_checked() -> None:
     with pytest.raises(RevisitError, match="add epochs or steps"):
         check_method(entry, DATA, Training())
     with pytest.raises(RevisitError, match="starts from 0 other entries, parents names 2"):
-        check_method(entry, DATA, parents=2)
+        check_method(entry, DATA, parents=[{}, {}])
     check_method({"name": "scratch", **ENTRIES["scratch"]}, DATA, Training())  # takes no step
 
 

@@ -46,6 +46,7 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "heads": [(3, 6, 12, 24), (1, 1, 1, 1), (6, 12, 24, 48)],
         "window": [7, 8],
     },
+    "channel-unet": {"channel_width": [16, 64], "width": [16, 64]},
     "resnet": {"depth": [18, 34, 50], "stem": ["imagenet", "small"], "width": [64, 16]},
     "timm": {
         "missing": ["refuse", "mean"],

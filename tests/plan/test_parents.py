@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from revisit.config.check import check
-from revisit.config.parents import check_parents
 from revisit.errors import RevisitError
 from revisit.plan.forecast.space import spaces
 from revisit.plan.forecast.work import Work
@@ -124,14 +123,3 @@ def test_a_parent_that_makes_no_such_images_is_refused(config: dict[str, Any]) -
     only_vh = copy.deepcopy(config["pretraining"]["methods"]["translator"]["method"])
     only_vh["encoder"]["makes"] = ["vh"]
     assert "'translator' makes generated-vh, 'aided' learns" in refusal(config, "translator", method=only_vh)
-
-
-def test_a_parent_of_several_other_modalities_is_refused() -> None:
-    """Which of them would be started from, nobody said; it would be pretrained without a word."""
-    plain = {"parents": [], "generates": [], "generated": []}
-    parent = {**plain, "modalities": ["s1", "rgb"]}
-    child = {**plain, "modalities": ["s2"], "parents": ["parent"]}
-    with pytest.raises(RevisitError, match="'parent' is pretrained on s1, rgb, not on s2; add it there"):
-        check_parents({"parent": parent, "child": child})
-    check_parents({"parent": parent, "child": {**child, "modalities": ["rgb"]}})
-    check_parents({"parent": {**parent, "modalities": ["s1+s2"]}, "child": child})

@@ -83,6 +83,38 @@ def test_one_more_seed_or_share_of_the_labels_plans_only_itself(config, checked)
         assert before.evaluate(wildcards) == after.evaluate(wildcards)
 
 
+def test_numbers_of_labels_are_told_from_shares(config):
+    """A score is found by its own number; pictures are of the run with the most labels."""
+    edited = copy.deepcopy(config)
+    del edited["experiments"]["land-cover"]["label_fractions"]
+    edited["experiments"]["land-cover"]["label_counts"] = [100, 20]
+    plan = Plan(check(edited))
+    unet = {"experiment": "land-cover", "method": "unet", "modality": "s1", "protocol": "supervised"}
+    folder = "results/scores/land-cover/unet/s1/supervised"
+    assert {f"{folder}/labels100/seed0.json", f"{folder}/labels20/seed2.json"} < set(plan.scores())
+    found = plan.evaluate(score(**unet, labels="20"))
+    assert (found["label_fraction"], found["label_count"], found["seed"]) == (None, 20, 1)
+    assert f"{folder}/labels100/seed0.npz" in plan.predictions("land-cover")
+    edited["experiments"]["land-cover"]["label_counts"] = [10**6]
+    with pytest.raises(RevisitError, match=r"land-cover\.label_counts: 1000000 is more than .* can hold"):
+        check(edited)
+
+
+def test_an_entry_waits_for_the_encoder_it_starts_from(config):
+    """That of its own modality and seed; one of another shape is refused before anything runs."""
+    edited = copy.deepcopy(config)
+    first = {**edited["pretraining"]["methods"]["3dmae-rm"], "published_as": None}
+    net = {"name": "channel-unet", "channel_width": 4, "width": 4}
+    methods = edited["pretraining"]["methods"]
+    methods["unifeat"] = {**first, "method": {"name": "unifeat", "encoder": net}}
+    methods["sscl"] = {**first, "parents": ["unifeat"], "method": {"name": "core", "encoder": net}}
+    plan, second = Plan(check(edited)), Wildcards(method="sscl", modality="s1+s2", seed="1")
+    assert plan.parents(second) == ["results/encoders/pairs/unifeat/s1+s2/seed1/encoder.safetensors"]
+    methods["sscl"]["method"] = {"name": "core", "encoder": {**net, "width": 8}}
+    with pytest.raises(RevisitError, match=r"methods\.sscl\.method: core: its encoder is .* of its parent"):
+        check(edited)
+
+
 def test_each_protocol_has_one_rule(plan):
     """Their outputs are alike: two rules for one file would be an error, none too."""
     patterns = {stage: plan.protocols(stage) for stage in ("evaluate", "probe", "floor")}

@@ -8,7 +8,7 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import gains, reading, table
+from revisit.report import gains, printing, reading, table
 from revisit.report.facts import Facts
 from revisit.report.layout import Block, Cell, Table
 from revisit.report.reading import Row
@@ -169,6 +169,68 @@ def test_tables_of_caco(layout: str, task: str, protocol: str, key: str, publish
     main = ["Random Init.", "ImageNet", "MoCo v2", "GSSL", "SeCo"]
     assert others == main if "estimates" not in key else others[0] == "CACo, r = long-term distance"
     assert laid_out.notes[0].endswith("not comparable.")
+
+
+SSCL_CLASSES = {"Water": 0.9, "Orchards": 0.5, "Forest": 0.7, "Urban": 0.3}  # as a config may have them
+
+
+def sscl_rows(method: str, count: int, lift: float) -> list[Row]:
+    """A network's scores of each class and both averages, by ten runs on so many labelled samples."""
+    row = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "dataset": "pairs", "method": method, "modality": "s1+s2",
+        "protocol": "fine-tune", "label_count": count, "pretrain_data": "pairs", "collapsed": False,
+    }  # fmt: skip
+    values = {(name, "recall"): value for name, value in SSCL_CLASSES.items()}
+    values |= {("macro avg", "recall"): 0.6, ("all", "accuracy"): 0.8, ("all", "miou"): 0.4}
+    return [
+        row | {"class": name, "metric": metric, "value": value + lift, "ci_low": value, "ci_high": 1.0,
+               "deviation": 0.012}
+        for (name, metric), value in values.items()
+    ]  # fmt: skip
+
+
+def test_table_of_sscl(tmp_path: Path) -> None:
+    """A block a number of labels, most first; classes in the poster's order; mean and deviation of both."""
+    run = {"experiment": "mine", "modality": "s1+s2", "protocol": "fine-tune", "pretrained": True}
+    run |= {"recipe": "", "task": "segmentation"}
+    given = table.Settings.model_validate(
+        {
+            "experiment": "mine", "layout": "sscl", "published_as": "sscl",
+            "runs": [
+                run | {"method": "pair", "title": "ours", "published_as": "sscl"},
+                run | {"method": "net", "title": "U-Net"},
+            ],
+        }
+    )  # fmt: skip
+    rows = [
+        row
+        for count, lift in ((200, 0.0), (1000, 0.05))
+        for method in ("pair", "net")
+        for row in sscl_rows(method, count, lift)
+    ]
+    laid_out = table.lay_out(rows, given)
+    most, fewest = laid_out.blocks
+    assert most.heading.startswith("pairs: whole network trained, 1,000 labelled samples; recall")
+    assert most.columns == ("Forest", "Urban", "Water", "Orchards", "AA", "OA")
+    for block, lift in ((most, 5), (fewest, 0)):
+        cells = row_of(block, "S1+S2", "ours")
+        assert [cell.value for cell in cells.values()] == pytest.approx(
+            [70 + lift, 30 + lift, 90 + lift, 50 + lift, 60 + lift, 80 + lift]
+        )
+        assert [cell.theirs() for cell in cells.values()] == [
+            "83.8 ± 1.7", "78.9 ± 4.1", "99.3 ± 0.1", "–", "56 ± 1.1", "67.8 ± 0.9"
+        ]  # fmt: skip
+        assert row_of(block, "S1+S2", "Baseline")["AA"].theirs() == "53.4 ± 1.3"
+        assert row_of(block, "S1+S2", "U-Net")["OA"].published is None
+    printing.write(laid_out, tmp_path / "sscl.csv", tmp_path / "sscl.md")
+    text = (tmp_path / "sscl.md").read_text()
+    assert "| S1+S2 | ours | this run | 75.0 ± 1.2 [70.0, 100.0] |" in text
+    assert "*published, not comparable* | *83.8 ± 1.7* | *78.9 ± 4.1* |" in text
+    assert "does not say of how many labelled samples" in text
+    written = list(csv.DictReader(io.StringIO((tmp_path / "sscl.csv").read_text())))
+    own = next(row for row in written if row["model"] == "ours" and row["label_count"] == "200")
+    assert (own["label_fraction"], own["AA"], own["AA deviation"]) == ("", "60.0", "1.2")
+    assert own["AA published deviation"] == "1.1"
 
 
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,pretrain_samples,pretrain_steps,modality,protocol,"
-    "label_fraction,class,metric,value,ci_low,ci_high,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
+    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
     "config_hash,code_version,run"
 )
 KNOWN = [
@@ -125,11 +126,28 @@ def test_a_row_is_the_mean_of_its_repeats_and_bears_their_marks(all_csv: Path) -
         base = 0.68 - 0.1 * (row["protocol"] == "linear") + 0.05 * math.log10(float(row["label_fraction"]))
         assert float(row["value"]) == pytest.approx(base + 0.01)
         assert float(row["ci_low"]) == pytest.approx(base + 0.01 - 4.302653 * 0.01 / 3**0.5, abs=1e-6)
+        assert float(row["deviation"]) == pytest.approx(0.01)
         assert (row["seeds"], row["collapsed"], row["cpu_hours"]) == ("3", "false", "0.5")
         assert row["converged"] == {"linear": "", "fine-tune": "false"}[row["protocol"]]
         assert row["run"].endswith(
             f"masking/3dmae-rm/s1/{row['protocol']}/labels{row['label_fraction']}".removesuffix(".0")
         )
+
+
+def test_numbers_of_labels_are_rows_of_their_own(scores: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """Repeats of one number are gathered, those of another are not; a share is left empty."""
+    three = [path for path in scores if path.match("masking/scratch/s1/linear/labels1/*")]
+    files = []
+    for count in (200, 400):
+        (tmp_path / str(count)).mkdir()
+        change = methodcaller("update", {"label_fraction": None, "label_count": count})
+        files += [altered(path, tmp_path / str(count), change) for path in three]
+    out = tmp_path / "all.csv"
+    tables.write_table(tables.merge(files, facts), out)
+    rows = cells(out, "masking", "scratch", "s1", "all", "micro_map")
+    assert [(row["label_fraction"], row["label_count"], row["seeds"]) for row in rows] == [
+        ("", "200", "3"), ("", "400", "3"),
+    ]  # fmt: skip
 
 
 def _drop(content: dict) -> None:

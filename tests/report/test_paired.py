@@ -26,6 +26,7 @@ def run(method: str, values: list[float], **other: object) -> Cell:
         "modality": "s1",
         "protocol": "linear",
         "label_fraction": 0.1,
+        "label_count": None,
         "class": "all",
         "metric": "micro_map",
     }
@@ -52,7 +53,7 @@ def test_a_loss_is_below_zero() -> None:
 @pytest.mark.parametrize(
     "other",
     [{"encoder": "larger"}, {"modality": "s2"}, {"protocol": "fine-tune"}, {"label_fraction": 1.0},
-     {"dataset": "elsewhere"}],
+     {"dataset": "elsewhere"}, {"label_fraction": None, "label_count": 200}],
 )  # fmt: skip
 def test_only_the_same_network_on_the_same_task_counts(other: dict) -> None:
     assert gains([run("3dmae-rm", [0.6, 0.7]), run("scratch", [0.5, 0.6], **other)]) == []

@@ -50,6 +50,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs of 16 pixels a side."""
+    return write_collection(tmp_path_factory.mktemp("patches") / "large", "pairs", side=16)
+
+
+@pytest.fixture(scope="session")
 def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_collection(tmp_path_factory.mktemp("patches") / "yearly", "yearly")
 
@@ -86,7 +92,9 @@ def write_generator(index: Path, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **changes: Any) -> Path:
+def write_collection(
+    folder: Path, kind: str, without: tuple[int, ...] = (), side: int = SIDE, **changes: Any
+) -> Path:
     """The index of a collection of one region of 40 samples: 24 train, 8 val, 8 test.
 
     Pixels of time t and band b lie near 40 t + 10 b. ``without``: samples that lack Sentinel-1's first year.
@@ -103,15 +111,15 @@ def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **c
             times = len(days)
             level = 40 * np.arange(times)[:, None] + 10 * np.arange(len(bands))
             slope = random.integers(0, 40, (times, len(bands), 1, 1))
-            noise = random.integers(0, 10, (times, len(bands), SIDE, SIDE))
+            noise = random.integers(0, 10, (times, len(bands), side, side))
             dates = np.array(days, "datetime64[ns]")
             if series and sample % 5 == 0:
                 dates[3:] = np.datetime64("NaT")
             if sensor == "sentinel-1" and sample in without:
                 dates[0] = np.datetime64("NaT")
             values = (level[..., None, None] + slope + noise).astype("uint8")
-            looks[sensor] = Look(values, np.ones((times, SIDE, SIDE), bool), dates)
-        cover = np.full((SIDE, SIDE), 10, "uint8")
+            looks[sensor] = Look(values, np.ones((times, side, side), bool), dates)
+        cover = np.full((side, side), 10, "uint8")
         writer.append(looks, Place(500_000 + 80 * sample, 5e6, sample, int(part)), cover, np.ones(1, "uint8"))
     writer.finish(32632, {"region": "here"})
     limits = {"lower": -1.0, "upper": 1.0, "mean": 0.0, "std": 0.3, "valid_pixels": 100}
@@ -131,7 +139,7 @@ def write_collection(folder: Path, kind: str, without: tuple[int, ...] = (), **c
             sensor: {"clip_sigma": 3.0, "source_unit": "dB", "bands": dict.fromkeys(bands, limits)}
             for sensor, bands in BANDS.items()
         },
-        "patch_pixels": SIDE,
+        "patch_pixels": side,
         "resolution_m": 10,
         "time_axis": timed,
         "years": years if kind == "yearly" else {},

@@ -25,6 +25,7 @@ VIT = {"name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels":
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2, "patch_pixels": 2}
 BESIDE = {"name": "composite", "parts": [{"bands": ["vv", "vh"], "encoder": SWIN}, {"encoder": SWIN}]}
+PIXELS = {"name": "channel-unet", "channel_width": 4, "width": 4}
 METHODS: dict[str, dict[str, Any]] = {
     # Random channels hide unequally many cells of each sample.
     "masked": {"name": "mae3d", "mask": "rc", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
@@ -44,6 +45,7 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     "optical-aided": {"name": "optical-aided", "encoder": VIT, "dim": 8, "clusters": 3},
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
+    "unifeat": {"name": "unifeat", "encoder": PIXELS, "dim": 8, "pixels": 16},
 }
 
 
@@ -84,11 +86,18 @@ def job(
 
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_train_as_one(
-    name: str, pairs: Path, yearly: Path, series: Path, aid: tuple[Path, Path], tmp_path: Path
+    name: str,
+    pairs: Path,
+    yearly: Path,
+    series: Path,
+    large: Path,
+    aid: tuple[Path, Path],
+    tmp_path: Path,
 ) -> None:
     """The loss of every step is that of one process with the same batch of 8; so are weights and tables."""
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
+        "unifeat": (large, "s1+rgb"),
         "gssl": (series, "s1+rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from revisit.evaluation.columns import COSTS
+from revisit.evaluation.networks import encoder_columns
 from revisit.files import read_json, write_json
 from revisit.job import Job
 from revisit.methods.mae3d import MAE3D
@@ -271,6 +272,29 @@ def test_heir_starts_from_its_parent_and_leaves_two(
     assert own.card["parents"][0]["config_hash"] == (parent.card or {})["config_hash"]
     assert run_file(job(pairs, tmp_path, method, {"steps": 1, "batch_size": 8})) == 1
     assert "starts from 1 other entries, parents names 0" in (tmp_path / "log").read_text()
+
+
+def test_sscl_is_two_jobs_and_its_card_tells_of_both(large: Path, tmp_path: Path) -> None:
+    """CoRe begins with UniFeat's weights; its card has the lineage, and tables count the steps of both."""
+    net = {"name": "channel-unet", "channel_width": 4, "width": 4}
+    first, second = tmp_path / "unifeat", tmp_path / "core"
+    short = {"batch_size": 8, "learning_rate": 1e-2}
+    path = job(large, first, {"name": "unifeat", "encoder": net, "pixels": 16}, short | {"steps": 3})
+    assert run_file(path) == 0, (first / "log").read_text()
+    path = job(
+        *(large, second, {"name": "core", "encoder": net}),
+        short | {"steps": 2, "learning_rate": 1e-9},
+        parents=(first / "encoder.safetensors",),
+    )
+    assert run_file(path) == 0, (second / "log").read_text()
+    parent, own = load_encoder(first), load_encoder(second)
+    for name, values in parent.extractor.named_parameters():
+        torch.testing.assert_close(own.extractor.get_parameter(name), values, atol=1e-6, rtol=0)
+    assert parent.card and own.card
+    (told,) = own.card["parents"]
+    assert told["config_hash"] == parent.card["config_hash"] and told["parents"] == []
+    assert (told["steps"], own.card["steps"]) == (3, 2)
+    assert encoder_columns([own.card])["pretrain_steps"] == 5
 
 
 @pytest.mark.parametrize(

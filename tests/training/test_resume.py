@@ -28,6 +28,7 @@ DATES = [day * 86_400 * 10**9 for day in (17_000, 17_100, 18_500, 18_600)]
 VIT = {"name": "channel-vit", "patch_pixels": 4, "dim": 16, "depth": 1, "heads": 2}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 2}
 RESNET = {"name": "resnet", "depth": 18, "stem": "small", "width": 8}
+PIXELS = {"name": "channel-unet", "channel_width": 4, "width": 4}
 
 
 def beside(encoder: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +55,8 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "discriminator": {"layers": 1, "width": 4},
     },
     "optical-aided": {"encoder": RESNET, "dim": 8, "clusters": 3},
+    "unifeat": {"encoder": PIXELS, "dim": 8, "pixels": 16},
+    "core": {"encoder": PIXELS},
 }
 
 

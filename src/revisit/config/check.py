@@ -15,7 +15,7 @@ from typing import Any
 from revisit import parts
 from revisit.archive.settings import check_years
 from revisit.config.imports import check_origins, imported
-from revisit.config.parents import check_parents
+from revisit.config.lineage import check_generated, parents_of
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
@@ -23,6 +23,7 @@ from revisit.cube.grid import region_grid
 from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
+from revisit.evaluation import checks
 from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
@@ -61,7 +62,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     imports = {name: imported(study, name, cut) for name in study.imports}
     collections = cut | imports
     entries = {name: _entry(study, name, collections) for name in study.pretraining.methods}
-    check_parents(entries)
+    check_generated(entries)
     tasks = {name: _task(study, name, entries, collections) for name in study.experiments}
     runs = [
         {
@@ -253,7 +254,6 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
     where, entry = f"pretraining.methods.{name}", study.pretraining.methods[name]
     _known([entry.collection], collections, f"{where}.collection")
     collection = collections[entry.collection]
-    _known(entry.parents, study.pretraining.methods, f"{where}.parents")
     rows = [row for rows in published().values() for row in rows]
     _known([entry.published_as] if entry.published_as else [], rows, f"{where}.published_as")
     if "name" not in entry.method:
@@ -275,7 +275,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
             kind=collection["kind"],
             times=tuple(sorted(times)) if collection["series"] else (),
         )
-        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, len(entry.parents))
+        parents = parents_of(name, modality, study.pretraining.methods, collections)
+        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, parents)
     most = collection["most_training_samples"]
     if not facts["baseline"] and entry.batch_size > most:
         raise RevisitError(
@@ -338,6 +339,7 @@ def _task(
     for floor in own.floors or []:
         if task.labels not in _part("floor", floor, f"{where}.floors").labels:
             raise RevisitError(f"{where}.floors: {floor!r} cannot learn {task.labels}s; leave it out")
+    checks.enough_labels(own.label_counts, collections[own.collection], where)
     task.check(name, own, entries, collections)
     return task, own
 
@@ -349,6 +351,7 @@ def _experiment(name: str, task: Task, own: Any) -> Experiment:
         title=own.title or name,
         headline=task.headline,
         label_fractions=own.label_fractions,
+        label_counts=own.label_counts,
         layouts=own.layouts,
         published_as=own.published_as,
     )

@@ -15,7 +15,7 @@ from revisit.patches.modality import bands_of
 from revisit.record import Record
 
 Entries = Mapping[str, Mapping[str, Any]]
-MAY_BE_EMPTY = ("layouts", "floors")
+MAY_BE_EMPTY = ("layouts", "floors", "label_counts")
 
 
 @contextmanager
@@ -143,6 +143,16 @@ def lists_each_once(settings: Record, where: str) -> None:
     for key, value in settings.content().items():
         if isinstance(value, list) and (value or key not in MAY_BE_EMPTY):
             each_once(value, f"{where}.{key}")
+
+
+def enough_labels(counts: Sequence[int], collection: Mapping[str, Any], where: str) -> None:
+    """Raise RevisitError where more labelled samples are asked for than the training part can hold."""
+    most = collection["most_training_samples"]
+    if counts and max(counts) > most:
+        raise RevisitError(
+            f"{where}.label_counts: {max(counts)} is more than the training part can hold, at most {most} "
+            "samples; lower it, or add regions to the collection"
+        )
 
 
 def takes(

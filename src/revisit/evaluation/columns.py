@@ -12,11 +12,13 @@ COLUMNS = (
     "modality",
     "protocol",
     "label_fraction",
+    "label_count",
     "class",
     "metric",
     "value",
     "ci_low",
     "ci_high",
+    "deviation",
     "seeds",
     "published",
     "published_source",
@@ -35,4 +37,5 @@ COLUMNS = (
 NOT_PRETRAINED = {"pretrain_data": "none", "pretrain_samples": 0, "pretrain_steps": 0, "collapsed": False}
 
 # What pretraining cost, as measured: no two trainings cost the same, so these columns differ from run to run.
-COSTS = ("gpu_hours", "cpu_hours", "samples_per_second", "peak_memory_gb")
+HOURS = ("gpu_hours", "cpu_hours")
+COSTS = (*HOURS, "samples_per_second", "peak_memory_gb")

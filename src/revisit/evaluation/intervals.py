@@ -1,11 +1,17 @@
 """Mean and 95 % interval of a score over all the luck there was: pretraining, labels drawn, new weights."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from statistics import stdev
 
 import numpy as np
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+
+
+def deviation(values: Collection[float]) -> float | None:
+    """Standard deviation of the scores of several runs, as of a sample of runs; None of one."""
+    return stdev(values) if len(values) > 1 else None
 
 
 def interval(

@@ -1,4 +1,4 @@
-"""Which places keep their labels at a label fraction: nested subsets with the classes of the whole."""
+"""Which places keep their labels, of a share or a number: nested subsets with the classes of the whole."""
 
 import math
 from typing import Any
@@ -27,6 +27,32 @@ def labelled_places(
         raise RevisitError(
             f"label_fractions: {fraction} is not in (0, 1]; give fractions such as 0.05 or 1.0"
         )
+    place, order = _in_order(positions, labels, seed, every_class)
+    kept = order[: math.ceil(round(fraction * len(order), 6))]
+    return np.flatnonzero(np.isin(place, kept))
+
+
+def labelled_samples(
+    positions: NDArray[Any], labels: NDArray[Any], count: int, seed: int
+) -> NDArray[np.int64]:
+    """Sorted indices of ``count`` samples that keep their labels; some more where whole places make it more.
+
+    The same subsets as of ``labelled_places``, with every class, but for where they end. Raises RevisitError
+    where there are fewer samples.
+    """
+    if count > len(positions):
+        raise RevisitError(
+            f"label_counts: {count} labelled samples, but the training part has {len(positions)}; lower it"
+        )
+    place, order = _in_order(positions, labels, seed, every_class=True)
+    held = np.bincount(place)[order].cumsum()
+    return np.flatnonzero(np.isin(place, order[: np.searchsorted(held, count) + 1]))
+
+
+def _in_order(
+    positions: NDArray[Any], labels: NDArray[Any], seed: int, every_class: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The number of each sample's place (sample,), and the places (place,) in the order they are kept in."""
     places, place = np.unique(positions, return_inverse=True)
     shown = np.zeros((len(places), labels.shape[1]), bool)
     samples, classes = np.nonzero(labels)
@@ -34,8 +60,7 @@ def labelled_places(
     order = stratified_order(shown, seed)
     if every_class:
         order = _rarest_first(order, shown)
-    kept = order[: math.ceil(round(fraction * len(places), 6))]
-    return np.flatnonzero(np.isin(place, kept))
+    return place, order
 
 
 def stratified_order(shown: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:

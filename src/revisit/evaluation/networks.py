@@ -1,14 +1,14 @@
 """The network of a run: pretrained encoders read and checked, and put to use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from revisit.errors import RevisitError
-from revisit.evaluation.columns import COSTS
+from revisit.evaluation.columns import COSTS, HOURS
 from revisit.nets.load_save import Encoder, architecture_name, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
@@ -63,18 +63,28 @@ def load_encoders(
 def encoder_columns(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The columns that come from the cards of a network's encoders, one a sensor.
 
-    Numbers are summed over pretrainings, of which encoders side by side share one.
+    Numbers are summed over pretrainings, of which encoders side by side share one; steps and hours count
+    those of the encoders that an encoder started from, too.
     """
     runs = {card.get("config_hash", number): card for number, card in enumerate(cards)}.values()
+    lines = [one for card in runs for one in _line(card)]
     learnt = {
-        f"{card['collection']} {card['modality']}" if card["steps"] else card["weights_of"] for card in cards
+        f"{one['collection']} {one['modality']}" if one["steps"] else one["weights_of"] for one in lines
     }
     trained = sorted(learnt - {""})
-    costs = {key: [card.get(key) for card in runs] for key in COSTS}
+    costs = {key: [one.get(key) for one in (lines if key in HOURS else runs)] for key in COSTS}
     return {
         "encoder": " + ".join(architecture_name(card["architecture"]) for card in cards),
         "pretrain_data": " + ".join(trained) or "none",
-        **{f"pretrain_{key}": sum(card[key] for card in runs) for key in ("samples", "steps")},
+        "pretrain_samples": sum(card["samples"] for card in runs),
+        "pretrain_steps": sum(one["steps"] for one in lines),
         "collapsed": any(card["collapsed"] for card in cards),
         **{key: None if None in values else sum(values) for key, values in costs.items()},
     }
+
+
+def _line(card: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The card of an encoder and what it says of those it descends from."""
+    yield card
+    for parent in card.get("parents", ()):
+        yield from _line(parent)

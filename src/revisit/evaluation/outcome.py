@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from revisit import stage
-from revisit.evaluation.labelled import labelled_places
+from revisit.evaluation.labelled import labelled_places, labelled_samples
 from revisit.evaluation.protocol import Indices, Learned, Predict
 from revisit.evaluation.task import REPEAT, Data, JobSettings, Task
 from revisit.files import atomic, write_json
@@ -22,10 +22,22 @@ def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
     seed, and like no test split.
     """
     whole = settings.experiment.get("validation_labels") == "all"
+    if (share := settings.label_fraction) is not None:
+        labelled = _kept(data, data.train, share, settings.seed)
+    else:
+        labelled, share = _counted(data, settings.label_count or 1, settings.seed)
     return (
-        _kept(data, data.train, settings.label_fraction, settings.seed),
-        _kept(data, data.val, 1.0 if whole else settings.label_fraction, settings.seed, every_class=False),
+        labelled,
+        _kept(data, data.val, 1.0 if whole else share, settings.seed, every_class=False),
     )
+
+
+def _counted(data: Data, count: int, seed: int) -> tuple[Indices, float]:
+    """As many training samples, and the share of the training places that they are of."""
+    positions = data.positions[data.train]
+    chosen = labelled_samples(positions, data.shows(data.train), count, seed)
+    share = len(np.unique(positions[chosen])) / len(np.unique(positions))
+    return data.train[chosen], share
 
 
 def _kept(data: Data, indices: Indices, fraction: float, seed: int, every_class: bool = True) -> Indices:
@@ -99,7 +111,7 @@ def write(
     said = ", ".join(
         f"{task.metrics[metric].title} {value:.4f}" for metric, value in scored.numbers["all"].items()
     )
-    stage.log.info("labels %g %%, seed %d: %s", 100 * settings.label_fraction, settings.seed, said)
+    stage.log.info("labels of %d samples, seed %d: %s", labelled, settings.seed, said)
     if learned.converged is False:
         stage.log.warning("the training had not converged when its budget ended; tables mark it")
 

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from revisit import parts
 from revisit.evaluation.protocol import Indices, Predict, word
@@ -29,23 +29,40 @@ if TYPE_CHECKING:  # probes and floors need no network, and start without torch
     from revisit.evaluation.networks import Networks
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Repeats(Record):
-    """How often a run is repeated: once for each share of the labels and each seed."""
+    """How often a run is repeated: once for each amount of labels and each seed."""
 
     label_fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
     """Shares of the training places that keep their labels, each above 0 and at most 1."""
+    label_counts: list[Count] = []
+    """In the place of shares, numbers of training samples that keep their labels; places are kept or not as a
+    whole, so where they have several samples it may be some more."""
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     """Seeds of the runs: which places keep their labels, new weights, the order of samples. Seed number i
     takes the encoder of pretraining seed number i mod n."""
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Self:
+        if self.label_counts and "label_fractions" in self.model_fields_set:
+            raise ValueError("label_fractions and label_counts are both given; give each an experiment")
+        return self
+
+    @property
+    def amounts(self) -> list[tuple[float | None, int | None]]:
+        """Each amount of labels, as a share or as a number."""
+        if self.label_counts:
+            return [(None, count) for count in self.label_counts]
+        return [(fraction, None) for fraction in self.label_fractions]
 
 
 class Given(Record):
     """What a job gets of an experiment."""
 
     validation_labels: Literal["as-training", "all"] = "as-training"
-    """Whether as many of the validation places keep their labels as of the training places, or all."""
+    """Whether as large a share of the validation places keep their labels as of the training ones, or all."""
 
 
 class Experiment(Repeats, Given):
@@ -80,21 +97,25 @@ class JobSettings(Record):
     """How it learns."""
     pretrained: bool
     """Whether an encoder was trained before."""
-    label_fraction: Fraction
-    """Share of the training places that keep their labels."""
+    label_fraction: Fraction | None
+    """Share of the training places that keep their labels; None where their number is given."""
+    label_count: Count | None = None
+    """Number of training samples that keep their labels; None where their share is given."""
     seed: int
     """Which places they are, new weights, the order of samples."""
     pretraining_seed: int | None
     """Seed of the encoder; None where there is none."""
 
 
-REPEAT = ("label_fraction", "seed", "pretraining_seed")  # settings in which the repeats of a run differ
+# Settings in which the repeats of a run differ.
+REPEAT = ("label_fraction", "label_count", "seed", "pretraining_seed")
 
 
 class Repeat(NamedTuple):
     """One of the repeats of a run, a job of its own."""
 
-    label_fraction: float
+    label_fraction: float | None
+    label_count: int | None
     seed: int
     pretraining_seed: int | None
 
@@ -132,10 +153,10 @@ class Run(Record):
         """
         encoders: list[int | None] = list(pretraining_seeds) if self.encoders else [None]
         return [
-            Repeat(fraction, seed, encoders[order % len(encoders)])
-            for fraction in experiment.label_fractions
+            Repeat(fraction, count, seed, encoders[order % len(encoders)])
+            for fraction, count in experiment.amounts
             for order, seed in enumerate(experiment.seeds)
-            if self.draws or fraction < 1 or order < len(encoders)
+            if self.draws or fraction != 1 or order < len(encoders)
         ]
 
 

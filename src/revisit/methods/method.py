@@ -138,7 +138,11 @@ class Method(nn.Module):
         )
 
     def start_from(self, parents: Sequence[Encoder]) -> None:
-        """Take over what other entries learnt, in the order of the config; called before the first step."""
+        """Take over what other entries learnt, in the order of the config; called before the first step.
+
+        At planning it is tried with encoders without weights or card. Raises RevisitError where one does not
+        fit.
+        """
 
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Augmented, standardised images and their masks, on the batch's device; samples come first in all.

@@ -1,6 +1,6 @@
 """Whether a pretraining fits its data, told at planning by building the method on torch's meta device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
-from revisit.nets.load_save import architecture_modules
+from revisit.nets.load_save import architecture_modules, build_encoder
 from revisit.training.compiler import compiler_left_out
 from revisit.training.settings import Training
 
@@ -17,12 +17,12 @@ def check_method(
     entry: Mapping[str, Any],
     data: DataDescription,
     training: Training | None = None,
-    parents: int | None = None,
+    parents: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Facts of a ``method`` entry, as JSON can hold them; raises RevisitError naming key, value and remedy.
 
-    ``training``: settings of the loop, and ``parents``: how many encoders the entry starts from, are held
-    against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
+    ``training``: settings of the loop, and ``parents``: architectures of the encoders the entry starts from,
+    are held against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
     ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` and ``tables`` (names of those it leaves),
     ``generates`` (bands that its encoder makes images of), ``generated`` (bands that a parent is to have
     generated), ``modules`` (dotted, of the method and of its encoder), ``encoder_modules``,
@@ -30,11 +30,12 @@ def check_method(
     """
     with compiler_left_out(), torch.device("meta"):
         method = build_method(entry, data)
+        if parents is not None:
+            check_parents(method.needs_parents, len(parents), method.name)
+            method.start_from([build_encoder(architecture) for architecture in parents])
     if training is not None and not method.baseline:
         training.check_length()
         method.check_training(training)
-    if parents is not None:
-        check_parents(method.needs_parents, parents, method.name)
     encoder_modules = architecture_modules(entry["encoder"])
     return {
         "name": method.name,

@@ -128,9 +128,8 @@ class ModelPlan(ImportPlan):
 
     def repeat(self, wildcards: Wildcards) -> Settings:
         """The repeat of its run that a score is of."""
-        labels, seed = float(wildcards.labels), int(wildcards.seed)
         for repeat in self.run(wildcards)["repeats"]:
-            if (repeat["label_fraction"], repeat["seed"]) == (labels, seed):
+            if (_labels(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
         raise KeyError(f"{wildcards} is no repeat of this study")
 
@@ -183,7 +182,7 @@ class ModelPlan(ImportPlan):
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
-        return f"{folder}/labels{repeat['label_fraction']:g}/seed{repeat['seed']}.json"
+        return f"{folder}/labels{_labels(repeat)}/seed{repeat['seed']}.json"
 
     # Use what was evaluated
 
@@ -231,11 +230,11 @@ class ModelPlan(ImportPlan):
         return "/".join((f"{self.root}/models", *(run[key] for key in OF_ROW)))
 
     def _models(self, run: Settings, file: str) -> list[str]:
-        most = max(repeat["label_fraction"] for repeat in run["repeats"])
+        most = _labels(_fullest(run))
         return [
-            f"{self._row(run)}/labels{most:g}/seed{repeat['seed']}/{file}"
+            f"{self._row(run)}/labels{most}/seed{repeat['seed']}/{file}"
             for repeat in run["repeats"]
-            if repeat["label_fraction"] == most
+            if _labels(repeat) == most
         ]
 
     def embedding(self, wildcards: Wildcards) -> str:
@@ -270,5 +269,16 @@ class ModelPlan(ImportPlan):
 
 def _fullest(run: Settings) -> Settings:
     """The first repeat of a run that keeps most labels."""
-    most: Settings = max(run["repeats"], key=lambda repeat: repeat["label_fraction"])
+    most: Settings = max(run["repeats"], key=_amount)
     return most
+
+
+def _amount(repeat: Settings) -> float:
+    """The labels of a repeat, a share or a number: those of an experiment are all the one or the other."""
+    amount: float = repeat["label_count"] or repeat["label_fraction"]
+    return amount
+
+
+def _labels(repeat: Settings) -> str:
+    """The same as paths have it."""
+    return str(repeat["label_count"] or f"{repeat['label_fraction']:g}")

@@ -110,17 +110,14 @@ def _published(name: str, facts: Facts) -> Point | None:
 
 
 def _named(rows: Iterable[Row], facts: Facts) -> tuple[str, ...]:
-    """Runs by what tables print of them, each once, with the shares of labels it holds for."""
+    """Runs by what tables print of them, each once, with the amounts of labels it holds for."""
     titles = {(run.experiment, run.method): run.title for run in facts.runs}
-    shares: dict[str, set[float]] = {}
+    named: dict[str, list[Row]] = {}
     for row in rows:
         key = (row["experiment"], row["method"])
         text = (
             f"{facts.title(row['experiment'])}: {titles.get(key, row['method'])}, "
             f"{words.modality(row['modality'])}, {words.training(row['protocol'])}"
         )
-        shares.setdefault(text, set()).add(row["label_fraction"])
-    return tuple(
-        f"{text} ({' and '.join(f'{words.PERCENT * share:.4g}' for share in sorted(of))} % of the labels)"
-        for text, of in shares.items()
-    )
+        named.setdefault(text, []).append(row)
+    return tuple(f"{text} ({words.labels(*of)})" for text, of in named.items())

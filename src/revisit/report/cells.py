@@ -11,7 +11,7 @@ from revisit.report.layout import Block, Cell, Setting
 from revisit.report.published.lookup import listed, lookup
 
 Row = dict[str, Any]
-SETTING = ("dataset", "protocol", "label_fraction")
+SETTING = ("dataset", "protocol", "label_fraction", "label_count")
 UNTRAINED = "untrained"
 CELL = (*SETTING, "method", "modality", "class", "metric")
 
@@ -76,15 +76,20 @@ class Scores:
         columns: dict[str, dict[str, str]],
         unit: float,
         form: str,
+        deviations: bool = False,
     ) -> Block:
         """A block whose cell is found by the setting, the line and the column together.
 
         A line of which nothing was run here nor published is left out, and so is a column without a number.
+        ``deviations``: whether its cells have those over runs.
         """
         cells = [
             (
                 self._label(line, setting),
-                [self._cell({**setting, **line.where, **one}, line.model, unit) for one in columns.values()],
+                [
+                    self._cell({**setting, **line.where, **one}, line.model, unit, deviations)
+                    for one in columns.values()
+                ],
             )
             for line in lines
         ]
@@ -99,7 +104,7 @@ class Scores:
             return (*line.label[:-1], f"{line.label[-1]}, {UNTRAINED}")
         return line.label
 
-    def _cell(self, where: dict[str, Any], model: Model, unit: float) -> Cell:
+    def _cell(self, where: dict[str, Any], model: Model, unit: float, deviations: bool) -> Cell:
         row = self.rows.get(tuple({**where, "method": model.method}[name] for name in CELL), {})
         theirs = lookup(
             self.published_as,
@@ -113,10 +118,11 @@ class Scores:
         value, low, high = (
             None if row.get(name) is None else row[name] * unit for name in ("value", "ci_low", "ci_high")
         )
+        spread = row.get("deviation"), theirs and theirs.deviation
         return Cell(
             *(value, low, high, theirs and theirs.value * unit),
-            collapsed=row.get("collapsed") is True,
-            cut=row.get("converged") is False,
+            *(row.get("collapsed") is True, row.get("converged") is False),
+            *(None if one is None or not deviations else one * unit for one in spread),
         )
 
 
@@ -167,16 +173,16 @@ def modalities(models: Iterable[Model]) -> list[str]:
 
 
 def _floors_everywhere(rows: list[Row]) -> list[Row]:
-    """The rows, those of floors once for each protocol of the same data set and share of the labels."""
+    """The rows, those of floors once for each protocol of the same data set and amount of labels."""
     protocols: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in rows:
         if row["protocol"] != words.FLOOR:
-            protocols.setdefault((row["dataset"], row["label_fraction"]), {})[_merged(row["protocol"])] = None
+            protocols.setdefault((row["dataset"], words.amount(row)), {})[_merged(row["protocol"])] = None
     return [
         {**row, "protocol": protocol}
         for row in rows
         for protocol in (
-            protocols.get((row["dataset"], row["label_fraction"]), {words.FLOOR: None})
+            protocols.get((row["dataset"], words.amount(row)), {words.FLOOR: None})
             if row["protocol"] == words.FLOOR
             else (row["protocol"],)
         )
@@ -190,9 +196,9 @@ def _merged(protocol: str) -> str:
 
 def _setting_order(setting: Setting) -> tuple[Any, ...]:
     main = setting["protocol"] == words.WHOLE and setting["label_fraction"] == 1.0
-    return not main, setting["dataset"], setting["protocol"], -setting["label_fraction"]
+    return not main, setting["dataset"], setting["protocol"], -words.amount(setting)
 
 
 def _heading(setting: Setting) -> str:
     training = words.training(setting["protocol"])
-    return f"{setting['dataset']}: {training}, {100 * setting['label_fraction']:.4g} % of the labels"
+    return f"{setting['dataset']}: {training}, {words.labels(setting)}"

@@ -74,6 +74,8 @@ class Experiment(Record, extra="ignore"):
     """The one metric of the task that a figure and the gains show, such as ``miou``."""
     label_fractions: list[float]
     """Shares of the labels that its networks are trained with."""
+    label_counts: list[int] = []
+    """Numbers of labelled samples instead, where they are given."""
     layouts: list[str] = []
     """Tables to lay out of its scores."""
     published_as: str | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from revisit.job import Job
 from revisit.record import read
 from revisit.report import cells, printing, reading, words
-from revisit.report.cells import Line, Scores
+from revisit.report.cells import SETTING, Line, Scores
 from revisit.report.facts import Facts
 from revisit.report.layout import COLLAPSED, CUT, Block, Cell, Table
 from revisit.report.table import COLUMNS
@@ -33,7 +33,7 @@ def lay_out(rows: Sequence[reading.Row], facts: Facts) -> Table:
 
 
 def _block(here: list[reading.Row], facts: Facts, name: str, suffix: str, over: str) -> Block:
-    """A row a model, way of learning and share of the labels."""
+    """A row a model, way of learning and amount of labels."""
     (metric,) = {row["metric"] for row in here}
     gained = {(row["method"], row["modality"], row["protocol"]) for row in here}
     runs = [
@@ -47,14 +47,14 @@ def _block(here: list[reading.Row], facts: Facts, name: str, suffix: str, over: 
     }
     rows = []
     for setting in scores.settings:
-        how = (words.training(setting["protocol"]), f"{100 * setting['label_fraction']:.4g} %")
+        how = (words.training(setting["protocol"]), words.labels(setting, of_all=""))
         block = scores.block("", setting, ("model",), lines, columns, words.PERCENT, words.POINTS)
         for label, row in block.rows:
             if any(cell.value is not None for cell in row):
                 shown = dict(zip(block.columns, row, strict=True))
                 rows.append(((*label, *how), [shown.get(column, Cell()) for column in columns]))
     heading = f"{facts.title(name)}: {words.metric(metric.removesuffix(suffix))} {over}"
-    every = {"experiment": name, "dataset": here[0]["dataset"], "protocol": "", "label_fraction": ""}
+    every = dict.fromkeys(SETTING, "") | {"experiment": name, "dataset": here[0]["dataset"]}
     return Block(heading, every, ("model", "learning", "labels"), tuple(columns), rows, words.POINTS)
 
 

@@ -14,19 +14,23 @@ from revisit.report.published.lookup import caveat
 if TYPE_CHECKING:
     from revisit.report.cells import Scores
 
-Setting = dict[str, Any]  # experiment, dataset, protocol and label_fraction of a block
+Setting = dict[str, Any]  # experiment, dataset, protocol and amount of labels of a block
 NOT_RUN = "–"
 INTERVAL = (
     "In brackets: 95 % interval of the mean over all luck of pretraining and evaluation; none where one run "
     "was made. Which places are in the test split is in no interval."
 )
+DEVIATION = "After ±: standard deviation over runs."
 COLLAPSED = "† the encoder collapsed in pretraining."
 CUT = "‡ a training had not converged when its budget ended."
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of ours with its interval, and the published one, all in the unit of the block."""
+    """A number of ours with its interval, and the published one, all in the unit of the block.
+
+    The standard deviations over runs are there where the layout shows them.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -34,6 +38,8 @@ class Cell:
     published: float | None = None
     collapsed: bool = False
     cut: bool = False
+    deviation: float | None = None
+    published_deviation: float | None = None
 
     @property
     def filled(self) -> bool:
@@ -45,13 +51,18 @@ class Cell:
         if self.value is None:
             return NOT_RUN
         text = f"{self.value:{form}}{'†' if self.collapsed else ''}{'‡' if self.cut else ''}"
+        if self.deviation is not None:
+            text += f" ± {self.deviation:{form}}"
         if self.low is None or self.high is None:
             return text
         return f"{text} [{self.low:{form}}, {self.high:{form}}]"
 
     def theirs(self) -> str:
         """The published number with the digits it has in its source, or a dash."""
-        return NOT_RUN if self.published is None else f"{self.published:.5g}"
+        if self.published is None:
+            return NOT_RUN
+        spread = "" if self.published_deviation is None else f" ± {self.published_deviation:.5g}"
+        return f"{self.published:.5g}{spread}"
 
 
 @dataclass(frozen=True)

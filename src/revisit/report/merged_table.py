@@ -14,7 +14,7 @@ from typing import Any
 from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.evaluation.columns import COLUMNS
-from revisit.evaluation.intervals import interval
+from revisit.evaluation.intervals import deviation, interval
 from revisit.job import Job
 from revisit.record import read
 from revisit.report.facts import Facts, Run
@@ -52,6 +52,7 @@ def _row(cell: Cell, run: Run, experiment: str | None) -> Row:
     """The row of a cell; ``experiment`` is the key of its published numbers."""
     mean, low, high = interval(cell.values, cell.clusters, 0, 1)
     own = {**cell.about, "value": mean, "ci_low": low, "ci_high": high, "seeds": len(cell.values)}
+    own["deviation"] = deviation(cell.values.values())
     where = (own[name] for name in ("modality", "protocol", "label_fraction", "class", "metric"))
     found = lookup(experiment, run.published_as, *where)
     own |= {"published": found and found.value, "published_source": found and found.source}

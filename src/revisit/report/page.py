@@ -207,14 +207,13 @@ def _experiments(rows: list[Row], facts: Facts) -> list[Row]:
     summaries = []
     for name in facts.names():
         here = [row for row in rows if row["experiment"] == name]
-        fractions = sorted({row["label_fraction"] for row in here})
         summaries.append(
             {
                 "experiment": facts.title(name),
                 "data": ", ".join(sorted({row["dataset"] for row in here})),
                 "task": ", ".join(sorted({row["task"] for row in here})),
                 "methods": ", ".join(dict.fromkeys(run.title for run in facts.of_experiment(name).runs)),
-                "labels in %": ", ".join(f"{100 * fraction:.4g}" for fraction in fractions),
+                "labels": words.labels(*here, of_all="") if here else "",
                 "seeds": max((row["seeds"] for row in here), default=0),
             }
         )

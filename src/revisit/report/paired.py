@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from revisit.evaluation.columns import COLUMNS
-from revisit.evaluation.intervals import interval
+from revisit.evaluation.intervals import deviation, interval
 from revisit.report import words
 from revisit.report.score_files import Cell
 
 # What a network and its floors must share.
-TASK = ("experiment", "task", "dataset", "modality", "label_fraction", "class", "metric")
+TASK = ("experiment", "task", "dataset", "modality", "label_fraction", "label_count", "class", "metric")
 # What a network and its twin without pretraining must share, beside the way of training.
 TWIN = (*TASK, "encoder")
 # What a gain has from the row of the network.
@@ -75,4 +75,5 @@ def _difference(cell: Cell, other: Cell, suffix: str) -> Row | None:
     mean, low, high = interval(differences, cell.clusters, -1, 1)
     kept = {name: cell.about.get(name) for name in KEPT} | {"metric": cell.about["metric"] + suffix}
     own = {"value": mean, "ci_low": low, "ci_high": high, "seeds": len(differences)}
+    own["deviation"] = deviation(differences.values())
     return {name: {**kept, **own}.get(name) for name in COLUMNS}

@@ -18,13 +18,21 @@ def write(table: Table, csv_path: Path, markdown_path: Path) -> None:
 
 
 def to_csv(table: Table) -> str:
-    """One number a cell: per column ours, the ends of its interval and the published number."""
+    """One number a cell: per column ours, the ends of its interval and the published number.
+
+    And their deviations over runs, where the table shows any.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     labels = table.blocks[0].labels if table.blocks else ("model",)
     columns = list(dict.fromkeys(itertools.chain.from_iterable(block.columns for block in table.blocks)))
-    parts = ("", " low", " high", " published")
-    head = ("experiment", "dataset", "protocol", "label_fraction")
+    parts = {"": "value", " low": "low", " high": "high", " published": "published"}
+    spread = {" deviation": "deviation", " published deviation": "published_deviation"}
+    every = [cell for block in table.blocks for _, row in block.rows for cell in row]
+    parts |= {
+        end: name for end, name in spread.items() if any(getattr(one, name) is not None for one in every)
+    }
+    head = ("experiment", "dataset", "protocol", "label_fraction", "label_count")
     writer.writerow([*head, *labels, *(column + part for column in columns for part in parts)])
     for block in table.blocks:
         for label, cells in block.rows:
@@ -32,7 +40,7 @@ def to_csv(table: Table) -> str:
             numbers: list[float | None] = []
             for column in columns:
                 cell = by_column.get(column, Cell())
-                numbers += [cell.value, cell.low, cell.high, cell.published]
+                numbers += [getattr(cell, name) for name in parts.values()]
             rounded = [None if number is None else round(number, 4) for number in numbers]
             writer.writerow([*(block.setting[name] for name in head), *label, *rounded])
     return text.getvalue()

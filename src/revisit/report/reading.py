@@ -9,8 +9,8 @@ from typing import Any
 from revisit.errors import RevisitError
 
 Row = dict[str, Any]
-NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published")  # columns of all.csv
-COUNTS = ("seeds", "pretrain_samples", "pretrain_steps")
+NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "deviation", "published")  # columns of all.csv
+COUNTS = ("label_count", "seeds", "pretrain_samples", "pretrain_steps")
 TRUTHS = ("collapsed", "converged")
 
 

@@ -23,7 +23,7 @@ AVERAGES = ("macro avg", "weighted avg", "all")  # of a metric, over classes
 
 @dataclass
 class Cell:
-    """One number of the table, by evaluation seed: class and metric of a run at a share of the labels.
+    """One number of the table, by evaluation seed: class and metric of a run at an amount of labels.
 
     ``clusters``: which seeds share the luck of a pretraining. ``about``: columns of the table.
     """
@@ -43,7 +43,8 @@ def gather(paths: Sequence[Path]) -> list[Cell]:
     for path in sorted(paths):
         content = _read(path)
         columns = content["columns"]
-        repeats[(*(columns[name] for name in OF_RUN[:-1]), content["label_fraction"])].append((path, content))
+        labels = content["label_fraction"], content.get("label_count")
+        repeats[(*(columns[name] for name in OF_RUN[:-1]), *labels)].append((path, content))
     return [cell for of_row in repeats.values() for cell in _cells(of_row)]
 
 
@@ -74,7 +75,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _cells(repeats: list[tuple[Path, dict[str, Any]]]) -> list[Cell]:
-    """The cells of all repeats of a run at one share of the labels."""
+    """The cells of all repeats of a run at one amount of labels."""
     first, content = repeats[0]
     seeds: dict[int, Path] = {}
     for path, other in repeats:
@@ -90,6 +91,7 @@ def _cells(repeats: list[tuple[Path, dict[str, Any]]]) -> list[Cell]:
     about = {
         **{name: columns[0][name] for name in OF_RUN},
         "label_fraction": content["label_fraction"],
+        "label_count": content.get("label_count"),
         "collapsed": any(one["collapsed"] for one in columns),
         "converged": all(converged) if converged else None,
         "code_version": " ".join(sorted({one["code_version"] for one in columns})),

@@ -24,8 +24,8 @@ class Settings(Record):
 
 
 COLUMNS = (
-    "experiment", "dataset", "method", "pretrain_data", "modality", "protocol", "label_fraction", "class",
-    "metric", "value", "ci_low", "ci_high", "collapsed", "converged",
+    "experiment", "dataset", "method", "pretrain_data", "modality", "protocol", "label_fraction",
+    "label_count", "class", "metric", "value", "ci_low", "ci_high", "deviation", "collapsed", "converged",
 )  # fmt: skip
 
 

@@ -65,6 +65,20 @@ def share(value: float) -> str:
     return f"{PERCENT * value:{SHARE}} %"
 
 
+def labels(*rows: Mapping[str, Any], of_all: str = " of the labels") -> str:
+    """The amounts of labels that rows of an experiment, or settings of blocks, are of, each once."""
+    amounts = sorted({amount(row) for row in rows})
+    if any(row["label_count"] is not None for row in rows):
+        return f"{' and '.join(f'{count:,.0f}' for count in amounts)} labelled samples"
+    return f"{' and '.join(f'{PERCENT * share:.4g}' for share in amounts)} %{of_all}"
+
+
+def amount(row: Mapping[str, Any]) -> float:
+    """How many labels a row is of, a share or a count: those of an experiment are all one or the other."""
+    found: float = row["label_fraction"] if row["label_count"] is None else row["label_count"]
+    return found
+
+
 def training(protocol: str) -> str:
     return TRAINING.get(protocol, protocol)
 

@@ -20,6 +20,11 @@ from revisit.training.loop import Progress, Row
 from revisit.training.monitor import Spread
 from revisit.training.settings import Training, derived_seed
 
+# What the card says of an encoder that this one started from, and in its turn of those before.
+OF_PARENT = (
+    "config_hash", "collection", "modality", "weights_of", "steps", "samples", "gpu_hours",
+    "cpu_hours", "parents",
+)  # fmt: skip
 FIRST, LAST = ("step", "epoch", "loss"), ("learning_rate", *Spread._fields)
 
 
@@ -81,7 +86,7 @@ def card(
         "training_settings": settings.training.content(),
         "method_settings": settings.method,
         "parents": [
-            {"method": name, "config_hash": (parent.card or {}).get("config_hash")}
+            {"method": name, **{key: (parent.card or {}).get(key) for key in OF_PARENT}}
             for name, parent in zip(settings.parents, parents, strict=True)
         ],
         "regions": list(store.attrs["regions"]),

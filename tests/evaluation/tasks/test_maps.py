@@ -50,6 +50,7 @@ LEGEND = ready("worldcover", "test").described()
 COLLECTIONS = {
     "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
     "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "changes": {"kind": "bitemporal", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
     "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS, "legend": LEGEND},
 }
 TRAIN = {"max_steps": 80, "batch_size": 8, "learning_rate": 1e-2, "validate_every": 20, "patience": 9}
@@ -190,7 +191,7 @@ def test_a_row_that_cannot_be_is_refused_at_planning(row: str, changes: Any, mes
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"collection": "pairs"}, r"x\.collection: 'pairs' is of the kind 'pairs'; this task needs .*yearly"),
+        ({"collection": "changes"}, r"'changes' is of the kind 'bitemporal'; this task needs .*yearly"),
         ({"collection": "odd"}, r"plain\.modalities: 's1': unet: image_pixels 15 must be a mult"),
         ({"train": TRAIN | {"optimiser": "adam"}}, r"x\.train\.optimiser: .*'sgd', not 'adam'"),
         ({"train": TRAIN | {"batch_size": 0}}, r"x\.train\.batch_size: .*not 0"),
@@ -367,9 +368,52 @@ def test_encoders_that_do_not_fit_are_refused(
     assert message in error_line()
 
 
-def test_pairs_are_refused(
-    pairs: Path, tmp_path: Path, error_line: Callable[[], str], evaluate: Callable[..., int]
+def test_pairs_with_maps_are_learnt_from_a_number_of_them(
+    collected: Callable[..., Path], tmp_path: Path, evaluate: Callable[..., int]
 ) -> None:
-    """They have no composite of a year."""
-    assert evaluate(pairs, [], tmp_path / "x.json", only("plain")) == 1
-    assert "maps need a collection of the kind yearly or dates" in error_line()
+    """One image of each sensor and the map, as DFC2020; a share of validation keeps its maps, as large."""
+    random = np.random.default_rng(0)
+    halves = random.integers(0, 4, (40, 2)).repeat(8, 1)[:, None].repeat(16, 1)
+    noise = random.normal(0, 8, (40, 1, 5, 16, 16)) + np.array([40, 90, 150, 210])[halves][:, None, None]
+    images = noise.clip(1, 255).astype(np.uint8)
+    arrays = {
+        "sentinel-1": images[:, :, :2],
+        "sentinel-2": images[:, :, 2:],
+        "land_cover": np.array([50, 40, 80, 10], np.uint8)[halves],
+        "split": np.repeat([0, 1, 2], [24, 8, 8]).astype(np.uint8),
+    }
+    index, out = collected(tmp_path / "pairs", "pairs", arrays), tmp_path / "x.json"
+    run = only("plain", label_counts=[6], collection="pairs")
+    assert evaluate(index, [], out, run, label_fraction=None, label_count=6) == 0
+    content = read_json(out)
+    assert content["samples"] == {"train": 6, "val": 2, "test": 8}
+    assert (content["label_fraction"], content["label_count"]) == (None, 6)
+    assert values(out)["all", "accuracy"] > 0.6
+    recalls = [values(out)[name, "recall"] for name in ("Build-up", "Cropland", "Water", "Others")]
+    assert values(out)["macro avg", "recall"] == pytest.approx(np.mean(recalls))
+
+
+def test_amounts_of_labels_are_shares_or_numbers() -> None:
+    """Each is a repeat, with every seed; both in one experiment would be two scales on one axis."""
+    repeats = runs(label_counts=[10, 20])[0].repeats(
+        read(TASK.Settings, EXPERIMENT | {"label_counts": [10, 20]}, "x"), [0]
+    )
+    assert [repeat[:3] for repeat in repeats] == [
+        (None, count, seed) for count in (10, 20) for seed in (0, 1)
+    ]
+    with pytest.raises(RevisitError, match="label_fractions and label_counts are both given"):
+        runs(label_counts=[10], label_fractions=[0.1])
+    with pytest.raises(RevisitError, match=r"label_counts\.0: .*not 0"):
+        runs(label_counts=[0])
+
+
+def test_series_are_refused(
+    yearly: Path, tmp_path: Path, error_line: Callable[[], str], evaluate: Callable[..., int]
+) -> None:
+    """They have a map, but not of one of their dates."""
+    copy = tmp_path / "series"
+    shutil.copytree(yearly.parent, copy)
+    content = read_json(copy / "index.json") | {"kind": "series"}
+    (copy / "index.json").write_text(json.dumps(content))
+    assert evaluate(copy / "index.json", [], tmp_path / "x.json", only("plain")) == 1
+    assert "maps need a collection of the kind yearly or dates or pairs" in error_line()

@@ -144,7 +144,10 @@ def test_repeats_of_one_and_the_same_run_are_not_planned() -> None:
     fine_tune, linear = runs(methods=["mine"], modalities=["s1"])[:2]
     prior = runs()[-1]
     planned = {
-        name: [tuple(repeat) for repeat in run.repeats(experiment, [5, 6])]
+        name: [
+            (repeat.label_fraction, repeat.seed, repeat.pretraining_seed)
+            for repeat in run.repeats(experiment, [5, 6])
+        ]
         for name, run in (("fine-tune", fine_tune), ("linear", linear), ("prior", prior))
     }
     few = [(0.1, 0, 5), (0.1, 1, 6), (0.1, 2, 5)]

@@ -22,6 +22,25 @@ def test_macro_is_the_mean_of_its_classes() -> None:
         assert macro == pytest.approx(sum(classes.values()) / 4, abs=0.0151), name
 
 
+def test_average_accuracy_of_sscl_is_the_mean_of_its_classes() -> None:
+    """A slip in the transcribed figures would break it; none says of how many labels it is."""
+    groups: dict[str, dict[str, published.Published]] = {}
+    for cell in published.listed("sscl"):
+        if cell.metric == "recall":
+            groups.setdefault(cell.row, {})[cell.class_] = cell
+    assert len(groups) == 4
+    for row, classes in groups.items():
+        average = classes.pop("macro avg")
+        assert len(classes) == 8
+        mean = sum(cell.value for cell in classes.values()) / 8
+        assert average.value == pytest.approx(mean, abs=6e-4), row
+        assert all(cell.deviation is not None and cell.deviation > 0 for cell in classes.values())
+    where = ("sscl", "sscl", "s1+s2", "fine-tune")
+    found = published.lookup(*where, None, "Croplands", "recall")
+    assert found is not None and (found.value, found.deviation) == (0.294, 0.011)
+    assert published.lookup(*where, 1.0, "Croplands", "recall") is None
+
+
 def test_poster_and_paper_of_caco_agree() -> None:
     """Transcribed from two sources; of the SimCLR form alone the poster has 0.01 more than the paper."""
     text = (Path(published.__file__).parent / "caco.csv").read_text()
@@ -131,8 +150,9 @@ def test_keys_that_a_config_may_name() -> None:
         "masking", "single-modality", "land-cover", "caco-eurosat", "caco-eurosat-resnet50",
         "caco-bigearthnet", "caco-bigearthnet-resnet50", "caco-oscd", "caco-oscd-resnet50",
         "caco-dynamicearthnet", "caco-parts-eurosat", "caco-parts-dynamicearthnet",
-        "caco-estimates-eurosat", "caco-simclr-eurosat", "caco-simclr-oscd",
+        "caco-estimates-eurosat", "caco-simclr-eurosat", "caco-simclr-oscd", "sscl",
     }  # fmt: skip
+    assert keys["sscl"] == ["baseline", "imagenet", "simsiam", "sscl"]
     assert keys["caco-eurosat"] == ["random", "imagenet", "moco-v2", "gssl", "seco", "caco"]
     assert keys["caco-parts-eurosat"] == ["seco", "seco-geo", "seco-geo-long", "caco"]
     assert keys["caco-estimates-eurosat"] == ["caco-distance", "caco-ratio", "caco", "caco-aligned"]

@@ -1,8 +1,8 @@
 """Land-cover segmentation: a class for every pixel of an image, scored by one confusion matrix.
 
 Works on yearly collections, whose input is the composite of the label year, as the tables of STMIM read
-literally; on collections of dates, each with the map of its year, as DynamicEarthNet is; and of pairs, as
-DFC2020 is. The classes are those of the labels' legend, or merged from them.
+literally; and on collections of dates and of pairs, each image with the map of its year, as DynamicEarthNet
+and DFC2020 are. The classes are those of the labels' legend, or merged from them.
 """
 
 from typing import cast

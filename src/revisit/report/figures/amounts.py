@@ -1,6 +1,7 @@
 """What pretraining gained against how long it was and how much imagery it saw, for one recipe at a time."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from revisit.report.figures import style
 
 COLUMNS = (
     "experiment", "method", "pretrain_samples", "pretrain_steps", "modality", "protocol", "label_fraction",
-    "metric", "value", "ci_low", "ci_high",
+    "label_count", "metric", "value", "ci_low", "ci_high",
 )  # fmt: skip
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
-    """A row of panels a recipe and protocol, a column a share of the labels, a curve an amount of imagery.
+    """A row of panels a recipe and protocol, a column an amount of labels, a curve an amount of imagery.
 
     Where no network has a counterpart the figure says so.
     """
@@ -28,23 +29,23 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         if (row["experiment"], row["metric"]) == (name, experiment.headline + words.GAIN)
     ]
     shown = [(title, rows) for title, runs in _groups(facts) if (rows := _rows(gained, runs))]
-    fractions = sorted({row["label_fraction"] for _, rows in shown for row in rows}) or [1.0]
+    labels = {words.amount(row): words.labels(row) for _, rows in shown for row in rows} or {1.0: ""}
     amounts = sorted({row["pretrain_samples"] for _, rows in shown for row in rows})
-    with style.panels(out, max(len(shown), 1), len(fractions)) as (figure, axes):
+    with style.panels(out, max(len(shown), 1), len(labels)) as (figure, axes):
         handles = {}
         for line, (title, rows) in zip(axes, shown, strict=False):
-            for panel, fraction in zip(line, fractions, strict=True):
+            for panel, (labelled, words_) in zip(line, sorted(labels.items()), strict=True):
                 panel.axhline(0, color=style.REFERENCE, lw=0.9)
                 for index, amount in enumerate(amounts):
                     here = [
                         row
                         for row in rows
-                        if (row["label_fraction"], row["pretrain_samples"]) == (fraction, amount)
+                        if (words.amount(row), row["pretrain_samples"]) == (labelled, amount)
                     ]
                     look, aside = _look(index, amount), index - (len(amounts) - 1) / 2
                     if here:
-                        handles[amount] = style.curve(panel, here, look, aside, "pretrain_steps")
-                panel.set_title(f"{words.PERCENT * fraction:.4g} % of the labels")
+                        handles[amount] = style.curve(panel, here, look, aside, itemgetter("pretrain_steps"))
+                panel.set_title(words_)
             line[0].set_ylabel(f"{title}\n{words.metric(experiment.headline)} gained, points")
         if shown:
             steps = sorted({row["pretrain_steps"] for _, rows in shown for row in rows})

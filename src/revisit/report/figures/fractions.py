@@ -1,4 +1,4 @@
-"""Score against the share of labels used: pretrained encoders against training from scratch, and floors."""
+"""Score against the amount of labels used: pretrained encoders against training from scratch, and floors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 COLUMNS = (
-    "experiment", "method", "modality", "protocol", "label_fraction", "class", "metric", "value",
-    "ci_low", "ci_high",
+    "experiment", "method", "modality", "protocol", "label_fraction", "label_count", "class", "metric",
+    "value", "ci_low", "ci_high",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                         handles[method] = style.curve(panel, curve, look, index - (len(looks) - 1) / 2)
                 panel.set_title(words.modality(modality))
             line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} in %")
-        style.labels_used(axes.ravel(), sorted({row["label_fraction"] for row in rows}))
+        style.labels_used(axes.ravel(), rows)
         ends = [row[end] for row in rows for end in ("value", "ci_low", "ci_high") if row[end] is not None]
         axes[0, 0].set_ylim(max(100 * min(ends) - 3, 0), min(100 * max(ends) + 3, 100))
         figure.legend(handles=[handles[name] for name in looks if name in handles], loc="outside right upper")
@@ -72,9 +72,11 @@ def _looks(facts: Facts) -> dict[str, dict[str, str]]:
 FIGURE = Drawing(
     per="experiment",
     source="table",
-    title="Share of labels",
+    title="Labels used",
     section="results",
-    caption="Score against the share of labels used; bars: 95 % intervals. Grey: not pretrained, and floors.",
-    applies=lambda facts: any(len(one.label_fractions) > 1 for one in facts.experiments.values()),
+    caption="Score against the amount of labels used; bars: 95 % intervals. Grey: not pretrained, floors.",
+    applies=lambda facts: any(
+        len(one.label_counts or one.label_fractions) > 1 for one in facts.experiments.values()
+    ),
     draw=draw,
 )

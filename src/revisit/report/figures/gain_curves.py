@@ -1,4 +1,4 @@
-"""What pretraining gained over the same network without it, against the share of labels used."""
+"""What pretraining gained over the same network without it, against the amount of labels used."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from revisit.report.facts import Facts
 from revisit.report.figures import style
 
 COLUMNS = (
-    "experiment", "method", "modality", "protocol", "label_fraction", "metric", "value", "ci_low",
-    "ci_high",
+    "experiment", "method", "modality", "protocol", "label_fraction", "label_count", "metric", "value",
+    "ci_low", "ci_high",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                 panel.set_title(words.modality(modality))
             line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} gained, points")
         if rows:
-            style.labels_used(axes.ravel(), sorted({row["label_fraction"] for row in rows}))
+            style.labels_used(axes.ravel(), rows)
             figure.legend(
                 handles=[handles[name] for name in looks if name in handles], loc="outside right upper"
             )

@@ -4,7 +4,7 @@ Planning imports the figures to ask which of them apply, so matplotlib is import
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,16 +103,16 @@ def curve(
     rows: Sequence[dict[str, Any]],
     look: dict[str, str],
     aside: float,
-    along: str = "label_fraction",
+    along: Callable[[Mapping[str, Any]], float] = words.amount,
 ) -> "ErrorbarContainer":
-    """Values of all.csv against a column of it, in per cent; ``aside`` keeps several bars legible."""
-    rows = sorted(rows, key=lambda row: row[along])
+    """Values of all.csv in per cent, against what ``along`` says of a row; ``aside`` keeps bars legible."""
+    rows = sorted(rows, key=along)
     bars = [
         [0.0 if row[end] is None else words.PERCENT * abs(row[end] - row["value"]) for row in rows]
         for end in ("ci_low", "ci_high")
     ]
     return axes.errorbar(
-        [row[along] * 1.03**aside for row in rows],
+        [along(row) * 1.03**aside for row in rows],
         [words.PERCENT * row["value"] for row in rows],
         yerr=bars,
         ms=4,
@@ -121,9 +121,13 @@ def curve(
     )
 
 
-def labels_used(panels: Iterable["Axes"], shares: Sequence[float]) -> None:
-    """The axis of the share of labels used, of these panels."""
-    scale(panels, shares, [f"{words.PERCENT * share:.4g}" for share in shares], "labels used in %")
+def labels_used(panels: Iterable["Axes"], rows: Sequence[Mapping[str, Any]]) -> None:
+    """The axis of the amount of labels used, of these panels of an experiment's rows."""
+    amounts = sorted({words.amount(row) for row in rows})
+    if rows[0]["label_count"] is None:
+        scale(panels, amounts, [f"{words.PERCENT * share:.4g}" for share in amounts], "labels used in %")
+    else:
+        scale(panels, amounts, [f"{count:,.0f}" for count in amounts], "labelled samples")
 
 
 def scale(panels: Iterable["Axes"], values: Sequence[float], names: Sequence[str], label: str) -> None:

@@ -4,7 +4,8 @@ Each source has one CSV here, with its numbers and its words as they are printed
 these are odd, "as labelled in the source" where a label may mean something else than usual. Lines that a
 table of ours reproduces say so in six more columns: ``our_experiment`` and ``our_row`` are the keys that a
 config names by ``published_as``, ``our_modality``, ``our_protocol`` and ``our_metric`` are words of ours, and
-``our_unit`` is what one of their units is in ours (0.01 for per cent). Where two tables of a source report
+``our_unit`` is what one of their units is in ours (0.01 for per cent). A source that gives no share of the
+labels is set beside rows of a number of labels, whichever it is. Where two tables of a source report
 the same cell, the line that comes first counts; they must be of the same data set and encoder.
 
 No published number is comparable with one of ours: it was measured on other places.
@@ -24,6 +25,8 @@ WORKS = ("3dmae_stmim.csv", "caco.csv", "sscl.csv")
 class Published(NamedTuple):
     """One reported number as a fraction; ``row`` is the key of its model, ``title`` its printed name.
 
+    ``deviation`` over runs, where it is reported.
+
     ``dataset`` it was measured on, ``encoder``, ``pretrain_data``, ``protocol`` and ``table`` in the words of
     the source.
     """
@@ -34,6 +37,7 @@ class Published(NamedTuple):
     metric: str
     class_: str
     value: float
+    deviation: float | None
     dataset: str
     encoder: str
     pretrain_data: str
@@ -54,7 +58,7 @@ class Key(NamedTuple):
     row: str | None
     modality: str
     trained: str  # words for what of the network learns
-    label_fraction: float
+    label_fraction: float | None
     class_: str
     metric: str
 
@@ -64,14 +68,15 @@ def lookup(
     row: str | None,
     modality: str,
     protocol: str,
-    label_fraction: float,
+    label_fraction: float | None,
     class_: str,
     metric: str,
 ) -> Published | None:
     """The published counterpart of a cell, or None where no source reports one.
 
     ``experiment`` and ``row`` are the keys of ``published_as``, None where the config names none. Protocols
-    that train the same part of the network are the same to this question.
+    that train the same part of the network are the same to this question. ``label_fraction`` is None where
+    ours is of a number of labels.
     """
     trained = words.training(protocol)
     return _cells().get(Key(experiment, row, modality, trained, label_fraction, class_.casefold(), metric))
@@ -119,13 +124,15 @@ def _cells() -> dict[Key, Published]:
 
 
 def _read(line: dict[str, str]) -> tuple[Key, Published]:
+    unit = float(line["our_unit"])
     cell = Published(
         row=line["our_row"],
         title=line["method"],
         modality=line["our_modality"],
         metric=line["our_metric"],
         class_=line["class"],
-        value=round(float(line["value"]) * float(line["our_unit"]), 6),
+        value=round(float(line["value"]) * unit, 6),
+        deviation=round(float(line["std"]) * unit, 6) if line["std"] else None,
         dataset=line["dataset"],
         encoder=line["encoder"],
         pretrain_data=line["pretrain_data"],
@@ -133,7 +140,8 @@ def _read(line: dict[str, str]) -> tuple[Key, Published]:
         table=f"{line['source']}, {line['table']}",
     )
     trained = words.training(line["our_protocol"])
-    fraction = float(line["label_fraction"])
+    told = line["label_fraction"]
+    fraction = None if told.startswith("not stated") else float(told)
     experiment = line["our_experiment"]
     return (
         Key(experiment, cell.row, cell.modality, trained, fraction, cell.class_.casefold(), cell.metric),
