@@ -48,9 +48,11 @@ def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[st
     except RevisitError as error:
         raise RevisitError(f"{where}.{error}") from error
     if settings.limits == "cubes":
+        of_cubes: dict[str, list[str]] = {
+            sensor: own for sensor, own in study.cube.bands.items() if sensor in study.searched
+        }
         for sensor, own in bands.items():
-            of_cubes = study.cube.bands.get(sensor, ()) if sensor in study.searched else ()
-            if lacking := [band for band in own if band not in of_cubes]:
+            if lacking := [band for band in own if band not in of_cubes.get(sensor, ())]:
                 raise RevisitError(
                     f"{where}.limits: cubes have no {lacking[0]} of {sensor}; name {where}.bands that they "
                     "have, or take the set's own limits"

@@ -81,7 +81,7 @@ LEGEND = Legend(
 class BigEarthNetEntry(Listed):
     """BigEarthNet-MM, version 1."""
 
-    sensors: list[Literal["sentinel-1", "sentinel-2"]] = [RADAR, OPTICAL]
+    sensors: list[Literal["sentinel-1", "sentinel-2"]] = ["sentinel-1", "sentinel-2"]
     """Sensors to take; without Sentinel-1 its folder is not needed."""
     lists: Literal["official", "random"] = "official"
     """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866

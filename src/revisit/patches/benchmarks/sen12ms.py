@@ -9,7 +9,6 @@ ten classes that those authors merge IGBP's into. The images have a season, but 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -66,7 +65,7 @@ class Triplets(Benchmark[Entry]):
     label_maps = True
     undated = ("sentinel-1", "sentinel-2")
     patch_pixels = SIDE
-    label_file: ClassVar[str]  # what the files of labels are called
+    label_file: str  # what the files of labels are called
 
     @property
     def sensors(self) -> dict[str, Sensor]:
