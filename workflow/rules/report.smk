@@ -43,6 +43,28 @@ rule gains:
         "revisit run {params.job}"
 
 
+rule claims:
+    input:
+        scores=lambda wildcards: plan.claimed(),
+    output:
+        csv=report(
+            "<results>/tables/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/claims.md",
+    log:
+        "<results>/logs/claims.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("claims", "revisit.report.claims", plan.scored),
+    message:
+        "Hold the claims of the sources against the scores"
+    shell:
+        "revisit run {params.job}"
+
+
 rule change_estimates:
     input:
         places=lambda wildcards: plan.true_changes(),
@@ -114,6 +136,7 @@ rule page:
     input:
         table=rules.tables.output.table,
         tables=lambda wildcards: collect("{table}.csv", table=plan.tables()),
+        claims=lambda wildcards: plan.claims(),
         estimates=lambda wildcards: plan.change_estimates(),
         found=lambda wildcards: plan.items(),
         manifests=lambda wildcards: plan.downloads(),

@@ -94,6 +94,20 @@ class Plan(ModelPlan):
         """The table of how well estimates of change tell what has changed, where anything says so."""
         return [f"{self.root}/tables/change-estimates.csv"] if self.true_changes() else []
 
+    def claimed(self) -> list[str]:
+        """The score files of the experiments that are set beside published numbers."""
+        published = {name for name, one in self.facts["experiments"].items() if one["published_as"]}
+        return [
+            self._score(run, repeat)
+            for run in self.runs
+            if run["experiment"] in published
+            for repeat in run["repeats"]
+        ]
+
+    def claims(self) -> list[str]:
+        """The table of what the sources claim, where any experiment is set beside their numbers."""
+        return [f"{self.root}/tables/claims.csv"] if self.claimed() else []
+
     def beside_cubes(self, name: str) -> list[str]:
         """``name`` in the folder of every image cube."""
         return [f"{folder}/{name}" for folder in self.cubes()]

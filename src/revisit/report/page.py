@@ -18,7 +18,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import believe, change_estimates, left_out, pictures, reading, table, words
+from revisit.report import believe, change_estimates, claim_rows, left_out, pictures, reading, table, words
 from revisit.report.facts import Facts
 from revisit.report.gains import lay_out as lay_out_gains
 from revisit.report.layout import NOT_RUN, Table
@@ -32,8 +32,10 @@ UNSHOWN = (
 )  # fmt: skip
 INDEX = ("collection", "classes", "empty_regions", "stores", "split_distance_m")
 MANIFEST = ("region", "sensor", "year", "scenes", "quarantine", "without_data")
-LISTED = ("estimates", "found", "indexes", "shifts", "cards")
-INPUTS = ("estimates", "found", "manifests", "indexes", "shifts", "cards", "quicklooks", "figures")
+LISTED = ("claims", "estimates", "found", "indexes", "shifts", "cards")
+INPUTS = (
+    "claims", "estimates", "found", "manifests", "indexes", "shifts", "cards", "quicklooks", "figures",
+)  # fmt: skip
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
 Row = dict[str, Any]
@@ -80,10 +82,10 @@ def build(
 ) -> None:
     """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
-    ``numbers`` is all.csv; ``inputs``: ``estimates`` (change-estimates.csv), ``found`` (items), ``manifests``
-    (of downloads), ``indexes`` (of collections), ``shifts``, ``cards``, ``quicklooks`` and ``figures``, each
-    of which may be empty. Paths are shown relative to the folder of the page. Raises RevisitError for an
-    input of another layout.
+    ``numbers`` is all.csv; ``inputs``: ``claims`` and ``estimates`` (tables), ``found`` (items),
+    ``manifests`` (of downloads), ``indexes`` (of collections), ``shifts``, ``cards``, ``quicklooks`` and
+    ``figures``, each of which may be empty. Paths are shown relative to the folder of the page. Raises
+    RevisitError for an input of another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)
     sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
@@ -130,6 +132,7 @@ def build(
             *_tables(rows, settings),
             *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
         ],
+        claims=claim_rows.Shown.of(inputs["claims"]),
         figures=_by_section(settings.figures, by_path),
         numbers="" if beside else content,
         numbers_address=_relative(folder / "numbers.js", page.parent) if beside else "",

@@ -184,6 +184,7 @@ class Work:
             Stage("true_change", len(self.plan.true_changes())),
             Stage("tables", 1),
             Stage("gains", 1),
+            Stage("claims", len(self.plan.claims())),
             Stage("change_estimates", len(self.plan.change_estimates())),
             Stage("table", len(self.plan.tables()) - 1),
             Stage("figure", len(self.plan.figures())),
