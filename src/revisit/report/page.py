@@ -18,7 +18,17 @@ from revisit.errors import RevisitError
 from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import believe, change_estimates, claim_rows, left_out, pictures, reading, table, words
+from revisit.report import (
+    believe,
+    change_estimates,
+    claim_rows,
+    left_out,
+    origins,
+    pictures,
+    reading,
+    table,
+    words,
+)
 from revisit.report.facts import Facts
 from revisit.report.gains import lay_out as lay_out_gains
 from revisit.report.layout import NOT_RUN, Table
@@ -106,6 +116,10 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    tables = [
+        *_tables(rows, settings),
+        *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
+    ]
     listed = [numbers, *(path for name in LISTED for path in inputs[name])]
     text = environment.get_template(TEMPLATES[0]).render(
         study=settings.config.get("study", "default"),
@@ -128,10 +142,8 @@ def build(
         quicklooks=_by_region(inputs["quicklooks"], by_path, page.parent),
         shifts=[_shift_summary(path) for path in inputs["shifts"]],
         encoders=_encoders(inputs["cards"], settings),
-        tables=[
-            *_tables(rows, settings),
-            *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
-        ],
+        tables=tables,
+        origins=[origins.origin(one, rows, settings) for one in tables],
         claims=claim_rows.Shown.of(inputs["claims"]),
         figures=_by_section(settings.figures, by_path),
         numbers="" if beside else content,
