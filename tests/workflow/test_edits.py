@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-REPORT = {"tables", "gains", "claims", "table", "figure", "page", "all"}
+REPORT = {"leaks", "tables", "gains", "claims", "table", "figure", "page", "all"}
 
 
 def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 RULES = [
     *("archive", "search", "download", "stack", "coregister", "moments", "limits", "scale", "labels"),
     *("tile", "index", "pretrain", "embed", "similarity", "evaluate", "probe", "floor"),
-    *("tables", "gains", "claims", "table", "figure", "page"),
+    *("leaks", "tables", "gains", "claims", "table", "figure", "page"),
 ]
 
 

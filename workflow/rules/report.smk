@@ -2,9 +2,33 @@
 # whole for each of its files.
 
 
+rule leaks:
+    input:
+        cards=lambda wildcards: plan.beside_encoders("card.json"),
+        indexes=lambda wildcards: plan.indexes(),
+    output:
+        csv=report(
+            "<results>/tables/leaks.csv",
+            caption="../report/leaks.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/leaks.md",
+    log:
+        "<results>/logs/leaks.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("leaks", "revisit.report.leaks", plan.tested),
+    message:
+        "Look whether encoders were pretrained on test places"
+    shell:
+        "revisit run {params.job}"
+
+
 rule tables:
     input:
         scores=lambda wildcards: plan.scores(),
+        leaks=rules.leaks.output.csv,
     output:
         table=report(
             "<results>/tables/all.csv", caption="../report/all.rst", category="Tables"

@@ -94,6 +94,20 @@ class Plan(ModelPlan):
         """The table of how well estimates of change tell what has changed, where anything says so."""
         return [f"{self.root}/tables/change-estimates.csv"] if self.true_changes() else []
 
+    def tested(self, wildcards: Wildcards) -> Settings:
+        """The rows of scores that have encoders; those of the first pretraining seed, as all see the same."""
+        seed = self.config["pretraining"]["seeds"][0]
+        rows = [
+            {
+                **{name: run[name] for name in ("experiment", "method", "modality", "protocol")},
+                "encoders": [self.encoder(entry, modality, seed) for entry, modality in run["encoders"]],
+                "index": self._index(self.config["experiments"][run["experiment"]]["collection"]),
+            }
+            for run in self.runs
+            if run["encoders"]
+        ]
+        return {"tested": rows}
+
     def claimed(self) -> list[str]:
         """The score files of the experiments that are set beside published numbers."""
         published = {name for name, one in self.facts["experiments"].items() if one["published_as"]}
@@ -153,7 +167,10 @@ class Plan(ModelPlan):
 
     def indexes(self) -> list[str]:
         """The index of every collection."""
-        return [f"{self.root}/patches/{name}/index.json" for name in self.config["collections"]]
+        return [self._index(name) for name in self.config["collections"]]
+
+    def _index(self, collection: str) -> str:
+        return f"{self.root}/patches/{collection}/index.json"
 
     def page(self, wildcards: Wildcards) -> Settings:
         """The study, for the page that describes it."""

@@ -117,6 +117,7 @@ class Scores:
             *(value, low, high, theirs and theirs.value * unit),
             collapsed=row.get("collapsed") is True,
             cut=row.get("converged") is False,
+            leaked=bool(row.get("test_places_seen")),
         )
 
 

@@ -38,7 +38,7 @@ NUMBERS_IN_PAGE = 4000  # rows of the merged table that stand in the page itself
 # Columns of all.csv that the page leaves out: the same in most rows, or shown elsewhere on it.
 UNSHOWN = (
     "task", "encoder", "pretrain_data", "pretrain_samples", "pretrain_steps", "published_source", *COSTS,
-    "config_hash", "code_version", "run",
+    "config_hash", "code_version", "run", "test_distance_m",
 )  # fmt: skip
 INDEX = ("collection", "classes", "empty_regions", "stores", "split_distance_m")
 MANIFEST = ("region", "sensor", "year", "scenes", "quarantine", "without_data")

@@ -9,8 +9,9 @@ from typing import Any
 from revisit.errors import RevisitError
 
 Row = dict[str, Any]
-NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published")  # columns of all.csv
-COUNTS = ("seeds", "pretrain_samples", "pretrain_steps")
+# Columns of all.csv.
+NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "published", "test_distance_m")
+COUNTS = ("seeds", "pretrain_samples", "pretrain_steps", "test_places_seen")
 TRUTHS = ("collapsed", "converged")
 
 

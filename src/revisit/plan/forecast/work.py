@@ -182,6 +182,7 @@ class Work:
         return [
             Stage("similarity", len(self.plan.similarities())),
             Stage("true_change", len(self.plan.true_changes())),
+            Stage("leaks", 1),
             Stage("tables", 1),
             Stage("gains", 1),
             Stage("claims", len(self.plan.claims())),
