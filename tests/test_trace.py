@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from revisit import trace
+from revisit import trace, trace_command
 from revisit.files import write_json
 from revisit.report import origins
 from revisit.report.facts import Facts
@@ -144,12 +144,12 @@ def test_a_parent_of_another_making_is_not_taken(results: Path) -> None:
 def test_a_number_is_of_all_its_seeds(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By what names it in the table; JSON has every file once, text the steps and each address."""
     number = ["--results", str(results), "--experiment", "masking", "--labels", "0.1"]
-    assert trace.main([*number, "--json"]) == 0
+    assert trace_command.main([*number, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [Path(start).name for start in told["start"]] == ["seed0.json", "seed1.json"]
     assert len({one["path"] for one in told["files"]}) == len(told["files"]) == 12
     assert told["files"][1]["made_of"][0].endswith("patches/pairs/index.json")
-    assert trace.main([*number, "--seed", "1"]) == 0
+    assert trace_command.main([*number, "--seed", "1"]) == 0
     text = capsys.readouterr().out
     assert f"vv {HREF}" in text and "[settings mine-hash; code 1.0+f]" in text
     assert "raw.zarr: region here" in text and "not there any more" in text and "seed0.json" not in text
@@ -173,7 +173,7 @@ def test_what_cannot_be_traced_is_told_in_one_line(
     shutil.copytree(results / RUN, results / RUN.replace("0.1", "1"))
     write_json(results / RUN / "seed2.json", {"columns": {}})
     given = [str(results / one) if one.endswith(".json") else one for one in arguments]
-    assert trace.main([*given, "--results", str(results)]) == 1
+    assert trace_command.main([*given, "--results", str(results)]) == 1
     told = capsys.readouterr()
     assert words in told.err and told.err.count("\n") == 1 and told.out == ""
 

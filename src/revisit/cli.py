@@ -11,7 +11,7 @@ COMMANDS = {
     "run": ("revisit.stage", "run the job of a file, as the workflow does"),
     "plan": ("revisit.plan.forecast.command", "say what a study will take before it runs"),
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
-    "trace": ("revisit.trace", "follow a number, encoder or cube back to its STAC items"),
+    "trace": ("revisit.trace_command", "follow a number, encoder or cube back to its STAC items"),
     "leak-check": ("revisit.leak_check", "say whether encoders were pretrained on test places"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),

@@ -101,11 +101,12 @@ def pairs(claim: Claim, scored: Scored) -> list[Pair]:
         return []
     better, than = claim.side("better"), claim.side("than")
     if isinstance(better, str) or isinstance(than, str):
-        line, role = (than, better) if isinstance(better, str) else (better, than)
+        reverse = isinstance(better, str)
+        line, role = (than, better) if reverse else (better, than)
         assert isinstance(line, Line) and isinstance(role, str)
         anchors = [cell for cell in scored.of(line) if _amount_fits(claim, line, cell)]
         opposed = [(cell, scored.counterpart(cell, role)) for cell in anchors]
-        found = [Pair(cell, other, role is better) for cell, other in opposed if other]
+        found = [Pair(cell, other, reverse) for cell, other in opposed if other]
     else:
         found = [
             Pair(one, other)

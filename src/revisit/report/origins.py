@@ -38,12 +38,11 @@ def origin(table: Table, rows: Sequence[Row], facts: Facts) -> Origin | None:
     setting = table.blocks[0].setting if table.blocks else {}
     if not setting.get("protocol"):
         return None
-    shared = ("dataset", "label_fraction")
+    shared = {name: value for name, value in setting.items() if name != "protocol"}
     here = {
         (row["method"], row["modality"], row["protocol"]): row
         for row in rows
-        if row["experiment"] == setting["experiment"]
-        and all(row[name] == setting[name] for name in shared)
+        if all(row[name] == value for name, value in shared.items())
         and words.training(row["protocol"]) == words.training(setting["protocol"])
     }
     for run in facts.of_experiment(setting["experiment"]).runs:
