@@ -13,6 +13,8 @@ COMMANDS = {
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
     "export": ("revisit.export.command", "write an encoder in the form of timm, torchgeo, ONNX or a hub"),
     "predict": ("revisit.prediction.command", "map a region, a cube or an image by a trained model"),
+    "trace": ("revisit.trace_command", "follow a number, encoder or cube back to its STAC items"),
+    "leak-check": ("revisit.leak_check", "say whether encoders were pretrained on test places"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="revisit",
         description="From a STAC search to a table of evaluated models. The line itself is run by snakemake.",
-        epilog="commands:\n" + "\n".join(f"  {name:9}{text}" for name, (_, text) in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:11}{text}" for name, (_, text) in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"revisit {__version__}")

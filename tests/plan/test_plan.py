@@ -50,6 +50,19 @@ def test_every_repeat_of_every_run_has_a_score(plan):
     assert "results/scores/land-cover/unet/s1/supervised/labels1/seed1.json" in scores
 
 
+def test_what_is_held_against_the_sources_and_against_its_own_tests(plan):
+    """Claims rest on experiments with published numbers alone; every row with encoders is looked at once."""
+    assert set(plan.claimed()) == set(plan.scores()) and plan.claims() == ["results/tables/claims.csv"]
+    rows = plan.tested(None)["tested"]
+    assert len(rows) == sum(bool(run["encoders"]) for run in plan.runs) > 0
+    (row,) = [one for one in rows if (one["method"], one["protocol"]) == ("3dmae-rm", "linear")]
+    assert row["encoders"] == ["results/encoders/pairs/3dmae-rm/s1+s2/seed0/encoder.safetensors"]
+    assert row["index"] == "results/patches/scenes/index.json"
+    for experiment in plan.facts["experiments"].values():
+        experiment["published_as"] = None
+    assert plan.claimed() == plan.claims() == []
+
+
 def score(**names):
     return Wildcards(**{"experiment": "masking", "modality": "s1+s2", "labels": "0.1", "seed": "1"} | names)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import believe, left_out, page, pictures, reading
+from revisit.report import believe, claim_rows, left_out, page, pictures, reading
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
 from revisit.stage import run_file
@@ -95,6 +95,16 @@ def page_inputs(page_inputs: dict[str, list[Path]], tmp_path: Path) -> dict[str,
         "3dmae-3dm,s1+s2,smoothed_ratio,yes,0,0.6127,0.55,0.68,244,50\n"
     )
     page_inputs["estimates"] = [estimates]
+    claims = tmp_path / "tables/claims.csv"
+    rows = [
+        dict.fromkeys(claim_rows.COLUMNS) | {"source": "poster", "claim": claim, "verdict": verdict} | more
+        for claim, verdict, more in (
+            ("more is better", "holds", {"published": 0.3, "points": 8.0, "low": 7.0, "high": 9.0}),
+            ("less is worse", "not run", {"why": "no row of it"}),
+        )
+    ]
+    claims.write_text(claim_rows.to_csv(rows))
+    page_inputs["claims"] = [claims]
     return page_inputs
 
 
@@ -138,6 +148,10 @@ def test_content(html: str) -> None:
         "Scores: masking.",
         "61.3 [55.0, 68.0]",
         "50 of 244",
+        "whether it holds here: 1 holds, 1 not run.",
+        "more is better poster +0.3 +8.0 [+7.0, +9.0] holds",
+        "Not run (1)",
+        "less is worse poster – – not run no row of it",
     ):
         assert words in text, words
     assert "other data" in text and "2017-05-01" in text and "16" in text

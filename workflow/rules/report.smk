@@ -2,9 +2,33 @@
 # whole for each of its files.
 
 
+rule leaks:
+    input:
+        cards=lambda wildcards: plan.beside_encoders("card.json"),
+        indexes=lambda wildcards: plan.indexes(),
+    output:
+        csv=report(
+            "<results>/tables/leaks.csv",
+            caption="../report/leaks.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/leaks.md",
+    log:
+        "<results>/logs/leaks.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("leaks", "revisit.report.leaks", plan.tested),
+    message:
+        "Look whether encoders were pretrained on test places"
+    shell:
+        "revisit run {params.job}"
+
+
 rule tables:
     input:
         scores=lambda wildcards: plan.scores(),
+        leaks=rules.leaks.output.csv,
     output:
         table=report(
             "<results>/tables/all.csv", caption="../report/all.rst", category="Tables"
@@ -39,6 +63,28 @@ rule gains:
         **plan.job("gains", "revisit.report.gains", plan.scored),
     message:
         "Lay out what pretraining gained"
+    shell:
+        "revisit run {params.job}"
+
+
+rule claims:
+    input:
+        scores=lambda wildcards: plan.claimed(),
+    output:
+        csv=report(
+            "<results>/tables/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/claims.md",
+    log:
+        "<results>/logs/claims.log",
+    conda:
+        "../../envs/revisit.yaml"
+    params:
+        **plan.job("claims", "revisit.report.claims", plan.scored),
+    message:
+        "Hold the claims of the sources against the scores"
     shell:
         "revisit run {params.job}"
 
@@ -114,6 +160,7 @@ rule page:
     input:
         table=rules.tables.output.table,
         tables=lambda wildcards: collect("{table}.csv", table=plan.tables()),
+        claims=lambda wildcards: plan.claims(),
         estimates=lambda wildcards: plan.change_estimates(),
         found=lambda wildcards: plan.items(),
         manifests=lambda wildcards: plan.downloads(),

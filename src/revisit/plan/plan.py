@@ -96,6 +96,34 @@ class Plan(ModelPlan):
         """The table of how well estimates of change tell what has changed, where anything says so."""
         return [f"{self.root}/tables/change-estimates.csv"] if self.true_changes() else []
 
+    def tested(self, wildcards: Wildcards) -> Settings:
+        """The rows of scores that have encoders; those of the first pretraining seed, as all see the same."""
+        seed = self.config["pretraining"]["seeds"][0]
+        rows = [
+            {
+                **{name: run[name] for name in ("experiment", "method", "modality", "protocol")},
+                "encoders": [self.encoder(entry, modality, seed) for entry, modality in run["encoders"]],
+                "index": self._index(self.config["experiments"][run["experiment"]]["collection"]),
+            }
+            for run in self.runs
+            if run["encoders"]
+        ]
+        return {"tested": rows}
+
+    def claimed(self) -> list[str]:
+        """The score files of the experiments that are set beside published numbers."""
+        published = {name for name, one in self.facts["experiments"].items() if one["published_as"]}
+        return [
+            self._score(run, repeat)
+            for run in self.runs
+            if run["experiment"] in published
+            for repeat in run["repeats"]
+        ]
+
+    def claims(self) -> list[str]:
+        """The table of what the sources claim, where any experiment is set beside their numbers."""
+        return [f"{self.root}/tables/claims.csv"] if self.claimed() else []
+
     def beside_cubes(self, name: str) -> list[str]:
         """``name`` in the folder of every image cube."""
         return [f"{folder}/{name}" for folder in self.cubes()]
@@ -141,7 +169,10 @@ class Plan(ModelPlan):
 
     def indexes(self) -> list[str]:
         """The index of every collection."""
-        return [f"{self.root}/patches/{name}/index.json" for name in self.collected()]
+        return [self._index(name) for name in self.collected()]
+
+    def _index(self, collection: str) -> str:
+        return f"{self.root}/patches/{collection}/index.json"
 
     def page(self, wildcards: Wildcards) -> Settings:
         """The study, for the page that describes it."""

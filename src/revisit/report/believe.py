@@ -30,6 +30,7 @@ def points(rows: Sequence[Row], facts: Facts, indexes: Sequence[Index], simulate
         _below_floor(rows, facts),
         _cut(rows, facts),
         _collapsed(rows, facts),
+        _leaked(rows, facts),
         *(_published(name, facts) for name in facts.names()),
     ]
     return [point for point in found if point]
@@ -99,6 +100,12 @@ def _collapsed(rows: Sequence[Row], facts: Facts) -> Point | None:
     collapsed = [row for row in rows if row["collapsed"]]
     text = "The encoder collapsed in pretraining (†); these scores say nothing of the method:"
     return Point("Collapsed", text, _named(collapsed, facts)) if collapsed else None
+
+
+def _leaked(rows: Sequence[Row], facts: Facts) -> Point | None:
+    leaked = [row for row in rows if row.get("test_places_seen")]
+    text = "The encoder was pretrained on places of the test split (§; tables/leaks.md says how many):"
+    return Point("Pretrained on test places", text, _named(leaked, facts)) if leaked else None
 
 
 def _published(name: str, facts: Facts) -> Point | None:

@@ -121,8 +121,13 @@ class Scores:
         spread = row.get("deviation"), theirs and theirs.deviation
         return Cell(
             *(value, low, high, theirs and theirs.value * unit),
-            *(row.get("collapsed") is True, row.get("converged") is False),
-            *(None if one is None or not deviations else one * unit for one in spread),
+            collapsed=row.get("collapsed") is True,
+            cut=row.get("converged") is False,
+            leaked=bool(row.get("test_places_seen")),
+            **{
+                name: None if one is None or not deviations else one * unit
+                for name, one in zip(("deviation", "published_deviation"), spread, strict=True)
+            },
         )
 
 

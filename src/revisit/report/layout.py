@@ -4,7 +4,7 @@ A layout is one file in ``layouts/`` that offers itself as ``LAYOUT``. It gets t
 and returns blocks; which experiment that is, the config says (``experiments.{name}.layouts``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ INTERVAL = (
 )
 DEVIATION = "After ±: standard deviation over runs."
 COLLAPSED = "† the encoder collapsed in pretraining."
+LEAKED = "§ the encoder was pretrained on places of the test split (tables/leaks.md)."
 CUT = "‡ a training had not converged when its budget ended."
 
 
@@ -40,6 +41,7 @@ class Cell:
     cut: bool = False
     deviation: float | None = None
     published_deviation: float | None = None
+    leaked: bool = False
 
     @property
     def filled(self) -> bool:
@@ -50,7 +52,9 @@ class Cell:
         """Our number as printed: value and interval, daggers where it is not to be trusted, or a dash."""
         if self.value is None:
             return NOT_RUN
-        text = f"{self.value:{form}}{'†' if self.collapsed else ''}{'‡' if self.cut else ''}"
+        text = (
+            f"{self.value:{form}}{'†' if self.collapsed else ''}{'‡' if self.cut else ''}{'§' * self.leaked}"
+        )
         if self.deviation is not None:
             text += f" ± {self.deviation:{form}}"
         if self.low is None or self.high is None:
@@ -112,4 +116,10 @@ class Layout:
             )
         theirs = caveat(scores.published_as)
         notes = ((theirs[0].upper() + theirs[1:] + ".",) if theirs else ()) + self.notes
-        return Table(self.title, f"Experiment: {title}", notes, blocks)
+        return Table(self.title, f"Experiment: {title}", with_leaks(notes, blocks), blocks)
+
+
+def with_leaks(notes: tuple[str, ...], blocks: Iterable[Block]) -> tuple[str, ...]:
+    """The notes of these blocks, with the one on test places where a cell has its mark."""
+    cells = (cell for block in blocks for _, row in block.rows for cell in row)
+    return (*notes, LEAKED) if any(cell.leaked for cell in cells) else notes

@@ -2,12 +2,13 @@
 
 Values are fractions (0 to 1), published ones too: means over the repeats of a run, with the interval of
 ``revisit.evaluation.intervals``. What they say of networks against the same ones without pretraining, and
-against the best floor, is added (``revisit.report.paired``).
+against the best floor, is added (``revisit.report.paired``), and how near to the test places pretraining came
+(``revisit.report.leaks``).
 """
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.intervals import deviation, interval
 from revisit.job import Job
 from revisit.record import read
+from revisit.report import reading
 from revisit.report.facts import Facts, Run
 from revisit.report.paired import gains
 from revisit.report.published.lookup import lookup
@@ -24,12 +26,17 @@ from revisit.report.score_files import Cell, gather
 
 KEY = COLUMNS[: COLUMNS.index("value")]
 RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
+# Of the table alone: the least metres between places of pretraining and of the test, and how many of the
+# latter pretraining has seen. None where nothing was learnt, or nothing is known of where.
+SEEN = ("test_distance_m", "test_places_seen")
+LEAKS = (*RUN, "distance_m", "overlapped")
 
 Row = dict[str, Any]
+RunKey = tuple[str, ...]
 
 
-def merge(paths: Sequence[Path], facts: Facts) -> list[Row]:
-    """All rows of the score files, sorted by ``KEY``.
+def merge(paths: Sequence[Path], facts: Facts, seen: Mapping[RunKey, Row] | None = None) -> list[Row]:
+    """All rows of the score files, sorted by ``KEY``; ``seen`` of each run, as ``read_leaks`` gives it.
 
     Raises RevisitError for files that ``gather`` refuses, and for a score of no run of the study.
     """
@@ -45,7 +52,20 @@ def merge(paths: Sequence[Path], facts: Facts) -> list[Row]:
         rows.append(_row(cell, run, facts.experiments[run.experiment].published_as))
     headlines = {name: experiment.headline for name, experiment in facts.experiments.items()}
     rows += gains(cells, headlines, [run.method for run in facts.runs])
+    for row in rows:
+        row |= (seen or {}).get(tuple(row[name] for name in RUN), dict.fromkeys(SEEN))
     return sorted(rows, key=lambda row: tuple(row[column] for column in KEY))
+
+
+def read_leaks(path: Path) -> dict[RunKey, Row]:
+    """The columns ``SEEN`` of each run that has encoders, from leaks.csv."""
+    found = {}
+    for row in reading.read_rows(path, LEAKS):
+        distance, places = row["distance_m"], row["overlapped"]
+        metres = reading.number(path, distance) if distance else None
+        seen = int(reading.number(path, places)) if places else None
+        found[tuple(row[name] for name in RUN)] = dict(zip(SEEN, (metres, seen), strict=True))
+    return found
 
 
 def _row(cell: Cell, run: Run, experiment: str | None) -> Row:
@@ -62,7 +82,7 @@ def _row(cell: Cell, run: Run, experiment: str | None) -> Row:
 def write_table(rows: list[Row], path: Path) -> None:
     """Write rows as CSV: floats in full, truth values as true and false, what is absent as nothing."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, (*COLUMNS, *SEEN), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow(
@@ -74,6 +94,6 @@ def write_table(rows: list[Row], path: Path) -> None:
 def run(job: Job) -> None:
     facts = read(Facts, job.settings, "tables")
     paths, out = job.sources("scores"), job.target("table")
-    rows = merge(paths, facts)
+    rows = merge(paths, facts, read_leaks(job.source("leaks")) if job.sources("leaks") else None)
     write_table(rows, out)
     stage.log.info("%s: %d numbers of %d score files", out, len(rows), len(paths))

@@ -18,7 +18,18 @@ from revisit.errors import RevisitError
 from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import believe, change_estimates, left_out, pictures, reading, region_maps, table, words
+from revisit.report import (
+    believe,
+    change_estimates,
+    claim_rows,
+    left_out,
+    origins,
+    pictures,
+    reading,
+    region_maps,
+    table,
+    words,
+)
 from revisit.report.facts import Facts
 from revisit.report.gains import lay_out as lay_out_gains
 from revisit.report.layout import NOT_RUN, Table
@@ -28,14 +39,14 @@ NUMBERS_IN_PAGE = 4000  # rows of the merged table that stand in the page itself
 # Columns of all.csv that the page leaves out: the same in most rows, or shown elsewhere on it.
 UNSHOWN = (
     "task", "encoder", "pretrain_data", "pretrain_samples", "pretrain_steps", "published_source", *COSTS,
-    "config_hash", "code_version", "run",
+    "config_hash", "code_version", "run", "test_distance_m",
 )  # fmt: skip
 INDEX = ("collection", "classes", "empty_regions", "stores", "split_distance_m")
 MANIFEST = ("region", "sensor", "year", "scenes", "quarantine", "without_data")
-LISTED = ("estimates", "found", "indexes", "shifts", "cards", "models")
+LISTED = ("claims", "estimates", "found", "indexes", "shifts", "cards", "models")
 INPUTS = (
-    "estimates", "found", "manifests", "indexes", "shifts", "cards", "models", "quicklooks", "figures",
-    "maps",
+    "claims", "estimates", "found", "manifests", "indexes", "shifts", "cards", "models", "quicklooks",
+    "figures", "maps",
 )  # fmt: skip
 CARD = ("collection", "method", "modality", "seed", "steps", "samples_seen", "effective_rank", "collapsed")
 
@@ -83,10 +94,11 @@ def build(
 ) -> None:
     """Write the page, and what it loads to ``folder``, which stays empty where the study is small.
 
-    ``numbers`` is all.csv; ``inputs``: ``estimates`` (change-estimates.csv), ``found`` (items), ``manifests``
-    (of downloads), ``indexes`` (of collections), ``shifts``, ``cards`` (of encoders), ``models`` (cards of
-    the best ones), ``quicklooks``, ``figures`` and ``maps`` (pictures), each of which may be empty. Paths
-    are shown relative to the folder of the page. Raises RevisitError for an input of another layout.
+    ``numbers`` is all.csv; ``inputs``: ``claims`` and ``estimates`` (tables), ``found`` (items),
+    ``manifests`` (of downloads), ``indexes`` (of collections), ``shifts``, ``cards`` (of encoders),
+    ``models`` (cards of the best ones), ``quicklooks``, ``figures`` and ``maps`` (pictures), each of which
+    may be empty. Paths are shown relative to the folder of the page. Raises RevisitError for an input of
+    another layout.
     """
     rows = reading.read_table(numbers, COLUMNS)
     sources = _sources(inputs["figures"], inputs["quicklooks"], settings.figures, page.parent)
@@ -109,6 +121,10 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    tables = [
+        *_tables(rows, settings),
+        *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
+    ]
     listed = [numbers, *(path for name in LISTED for path in inputs[name])]
     text = environment.get_template(TEMPLATES[0]).render(
         study=settings.config.get("study", "default"),
@@ -131,10 +147,9 @@ def build(
         quicklooks=_by_region(inputs["quicklooks"], by_path, page.parent),
         shifts=[_shift_summary(path) for path in inputs["shifts"]],
         encoders=_encoders(inputs["cards"], settings),
-        tables=[
-            *_tables(rows, settings),
-            *(change_estimates.lay_out(path, settings) for path in inputs["estimates"]),
-        ],
+        tables=tables,
+        origins=[origins.origin(one, rows, settings) for one in tables],
+        claims=claim_rows.Shown.of(inputs["claims"]),
         figures=_by_section(settings.figures, by_path),
         maps=region_maps.of_experiments(
             inputs["models"], {path: by_path[name] for path, name in maps.items()}, settings

@@ -9,8 +9,9 @@ from typing import Any
 from revisit.errors import RevisitError
 
 Row = dict[str, Any]
-NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "deviation", "published")  # columns of all.csv
-COUNTS = ("label_count", "seeds", "pretrain_samples", "pretrain_steps")
+# Columns of all.csv.
+NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "deviation", "published", "test_distance_m")
+COUNTS = ("label_count", "seeds", "pretrain_samples", "pretrain_steps", "test_places_seen")
 TRUTHS = ("collapsed", "converged")
 
 

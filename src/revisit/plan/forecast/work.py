@@ -214,8 +214,10 @@ class Work:
         return [
             Stage("similarity", len(self.plan.similarities())),
             Stage("true_change", len(self.plan.true_changes())),
+            Stage("leaks", 1),
             Stage("tables", 1),
             Stage("gains", 1),
+            Stage("claims", len(self.plan.claims())),
             Stage("change_estimates", len(self.plan.change_estimates())),
             Stage("table", len(self.plan.tables()) - 1),
             Stage("figure", len(self.plan.figures())),

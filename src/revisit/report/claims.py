@@ -1,0 +1,215 @@
+"""Hold what the sources claim in words against the scores of a study: does it hold here?
+
+A claim says that one row scores higher than another. Rows of ours are found as published numbers find theirs
+(``revisit.report.published``), the difference is taken run by run as gains are (``revisit.report.paired``):
+an interval above 0 says that the claim holds here, one below 0 that it does not, any other decides nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from revisit import files, stage
+from revisit.errors import RevisitError
+from revisit.evaluation.intervals import interval
+from revisit.job import Job
+from revisit.record import read
+from revisit.report import words
+from revisit.report.claim_rows import COLUMNS, NOT_RUN, Row, counted, to_csv, to_markdown, verdict
+from revisit.report.facts import Facts, Run
+from revisit.report.paired import Counterparts, run_by_run
+from revisit.report.published.claims import Claim, Line, claims
+from revisit.report.score_files import Cell, gather
+
+RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
+COMPARED = ("task", "dataset")  # what both sides share
+ROLES = {"twin": "the same network without pretraining", "floor": "the best floor"}
+
+Key = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells that a claim compares. The differences are of ``one`` less ``other``, or the reverse."""
+
+    one: Cell
+    other: Cell
+    reverse: bool = False
+
+    @property
+    def better(self) -> Cell:
+        return self.other if self.reverse else self.one
+
+    @property
+    def than(self) -> Cell:
+        return self.one if self.reverse else self.other
+
+
+class Scored:
+    """The cells of the study's runs, found by the keys of ``published_as`` and what else names a cell."""
+
+    def __init__(self, cells: Sequence[Cell], facts: Facts) -> None:
+        self.facts = facts
+        self._runs = {(run.experiment, run.method, run.modality, run.protocol): run for run in facts.runs}
+        self._alike: dict[Key, list[Cell]] = defaultdict(list)  # of an experiment, class and metric
+        self._lines: dict[Key, list[Cell]] = defaultdict(list)
+        for cell in cells:
+            run, of = self.run(cell), (cell.about["class"].casefold(), cell.about["metric"])
+            self._alike[run.experiment, *of].append(cell)
+            if run.published_as:
+                experiment = facts.experiments[run.experiment].published_as
+                how = run.modality, words.training(run.protocol)
+                self._lines[experiment, run.published_as, *how, *of].append(cell)
+
+    def run(self, cell: Cell) -> Run:
+        """The run of the study that the cell is of."""
+        key = tuple(cell.about[name] for name in RUN)
+        if key not in self._runs:
+            raise RevisitError(f"{cell.about['run']}: is of no run of this study; rerun its evaluation")
+        return self._runs[key]
+
+    def of(self, line: Line) -> list[Cell]:
+        """The cells that stand for a line of a source, at whatever amount of labels."""
+        how = line.modality, words.training(line.protocol)
+        return self._lines.get((line.experiment, line.row, *how, line.class_.casefold(), line.metric), [])
+
+    def counterpart(self, cell: Cell, role: str) -> Cell | None:
+        """The twin of a cell, or its best floor, by the cell's own metric and class."""
+        about = cell.about
+        alike = self._alike[about["experiment"], about["class"].casefold(), about["metric"]]
+        found = Counterparts(alike, [run.method for run in self.facts.runs])
+        return found.twin(cell) if role == "twin" else found.floor(cell)
+
+
+def judge(cells: Sequence[Cell], facts: Facts) -> list[Row]:
+    """A row for every claim and pair of cells that it is about; a claim without any has one that says why.
+
+    ``published``, ``points``, ``low`` and ``high`` are in percentage points.
+    """
+    scored = Scored(cells, facts)
+    rows: list[Row] = []
+    for claim in claims():
+        held = [_held(claim, pair, scored) for pair in pairs(claim, scored)]
+        rows += held or [_not_run(claim, scored)]
+    return rows
+
+
+def pairs(claim: Claim, scored: Scored) -> list[Pair]:
+    """All pairs of cells of the study that a claim compares and that have a seed in common."""
+    if claim.unscored:
+        return []
+    better, than = claim.side("better"), claim.side("than")
+    if isinstance(better, str) or isinstance(than, str):
+        reverse = isinstance(better, str)
+        line, role = (than, better) if reverse else (better, than)
+        assert isinstance(line, Line) and isinstance(role, str)
+        anchors = [cell for cell in scored.of(line) if _amount_fits(claim, line, cell)]
+        opposed = [(cell, scored.counterpart(cell, role)) for cell in anchors]
+        found = [Pair(cell, other, reverse) for cell, other in opposed if other]
+    else:
+        found = [
+            Pair(one, other)
+            for one in scored.of(better)
+            for other in scored.of(than)
+            if _belong(better, one, than, other) and _amounts_fit(claim, better, one, than, other)
+        ]
+    return [pair for pair in found if run_by_run(pair.one, pair.other)]
+
+
+def _belong(better: Line, one: Cell, than: Line, other: Cell) -> bool:
+    """Whether two cells may be compared: of one experiment where the source's numbers are of one table."""
+    shared = (*COMPARED, "experiment") if better.experiment == than.experiment else COMPARED
+    return all(one.about[name] == other.about[name] for name in shared)
+
+
+def _amount(cell: Cell) -> tuple[float | None, int | None]:
+    """How many labels a cell is of: a share of them, or their number where that was given."""
+    return cell.about["label_fraction"], cell.about.get("label_count")
+
+
+def _amount_fits(claim: Claim, line: Line, cell: Cell) -> bool:
+    asked = claim.labels if isinstance(claim.labels, float) else line.label_fraction
+    return asked is None or cell.about["label_fraction"] == asked
+
+
+def _amounts_fit(claim: Claim, better: Line, one: Cell, than: Line, other: Cell) -> bool:
+    if claim.labels == "fewer":
+        few, all_ = one.about["label_fraction"], other.about["label_fraction"]
+        return all_ == than.label_fraction and few is not None and few < all_
+    fit = _amount_fits(claim, better, one) and _amount_fits(claim, than, other)
+    return fit and _amount(one) == _amount(other)
+
+
+def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
+    differences = run_by_run(pair.one, pair.other)
+    mean, low, high = interval(differences, _clusters(pair, differences), -1, 1)
+    if pair.reverse:
+        mean, low, high = -mean, None if high is None else -high, None if low is None else -low
+    both = [pair.one.about, pair.other.about]
+    converged = [about["converged"] for about in both if about["converged"] is not None]
+    return {
+        **_claimed(claim),
+        "verdict": verdict(low, high),
+        "points": _points(mean),
+        "low": _points(low),
+        "high": _points(high),
+        "seeds": len(differences),
+        "dataset": pair.one.about["dataset"],
+        "better": _described(claim.better, pair.better, scored),
+        "than": _described(claim.than, pair.than, scored),
+        "better_run": pair.better.about["run"],
+        "than_run": pair.than.about["run"],
+        "collapsed": any(about["collapsed"] for about in both),
+        "converged": all(converged) if converged else None,
+        "why": "",
+    }
+
+
+def _clusters(pair: Pair, seeds: Iterable[int]) -> dict[int, Any]:
+    """Which differences share luck: those of one encoder, of whichever side has fewer of them."""
+    known = [cell for cell in (pair.one, pair.other) if all(seed in cell.clusters for seed in seeds)]
+    return min((cell.clusters for cell in known), key=lambda clusters: len(set(clusters.values())))
+
+
+def _not_run(claim: Claim, scored: Scored) -> Row:
+    row = dict.fromkeys(COLUMNS) | _claimed(claim) | {"verdict": NOT_RUN}
+    if claim.unscored:
+        return row | {"why": claim.unscored}
+    lines = [side for side in (claim.side("better"), claim.side("than")) if isinstance(side, Line)]
+    if not all(line.row for line in lines):
+        return row | {"why": "no row can be published as it: the source's table is not reproduced"}
+    missing = [line for line in lines if not scored.of(line)]
+    if missing:
+        rows = " and ".join(f"{line.row} on {line.modality} by {line.protocol}" for line in missing)
+        return row | {"why": f"no experiment published as {lines[0].experiment} has {rows}"}
+    return row | {
+        "why": "its rows, or what they are held against, are not of one amount of labels, data set and seed"
+    }
+
+
+def _claimed(claim: Claim) -> Row:
+    return {"source": claim.source, "claim": claim.claim, "published": _points(claim.published())}
+
+
+def _described(side: Any, cell: Cell, scored: Scored) -> str:
+    """A side of a claim, and the row of ours that stands for it, in the words of tables."""
+    about, run = cell.about, scored.run(cell)
+    fraction, count = _amount(cell)
+    amount = f"{count} labels" if fraction is None else f"{words.PERCENT * fraction:.4g} % of the labels"
+    experiment = scored.facts.title(about["experiment"])
+    how = f"{words.modality(about['modality'])}, {words.training(about['protocol'])}, {amount}"
+    role = f"{ROLES[side]}: " if isinstance(side, str) else ""
+    return f"{role}{run.title}, {how} ({experiment})"
+
+
+def _points(difference: float | None) -> float | None:
+    return None if difference is None else round(words.PERCENT * difference, 4)
+
+
+def run(job: Job) -> None:
+    facts = read(Facts, job.settings, "claims")
+    rows = judge(gather(job.sources("scores")), facts)
+    files.write_text(job.target("csv"), to_csv(rows))
+    files.write_text(job.target("markdown"), to_markdown(rows))
+    stage.log.info("%s: %s", job.target("csv"), counted(rows))
