@@ -210,7 +210,7 @@ def write_store(folder: Path, data: DataDescription, gigabytes: float, least: in
             sensor: Look(images[sample % 64][:, [data.bands.index(band) for band in own]], valid, dates)
             for sensor, own in bands.items()
         }
-        writer.append(looks, Place(6e5, 5e6, sample, 0), None, valid)
+        writer.append(looks, Place(6e5, 5e6, sample, 0), None, None)
     writer.finish(32631, {})
     years = {sensor: list(data.times) for sensor in bands} if data.times else {}
     scaling = {

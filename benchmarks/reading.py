@@ -134,7 +134,7 @@ def write(path: Path, region: str, samples: int, flat: Callable[[bytes], object]
             sensor: Look(images[:, [ALL.index(band) for band in bands]], valid, times)
             for sensor, bands in BANDS.items()
         }
-        writer.append(looks, Place(6e5, 5e6 + 1e4 * sample, sample, 0), None, valid)
+        writer.append(looks, Place(6e5, 5e6 + 1e4 * sample, sample, 0), None, None)
         flat(images.tobytes())
     writer.finish(32631, about(region, samples))
 

@@ -84,7 +84,7 @@ def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
         ((*METHODS, "3dmae-rm", "method", "mask_ration"), 0.5, "did you mean 'mask_ratio'"),
         ((*METHODS, "3dmae-rm", "method", "name"), "mae3", "pretraining.methods.3dmae-rm.method.name: "),
         ((*METHODS, "stmim", "method", "encoder", "depth"), 3, "unknown key 'depth'"),
-        ((*METHODS, "scratch", "method", "encoder", "name"), "vit", "'vit'"),
+        ((*METHODS, "scratch", "method", "encoder", "name"), "bit", "'bit'"),
         (("archive", "biomes"), {"nowhere": "coast"}, "archive.biomes: 'nowhere' is not defined"),
         (("provider",), "earthsearch", "did you mean 'earth-search'"),
         (("provider",), "cdse-l1c", "cube.cloud_mask: Level 1C.*cdse-l1c.*by: nothing"),
