@@ -5,6 +5,7 @@
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
+#   generated/{collection}/{method}/{modality}/seed{seed}.zarr  images that a generator makes of every sample
 #   similarity/, features/, changes/                          what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   tables/, figures/, report.html                            what to read
