@@ -6,6 +6,7 @@
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   patches/{collection}/samples.csv, limits.json             of an imported set
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
+#   generated/{collection}/{method}/{modality}/seed{seed}.zarr  images that a generator makes of every sample
 #   similarity/, features/, changes/                          what encoders say of places
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   models/{experiment}/                                      the networks they trained, the best one on top
