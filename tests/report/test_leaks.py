@@ -126,12 +126,16 @@ def test_the_command_looks_at_what_was_scored(root: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["patches"], "has no scores"), (["nowhere", "--on", "patches/near"], "no such file"),
-     (["encoders/near/a/rgb/seed0", "--on", "encoders"], "no collection of patches")],
+     (["encoders/near/a/rgb/seed0", "--on", "encoders"], "no collection of patches"),
+     (["encoders/bare", "--on", "patches/near"], "no score file, encoder"),
+     (["encoders/near/bare/rgb/seed0", "--on", "patches/near"], "has no card beside it")],
 )  # fmt: skip
 def test_what_cannot_be_checked(
     root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     pretrain(root, "a", "near")
+    pretrain(root, "bare", "near").with_name("card.json").unlink()
+    (root / "encoders/bare").mkdir()
     assert leak_check.main([one if one == "--on" else str(root / one) for one in arguments]) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1

@@ -51,10 +51,13 @@ class Scored:
 
     def __init__(self, cells: Sequence[Cell], facts: Facts) -> None:
         self.facts = facts
-        self._runs = {(run.experiment, run.method, run.modality, run.protocol): run for run in facts.runs}
+        self._runs: dict[tuple[str, ...], Run] = {
+            (run.experiment, run.method, run.modality, run.protocol): run for run in facts.runs
+        }
         self._alike: dict[Key, list[Cell]] = defaultdict(list)  # of an experiment, class and metric
         self._lines: dict[Key, list[Cell]] = defaultdict(list)
-        for cell in cells:
+        order = {key: number for number, key in enumerate(self._runs)}  # of the config, as names say nothing
+        for cell in sorted(cells, key=lambda cell: (order.get(_key(cell), 0), *_rank(cell))):
             run, of = self.run(cell), (cell.about["class"].casefold(), cell.about["metric"])
             self._alike[run.experiment, *of].append(cell)
             if run.published_as:
@@ -64,7 +67,7 @@ class Scored:
 
     def run(self, cell: Cell) -> Run:
         """The run of the study that the cell is of."""
-        key = tuple(cell.about[name] for name in RUN)
+        key = _key(cell)
         if key not in self._runs:
             raise RevisitError(f"{cell.about['run']}: is of no run of this study; rerun its evaluation")
         return self._runs[key]
@@ -115,6 +118,16 @@ def pairs(claim: Claim, scored: Scored) -> list[Pair]:
             if _belong(better, one, than, other) and _amounts_fit(claim, better, one, than, other)
         ]
     return [pair for pair in found if run_by_run(pair.one, pair.other)]
+
+
+def _key(cell: Cell) -> tuple[str, ...]:
+    return tuple(cell.about[name] for name in RUN)
+
+
+def _rank(cell: Cell) -> tuple[float, float]:
+    """Sort key: the fewest labels first."""
+    fraction, count = _amount(cell)
+    return fraction or 0, count or 0
 
 
 def _belong(better: Line, one: Cell, than: Line, other: Cell) -> bool:

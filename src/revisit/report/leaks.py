@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from revisit import files, stage
+from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job
 from revisit.patches.nearness import Footprints, Nearness, footprints, nearness
@@ -57,11 +58,15 @@ class Settings(Record):
 class Seen(NamedTuple):
     """What an encoder learnt from: indexes of collections with the bands it saw; and what nobody knows."""
 
-    collections: frozenset[tuple[Path, tuple[str, ...]]] = frozenset()
-    unknown: frozenset[str] = frozenset()
+    collections: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def __or__(self, other: "Seen") -> "Seen":
-        return Seen(self.collections | other.collections, self.unknown | other.unknown)
+        """What both have learnt from, each once, in the order of the encoders."""
+        return Seen(
+            tuple(dict.fromkeys(self.collections + other.collections)),
+            tuple(dict.fromkeys(self.unknown + other.unknown)),
+        )
 
 
 def seen(path: Path) -> Seen:
@@ -72,17 +77,19 @@ def seen(path: Path) -> Seen:
 
 def _seen(results: Results, ref: Ref) -> Seen:
     node = results.node(ref)
+    if not node.there:
+        raise RevisitError(f"{ref.path}: has no card beside it; pretrain it again")
     card = read_json(ref.path.with_name("card.json"))
     index, *parents = node.made_of
     found = Seen()
     if card.get("weights_of"):
-        found |= Seen(unknown=frozenset([f"weights of {card['weights_of']}"]))
+        found |= Seen(unknown=(f"weights of {card['weights_of']}",))
     if card.get("steps"):
-        found |= Seen(frozenset([(index.path, tuple(card["bands"]))]))
+        found |= Seen(((index.path, tuple(card["bands"])),))
     for parent in parents:
         found |= _seen(results, parent)
     missing = len(card.get("parents", ())) - len(parents)
-    return found | (Seen(unknown=frozenset(["a parent that is gone"])) if missing > 0 else Seen())
+    return found | (Seen(unknown=("a parent that is gone",)) if missing > 0 else Seen())
 
 
 def check(encoders: Sequence[Path], index: Path) -> Row:
@@ -95,11 +102,11 @@ def check(encoders: Sequence[Path], index: Path) -> Row:
     for path in encoders:
         learnt |= seen(path)
     tested = _footprints(index, "test", (), labelled=True)
-    unknown = sorted(learnt.unknown)
+    unknown = list(learnt.unknown)
     if tested.unplaced:
         unknown.append(f"{tested.unplaced} test samples of {index.parent.name} without coordinates")
     found: Nearness | None = None
-    for other, bands in sorted(learnt.collections):
+    for other, bands in learnt.collections:
         train = _footprints(other, "train", bands, labelled=False)
         if train.unplaced:
             unknown.append(f"{train.unplaced} samples of {other.parent.name} without coordinates")
@@ -107,7 +114,8 @@ def check(encoders: Sequence[Path], index: Path) -> Row:
         found = found | near if found else near
     known = found is not None and found.metres is not None
     return {
-        "pretrained_on": " + ".join(sorted({other.parent.name for other, _ in learnt.collections})) or "none",
+        "pretrained_on": " + ".join(dict.fromkeys(other.parent.name for other, _ in learnt.collections))
+        or "none",
         "tested_on": index.parent.name,
         "test_places": len(tested.epsg),
         "same": int(found.same.sum()) if found and known else None,
