@@ -28,8 +28,8 @@ def cell(method: str, values: list[float], **other: Any) -> Cell:
     about = {
         "experiment": "one", "task": "multi-label", "dataset": "scenes", "method": method, "encoder": "vit",
         "pretrain_data": "none" if method in ("d", "statistics") else "pairs", "modality": "s1+s2",
-        "protocol": "fine-tune", "label_fraction": 1.0, "label_count": None, "class": "all", "metric": "micro_map",
-        "collapsed": False, "converged": True, "run": f"scores/{method}",
+        "protocol": "fine-tune", "label_fraction": 1.0, "label_count": None, "class": "all",
+        "metric": "micro_map", "collapsed": False, "converged": True, "run": f"scores/{method}",
     }  # fmt: skip
     return Cell(about | other, dict(enumerate(values)), ENCODERS)
 
