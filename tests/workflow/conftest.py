@@ -24,7 +24,7 @@ from revisit.evaluation.columns import COSTS
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 540
-PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "envs")
+PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "profiles", "envs")
 
 
 def environment(folder: Path) -> dict[str, str]:

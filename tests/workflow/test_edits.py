@@ -11,7 +11,7 @@ MAPS = {"best_model", "predict"}
 
 
 def test_an_edit_of_a_method_pretrains_that_method_and_what_follows(restored):
-    restored.edit("src/revisit/methods/mae3d.py", "VARIANCE_FLOOR = 1e-6", "VARIANCE_FLOOR = 2e-6")
+    restored.append("src/revisit/methods/mae3d.py", "\nX = 1\n")
     planned = restored.planned()
     assert planned.pop("pretrain_reconstructing") == 1
     assert planned.pop("evaluate") == 2  # its fine-tunings, and below its probes
