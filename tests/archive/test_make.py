@@ -300,6 +300,7 @@ def test_the_plan_hands_faults_to_their_region() -> None:
     study["cube"] = {"limits_from": None}
     study["regions"] = {name: {"bbox": [3.05, 43.2, 3.072, 43.214]} for name in ("plain", "coast")}
     checked: dict[str, Any] = {"config": study, "folders": {"sentinel-2": None}, "runs": [], "figures": []}
+    checked["of_maps"] = []
     plan = DataPlan({**checked, "labels": None, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})
     found = {
         name: read(Settings, plan.archive(SimpleNamespace(region=name)), "archive").faults
