@@ -68,5 +68,5 @@ def test_from_a_folder_to_a_table(checkout) -> None:
     # A store that is gone is imported again, and nothing before it.
     shutil.rmtree(results / "patches/scenes/1-of-1.zarr")
     (results / "patches/scenes/index.json").unlink()
-    planned = checkout.planned()
+    planned = checkout.planned("results/sets/patches/scenes/index.json")
     assert planned["import_set"] == planned["index_set"] == 1 and "survey" not in planned

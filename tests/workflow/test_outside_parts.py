@@ -32,7 +32,7 @@ FILES = (
     "mine/accuracies.py",
     "mine/latest.py",
 )
-REPORT = ("Merge the scores", "Lay out ", "Draw ", "Write the report page")
+REPORT = ("Merge the scores", "Lay out ", "Draw ", "Write the report page", "Hold the claims", "Look whether")
 BEFORE = {"masking", "land-cover"}  # experiments of the small study
 
 
@@ -150,7 +150,11 @@ METHOD = {
     "Embed s1+s2 of pairs with denoise of s1+s2, seed 0",
     "Probe denoise on s1+s2 for masking, linear, labels 1, seed 0",
 }
-NETWORK = {"Train pixels on s1 for land-cover, supervised, labels 1, seed 0"}
+NETWORK = {
+    "Train pixels on s1 for land-cover, supervised, labels 1, seed 0",
+    "Choose the best model of land-cover",  # it may be the new one
+    *(f"Map {region} with the best model of land-cover" for region in ("east", "west")),
+}
 TASK = {
     *(
         f"Probe {method} on s1+s2 for main-class, linear, labels 1, seed 0"
