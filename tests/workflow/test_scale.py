@@ -31,6 +31,7 @@ BY_REGION = {
     "scale",
     "labels",
     "tile",
+    "predict",
 }
 LONGEST = 200  # characters of a command
 
