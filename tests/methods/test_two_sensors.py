@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Moment, build_method
+from revisit.nets.encoders.composite import Composite
 from revisit.nets.transformer import DropPath
 from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course
@@ -199,7 +200,9 @@ def test_other_encoders_are_refused(
 
 
 def test_elevation_belongs_to_one_side(build: Build) -> None:
-    build(SWINSSL, ("vv", "vh", "red", "elevation"))
+    encoder = build(SWINSSL, ("vv", "vh", "red", "elevation")).encoder
+    assert isinstance(encoder, Composite)
+    assert [part.bands for part in encoder.parts] == [("vv", "vh"), ("red", "elevation")]
 
 
 def weights(network: nn.Module) -> int:
