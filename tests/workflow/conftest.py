@@ -213,7 +213,8 @@ def cluster(shared: Path) -> Iterator[None]:
     missing = [tool for tool in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(tool)]
     if missing or os.geteuid() != 0:
         pytest.skip(f"a Slurm sandbox needs root and {', '.join(missing) or 'no more tools'}")
-    subprocess.run([sandbox, "start", "--no-dbd"], check=True, capture_output=True)
+    started = subprocess.run([sandbox, "start", "--no-dbd"], capture_output=True, text=True)
+    assert started.returncode == 0, started.stderr
     try:
         for partition in (
             "cpu",

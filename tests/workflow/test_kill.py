@@ -91,15 +91,13 @@ def test_killed_at_every_stage_the_scores_are_the_same(study, tmp_path):
 
 def test_two_workflows_in_one_folder_are_one_too_many(checkout):
     """The second is refused by Snakemake's lock, and the first goes on."""
-    target = "results/archive/east"
-    first = checkout.start(target)
+    first = checkout.start()
     try:
         while "Simulate the archive" not in checkout.log.read_text():
             assert first.poll() is None, checkout.log.read_text()[-4000:]
             time.sleep(0.1)
-        second = checkout.command(target)
         told = subprocess.run(
-            second, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True
+            checkout.command(), cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True
         )
         assert told.returncode != 0
         assert "lock" in told.stdout + told.stderr
