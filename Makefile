@@ -13,21 +13,21 @@ VENV := .venv
 # The tools of the environment first: jobs of the workflow call `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-rooms test-line lint clean
+.PHONY: demo test test-study test-rest lint clean
 
 demo: $(VENV)/installed
 	snakemake --profile workflow/profiles/local --cores $(CORES)
 	@echo "Done. Open results/report.html; every number is in results/tables/all.csv."
 
-# Two halves beside each other: the tests of the rooms keep one core busy, those of the whole line seldom two.
+# Two halves beside each other, as long as each other: the tests that read one small study, and all others.
 test: $(VENV)/installed
-	$(MAKE) --no-print-directory --jobs=2 test-rooms test-line
+	$(MAKE) --no-print-directory --jobs=2 test-study test-rest
 
-test-rooms: $(VENV)/installed
-	pytest --ignore=tests/workflow
+test-study: $(VENV)/installed
+	pytest -m study
 
-test-line: $(VENV)/installed
-	pytest tests/workflow
+test-rest: $(VENV)/installed
+	pytest -m "not study"
 
 lint: $(VENV)/installed
 	ruff check .

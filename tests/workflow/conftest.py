@@ -27,6 +27,13 @@ LIMIT_S = 540
 PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "profiles", "envs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the small study run, so that ``make test`` has two halves."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "study" in getattr(item, "fixturenames", ()):
+            item.add_marker("study")
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Jobs must import the code of this folder, and find this interpreter first."""
     return {

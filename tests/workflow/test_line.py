@@ -60,13 +60,14 @@ def test_a_second_run_has_nothing_to_do(study):
     assert study.planned() == {}
 
 
-def test_a_job_can_be_repeated_by_hand_from_its_file(study):
-    job = study.folder / "results/logs/evaluate/land-cover/unet/s1/supervised/1/0.json"
-    score = study.folder / "results/scores/land-cover/unet/s1/supervised/labels1/seed0.json"
+def test_a_job_can_be_repeated_by_hand_from_its_file(study, tmp_path):
+    checkout = study.copy(tmp_path / "copy")
+    job = checkout.folder / "results/logs/evaluate/land-cover/unet/s1/supervised/1/0.json"
+    score = checkout.folder / "results/scores/land-cover/unet/s1/supervised/labels1/seed0.json"
     before = score.read_bytes()
     score.unlink()
     command = [sys.executable, "-m", "revisit.cli", "run", str(job)]
-    subprocess.run(command, cwd=study.folder, env=study.environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=checkout.folder, env=checkout.environment, check=True, capture_output=True)
     assert score.read_bytes() == before
 
 
