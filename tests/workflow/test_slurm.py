@@ -167,4 +167,4 @@ def test_profile_slurm_makes_the_same_table(study, line):
     assert run.wait(timeout=400) == 0, checkout.log.read_text()[-8000:]
     assert checkout.table() == study.table()
     submitted = checkout.log.read_text().count("has been submitted with SLURM jobid")
-    assert submitted == 5  # pretrain, embed, probe, train, table
+    assert submitted == 6  # pretrain, embed, probe, train, leaks, table
