@@ -1,4 +1,4 @@
-"""Protects long runs: killed without warning in the midst of jobs, the next run ends in the same scores to the bit.
+"""Protects long runs: killed without warning amid its jobs, the next run ends in the same scores to the bit.
 
 In a copy of the small study from which one of its two regions is gone, with all that was made of both.
 """
