@@ -72,14 +72,14 @@ def draw(preview: Preview, card: Mapping[str, Any], truth: xr.Dataset | None, pa
         panels["truth"], empty = legend.painted(numbers), empty or bool((numbers == 0).any())
     panels["map"] = legend.painted(codes)
     tall = codes.shape[0] / codes.shape[1]
-    figure = Figure(figsize=(4 * len(panels), 4 * tall + 0.9), layout="constrained")
+    figure = Figure(figsize=(4 * len(panels), 4 * tall + 1.1), layout="constrained")
     for axes, (name, picture) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
         axes.imshow(picture, interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(name, fontsize=10)
-    figure.suptitle(title, fontsize=13)
+        axes.set_title(name, fontsize=15)
+    figure.suptitle(title, fontsize=18)
     patches = [
         Patch(facecolor=legend.colours[code], edgecolor="0.4", label=name)
         for code, name in legend.names.items()
@@ -91,7 +91,7 @@ def draw(preview: Preview, card: Mapping[str, Any], truth: xr.Dataset | None, pa
         loc="outside lower center",
         ncols=min(len(patches), LEGEND_COLUMNS),
         frameon=False,
-        fontsize=9,
+        fontsize=14,
     )
     save(figure, path)
 

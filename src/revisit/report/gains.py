@@ -7,7 +7,7 @@ from revisit.record import read
 from revisit.report import cells, printing, reading, words
 from revisit.report.cells import SETTING, Line, Scores
 from revisit.report.facts import Facts
-from revisit.report.layout import COLLAPSED, CUT, Block, Cell, Table, with_leaks
+from revisit.report.layout import Block, Cell, Table, with_marks
 from revisit.report.table import COLUMNS
 
 PAIRED = (
@@ -29,7 +29,7 @@ def lay_out(rows: Sequence[reading.Row], facts: Facts) -> Table:
             here = [row for row in rows if row["experiment"] == name and row["metric"].endswith(suffix)]
             blocks += [_block(here, facts, name, suffix, over)] if here else []
     subtitle = "All experiments" if blocks else "No network has a counterpart"
-    notes = with_leaks((PAIRED, COLLAPSED, CUT), blocks)
+    notes = with_marks((PAIRED,), blocks)
     return Table("What was gained", subtitle, notes, blocks)
 
 

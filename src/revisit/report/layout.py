@@ -102,7 +102,7 @@ class Layout:
     title: str
     task: str
     blocks: Callable[["Scores"], list[Block]]
-    notes: tuple[str, ...] = (INTERVAL, COLLAPSED, CUT)
+    notes: tuple[str, ...] = (INTERVAL,)
     dots: str = ""
 
     def lay_out(self, scores: "Scores", name: str, title: str) -> Table:
@@ -116,10 +116,15 @@ class Layout:
             )
         theirs = caveat(scores.published_as)
         notes = ((theirs[0].upper() + theirs[1:] + ".",) if theirs else ()) + self.notes
-        return Table(self.title, f"Experiment: {title}", with_leaks(notes, blocks), blocks)
+        return Table(self.title, f"Experiment: {title}", with_marks(notes, blocks), blocks)
 
 
-def with_leaks(notes: tuple[str, ...], blocks: Iterable[Block]) -> tuple[str, ...]:
-    """The notes of these blocks, with the one on test places where a cell has its mark."""
-    cells = (cell for block in blocks for _, row in block.rows for cell in row)
-    return (*notes, LEAKED) if any(cell.leaked for cell in cells) else notes
+def with_marks(notes: tuple[str, ...], blocks: Iterable[Block]) -> tuple[str, ...]:
+    """The notes of these blocks, and what the marks mean that their cells have."""
+    cells = [cell for block in blocks for _, row in block.rows for cell in row]
+    marks = {
+        COLLAPSED: any(cell.collapsed for cell in cells),
+        CUT: any(cell.cut for cell in cells),
+        LEAKED: any(cell.leaked for cell in cells),
+    }
+    return (*notes, *(note for note, there in marks.items() if there))

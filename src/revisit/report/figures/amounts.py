@@ -30,11 +30,14 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     ]
     shown = [(title, rows) for title, runs in _groups(facts) if (rows := _rows(gained, runs))]
     labels = {words.amount(row): words.labels(row) for _, rows in shown for row in rows} or {1.0: ""}
+    labels = dict(sorted(labels.items()))
     amounts = sorted({row["pretrain_samples"] for _, rows in shown for row in rows})
-    with style.panels(out, max(len(shown), 1), len(labels)) as (figure, axes):
+    titles = [title for title, _ in shown] or [""]
+    value = f"{words.metric(experiment.headline)} gained, points"
+    with style.panels(out, titles, list(labels.values()), value) as (figure, axes):
         handles = {}
-        for line, (title, rows) in zip(axes, shown, strict=False):
-            for panel, (labelled, words_) in zip(line, sorted(labels.items()), strict=True):
+        for line, (_, rows) in zip(axes, shown, strict=False):
+            for panel, labelled in zip(line, labels, strict=True):
                 panel.axhline(0, color=style.REFERENCE, lw=0.9)
                 for index, amount in enumerate(amounts):
                     here = [
@@ -45,8 +48,6 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                     look, aside = _look(index, amount), index - (len(amounts) - 1) / 2
                     if here:
                         handles[amount] = style.curve(panel, here, look, aside, itemgetter("pretrain_steps"))
-                panel.set_title(words_)
-            line[0].set_ylabel(f"{title}\n{words.metric(experiment.headline)} gained, points")
         if shown:
             steps = sorted({row["pretrain_steps"] for _, rows in shown for row in rows})
             style.scale(axes.ravel(), steps, [f"{count:,.0f}" for count in steps], "steps of pretraining")

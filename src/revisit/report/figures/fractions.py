@@ -36,7 +36,9 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     trainings = sorted({row["training"] for row in networks}, reverse=True)
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank)
     looks = _looks(facts)
-    with style.panels(out, len(trainings), len(modalities)) as (figure, axes):
+    columns = [words.modality(modality) for modality in modalities]
+    value = f"{words.metric(experiment.headline)} in %"
+    with style.panels(out, trainings, columns, value) as (figure, axes):
         handles = {}
         for line, training in zip(axes, trainings, strict=True):
             here = [row for row in rows if row["training"] == training or row["protocol"] == words.FLOOR]
@@ -45,8 +47,6 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                     curve = [row for row in here if (row["modality"], row["method"]) == (modality, method)]
                     if curve:
                         handles[method] = style.curve(panel, curve, look, index - (len(looks) - 1) / 2)
-                panel.set_title(words.modality(modality))
-            line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} in %")
         style.labels_used(axes.ravel(), rows)
         ends = [row[end] for row in rows for end in ("value", "ci_low", "ci_high") if row[end] is not None]
         axes[0, 0].set_ylim(max(100 * min(ends) - 3, 0), min(100 * max(ends) + 3, 100))

@@ -29,7 +29,9 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     trainings = sorted({row["training"] for row in rows}, reverse=True) or [""]
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank) or [""]
     looks = style.looks(run for run in facts.runs if run.pretrained)
-    with style.panels(out, len(trainings), len(modalities)) as (figure, axes):
+    columns = [words.modality(modality) for modality in modalities]
+    value = f"{words.metric(experiment.headline)} gained, points"
+    with style.panels(out, trainings, columns, value) as (figure, axes):
         handles = {}
         for line, training in zip(axes, trainings, strict=True):
             for panel, modality in zip(line, modalities, strict=True):
@@ -39,8 +41,6 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
                     here = [row for row in rows if (row["training"], row["modality"], row["method"]) == of]
                     if here:
                         handles[method] = style.curve(panel, here, look, index - (len(looks) - 1) / 2)
-                panel.set_title(words.modality(modality))
-            line[0].set_ylabel(f"{training}\n{words.metric(experiment.headline)} gained, points")
         if rows:
             style.labels_used(axes.ravel(), rows)
             figure.legend(

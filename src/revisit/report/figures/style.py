@@ -66,13 +66,23 @@ def figure(path: str | Path, width: float, height: float) -> Iterator["Figure"]:
 
 
 @contextmanager
-def panels(path: str | Path, rows: int, columns: int) -> Iterator[tuple["Figure", NDArray[Any]]]:
-    """A figure of panels (rows, columns) that share their axes; a single column of them lies side by side."""
-    across = columns == 1
-    high, wide = (columns, rows) if across else (rows, columns)
+def panels(
+    path: str | Path, rows: Sequence[str], columns: Sequence[str], value: str
+) -> Iterator[tuple["Figure", NDArray[Any]]]:
+    """A figure of panels (row, column) that share their axes, each titled by its row and column.
+
+    ``value``: what the vertical axes show. A single column of panels lies side by side.
+    """
+    across = len(columns) == 1
+    high, wide = (1, len(rows)) if across else (len(rows), len(columns))
     with figure(path, 2.9 * wide + LEGEND_INCHES, 2.6 * high + 0.4) as drawn:
         axes = drawn.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
-        yield drawn, axes.T if across else axes
+        axes = axes.T if across else axes
+        for row, line in zip(rows, axes, strict=True):
+            for column, panel in zip(columns, line, strict=True):
+                panel.set_title("\n".join(filter(None, (row, column))))
+        drawn.supylabel(value, fontsize="medium")
+        yield drawn, axes
 
 
 def colour_of(index: int) -> str:
