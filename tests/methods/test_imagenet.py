@@ -8,7 +8,7 @@ import torch
 
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
-from revisit.nets.foreign import widened
+from revisit.nets.imagenet_weights import widened
 
 BANDS = ("vv", "vh", "red", "green", "blue")
 DATA = DataDescription(BANDS, 64, clip_sigma=3.0, kind="pairs")

@@ -241,7 +241,7 @@ def cloudy() -> torch.Tensor:
 def test_pixels_without_data_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hidden cell is compared, and normalised, by its pixels with data alone, if it has any."""
     own = method("rm")
-    views = own._masked(cloudy(), torch.Generator().manual_seed(0))
+    views = own.masked(cloudy(), torch.Generator().manual_seed(0))
     expected = patchify(cloudy() != MISSING, 4)
     assert torch.equal(views["data"], expected) and not expected.all()
     hidden = ~views["visible"][..., None] & expected

@@ -37,7 +37,7 @@ def images(samples: int = 4) -> Tensor:
 
 
 def views_of(own: SatViT) -> dict[str, Tensor]:
-    return own._masked(images(), torch.Generator().manual_seed(0))
+    return own.masked(images(), torch.Generator().manual_seed(0))
 
 
 def test_views() -> None:

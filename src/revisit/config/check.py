@@ -8,7 +8,7 @@ run is made of, and which figures there will be.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from revisit import parts
 from revisit.archive.settings import check_years
 from revisit.config.imports import check_origins, imported
 from revisit.config.lineage import check_generated, parents_of
+from revisit.config.region_names import with_places, without_skipped
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
@@ -23,13 +24,12 @@ from revisit.cube.grid import region_grid
 from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
-from revisit.evaluation import checks
+from revisit.evaluation.checks import at, enough_labels, known
 from revisit.evaluation.task import Task
 from revisit.methods.method import DataDescription
 from revisit.methods.trial import check_method
 from revisit.patches.kind import LABELS, check_classes
 from revisit.patches.modality import ELEVATION_BAND, bands_of
-from revisit.places.regions import regions_of
 from revisit.provenance import config_hash
 from revisit.record import read
 from revisit.report.drawing import figures
@@ -42,7 +42,7 @@ from revisit.training.settings import Training
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
     check_origins(study := read(Study, config, ""))
-    study = _without_skipped(_with_places(study))
+    study = without_skipped(with_places(study))
     searched = study.searched
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
@@ -103,75 +103,6 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         "facts": facts.content(),
         "figures": figures(facts),
     }
-
-
-def _with_places(study: Study) -> Study:
-    """The study with the regions of its places beside those it names, each by its own name everywhere."""
-    if not study.places:
-        return study
-    found = {
-        name: regions_of(name, entry, study.cube.resolution_m, study.split.gap_pixels, study.seed)
-        for name, entry in study.places.items()
-    }
-    regions = dict(study.regions)
-    for name, own in found.items():
-        if taken := [one for one in (name, *own) if one in regions]:
-            raise RevisitError(f"places.{name}: a region is called {taken[0]!r} too; rename one")
-        regions |= own
-
-    def spelt(names: Any) -> Any:
-        """A list of regions, or a mapping by them, with an entry's name spelt out."""
-        if isinstance(names, Mapping):
-            return {one: value for name, value in names.items() for one in found.get(name, [name])}
-        return [one for name in names for one in found.get(name, [name])]
-
-    cube, split, archive = study.cube, study.split, study.archive
-    listed = {name for name, entry in study.collections.items() if isinstance(entry.get("regions"), list)}
-    collections = {
-        name: entry | ({"regions": spelt(entry["regions"])} if name in listed else {})
-        for name, entry in study.collections.items()
-    }
-    by_region = {key: spelt(getattr(archive, key)) for key in ("biomes", "tiles", "faults")}
-    labels = study.labels
-    if labels and labels.regions is not None:
-        labels = labels.model_copy(update={"regions": spelt(labels.regions)})
-    limiting = None if cube.limits_from is None else spelt(cube.limits_from)
-    return study.model_copy(
-        update={
-            "regions": regions,
-            "skip": spelt(study.skip),
-            "archive": archive.model_copy(update=by_region),
-            "cube": cube.model_copy(update={"limits_from": limiting}),
-            "split": split.model_copy(update={"regions": spelt(split.regions)}),
-            "labels": labels,
-            "collections": collections,
-        }
-    )
-
-
-def _without_skipped(study: Study) -> Study:
-    """The study without the regions it skips, which its other sections may still name."""
-    _known(study.skip, study.regions, "skip")
-    left = {name: region for name, region in study.regions.items() if name not in study.skip}
-    if study.regions and not left:
-        raise RevisitError("skip: names every region; leave one")
-    collections = {
-        name: {**entry, "regions": [region for region in entry["regions"] if region not in study.skip]}
-        if isinstance(entry.get("regions"), list)
-        else entry
-        for name, entry in study.collections.items()
-    }
-    if emptied := [name for name, entry in collections.items() if entry.get("regions") == []]:
-        raise RevisitError(
-            f"skip: leaves collections.{emptied[0]} no region; leave one, or drop the collection"
-        )
-    if pinned := [name for name in study.cube.limits_from or () if name in study.skip]:
-        raise RevisitError(f"skip: {pinned[0]} is among cube.limits_from; take it out there")
-    labels = study.labels
-    if labels and labels.regions is not None:
-        named = [region for region in labels.regions if region not in study.skip]
-        labels = labels.model_copy(update={"regions": named})
-    return study.model_copy(update={"regions": left, "labels": labels, "collections": collections})
 
 
 def _folders(study: Study, searched: Iterable[str]) -> dict[str, str | None]:
@@ -252,17 +183,19 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
 def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str, Any]:
     """What a pretraining is made of."""
     where, entry = f"pretraining.methods.{name}", study.pretraining.methods[name]
-    _known([entry.collection], collections, f"{where}.collection")
+    known(entry.collection, collections, f"{where}.collection")
     collection = collections[entry.collection]
     rows = [row for rows in published().values() for row in rows]
-    _known([entry.published_as] if entry.published_as else [], rows, f"{where}.published_as")
+    if entry.published_as:
+        known(entry.published_as, rows, f"{where}.published_as")
     if "name" not in entry.method:
         raise RevisitError(f"{where}.method.name is missing; choose from {', '.join(parts.names('method'))}")
     method = _part("method", entry.method["name"], f"{where}.method.name")
     method_settings = read(method.Settings, entry.method, f"{where}.method")
     facts: dict[str, Any] = {}
     for modality in entry.modalities:
-        bands = _placed(f"{where}.modalities", bands_of, modality, collection["bands"])
+        with at(f"{where}.modalities"):
+            bands = bands_of(modality, collection["bands"])
         # Elevation has no years: it is the same in all.
         years = [
             own for sensor, own in collection["years"].items() if {*collection["bands"][sensor]} & {*bands}
@@ -276,7 +209,8 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
             times=tuple(sorted(times)) if collection["series"] else (),
         )
         parents = parents_of(name, modality, study.pretraining.methods, collections)
-        facts = _placed(f"{where}.method", check_method, entry.method, description, entry, parents)
+        with at(f"{where}.method"):
+            facts = check_method(entry.method, description, entry, parents)
     most = collection["most_training_samples"]
     if not facts["baseline"] and entry.batch_size > most:
         raise RevisitError(
@@ -328,18 +262,19 @@ def _task(
         raise RevisitError(f"{where}.task is missing; choose from {', '.join(parts.names('task'))}")
     task: Task = _part("task", given["task"], f"{where}.task")
     own = read(task.Settings, given, where)
-    _known([own.collection], collections, f"{where}.collection")
+    known(own.collection, collections, f"{where}.collection")
     for layout in own.layouts:
         made_for = _part("layout", layout, f"{where}.layouts").task
         if made_for != given["task"]:
             raise RevisitError(
                 f"{where}.layouts: {layout!r} lays out {made_for}, not {given['task']}; leave it out"
             )
-    _known([own.published_as] if own.published_as else [], published(), f"{where}.published_as")
+    if own.published_as:
+        known(own.published_as, published(), f"{where}.published_as")
     for floor in own.floors or []:
         if task.labels not in _part("floor", floor, f"{where}.floors").labels:
             raise RevisitError(f"{where}.floors: {floor!r} cannot learn {task.labels}s; leave it out")
-    checks.enough_labels(own.label_counts, collections[own.collection], where)
+    enough_labels(own.label_counts, collections[own.collection], where)
     task.check(name, own, entries, collections)
     return task, own
 
@@ -377,21 +312,16 @@ def _encoders(study: Study, entries: Mapping[str, Any]) -> list[Encoder]:
 
 
 def _part(sort: str, name: str, where: str) -> Any:
-    return _placed(where, parts.find, sort, name)
+    """The part of this sort and name; raises RevisitError, with the key ``where``, for one there is not."""
+    with at(where):
+        found = parts.find(sort, name)
+    return found
 
 
-def _placed(where: str, work: Any, *arguments: Any) -> Any:
-    """``work`` done, its refusal told with the key it concerns."""
-    try:
-        return work(*arguments)
-    except RevisitError as error:
-        raise RevisitError(f"{where}: {error}") from error
-
-
-def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+def _known(names: Iterable[str], defined: Collection[str], where: str) -> None:
+    """Raise RevisitError unless all of ``names`` are defined."""
     for name in names:
-        if name not in known:
-            raise RevisitError(f"{where}: {name!r} is not defined, there is {', '.join(known)}")
+        known(name, defined, where)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from revisit import parts
 from revisit.config.study import Study
 from revisit.errors import RevisitError
+from revisit.evaluation.checks import at
 from revisit.patches.benchmark import Benchmark
 from revisit.record import read
 
@@ -32,10 +33,8 @@ def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[st
         raise RevisitError(f"{where}: a collection is called {name!r} too; rename one")
     if "set" not in given:
         raise RevisitError(f"{where}.set is missing; choose from {', '.join(parts.names('benchmark'))}")
-    try:
+    with at(f"{where}.set"):
         kind: type[Benchmark[Any]] = parts.find("benchmark", given["set"])
-    except RevisitError as error:
-        raise RevisitError(f"{where}.set: {error}") from error
     settings = read(kind.Settings, given, where)
     benchmark = kind(settings)
     if not benchmark.folder.is_dir():

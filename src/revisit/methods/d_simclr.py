@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from revisit.methods.method import DataDescription
 from revisit.methods.parts.heads import moco_projector
 from revisit.methods.parts.two_sensors import TwoSensors
-from revisit.training.optimiser import Course, Descent, adamw, decay_groups
+from revisit.training.optimiser import Course, Descent, adamw_descent
 from revisit.training.schedules import constant
 from revisit.training.settings import Training
 
@@ -46,9 +46,8 @@ class DSimCLR(TwoSensors):
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
         """AdamW at one rate throughout."""
-        groups = decay_groups(self.named_parameters(), training.weight_decay)
-        rate = {"lr": constant(training.peak_rate)}
-        return [Descent(adamw(groups, training, course.device), [rate] * len(groups))]
+        rate = constant(training.peak_rate)
+        return [adamw_descent(self.named_parameters(), training, course, rate)]
 
 
 METHOD = DSimCLR

@@ -72,10 +72,8 @@ class GSSL(MoCoV2):
         """``query`` and ``key``, float32 [B, C, H, W], of two times; ``cluster`` of the place, int64 [B]."""
         sample = torch.arange(len(batch.images), device=batch.images.device)
         slots = different(batch.present.all(2), generator)
-        shown = (batch.images[sample, slots[:, slot]] for slot in (0, 2))
         query, key = (
-            self.augmentation.view(self.standardised(images), self.data.bands, self.crop_pixels, generator)
-            for images in shown
+            self.view(self.standardised(batch.images[sample, slots[:, slot]]), generator) for slot in (0, 2)
         )
         coordinates = batch.coordinates
         points = on_sphere(coordinates[:, LONGITUDE], coordinates[:, LATITUDE]).to(self.centres)

@@ -1,9 +1,13 @@
-"""ImageNet: the weights of a classifier of photographs, from a local file, in the place of pretraining."""
+"""ImageNet: the weights of a classifier of photographs, from a local file, in the place of pretraining.
+
+They go into our own ResNet, whose first layer is widened to all bands of the modality; ``external`` leaves a
+model its own channels.
+"""
 
 from pathlib import Path
 
 from revisit.methods.method import DataDescription, Method, MethodSettings
-from revisit.nets.foreign import Widen, adopt_imagenet
+from revisit.nets.imagenet_weights import Widen, adopt_imagenet
 
 
 class ImageNet(Method):

@@ -19,7 +19,7 @@ from revisit.patches.batch import Batch
 from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
 from revisit.record import Record, part, read
-from revisit.training.optimiser import Course, Descent, adamw, decay_groups, main_schedule
+from revisit.training.optimiser import Course, Descent, adamw_descent, main_schedule
 from revisit.training.settings import Training
 
 
@@ -176,9 +176,8 @@ class Method(nn.Module):
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
         """What trains it: AdamW on all weights, linear warm-up and half a cosine, unless overridden."""
-        groups = decay_groups(self.named_parameters(), training.weight_decay)
-        schedule = {"lr": main_schedule(training, course)}
-        return [Descent(adamw(groups, training, course.device), [schedule, schedule])]
+        rate = main_schedule(training, course)
+        return [adamw_descent(self.named_parameters(), training, course, rate)]
 
     def check_training(self, training: Training) -> None:
         """Raise RevisitError where the settings of the training loop do not fit the method."""

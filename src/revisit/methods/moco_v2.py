@@ -9,22 +9,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
+from revisit.methods.method import DataDescription, Moment
 from revisit.methods.parts import ranks
-from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import info_nce
 from revisit.methods.parts.heads import moco_projector
 from revisit.methods.parts.momentum import follow, follower
 from revisit.methods.parts.queue import Queue
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
 from revisit.training.settings import Training
 
 
-class MoCoV2(Method):
+class MoCoV2(AugmentedViews):
     """Any encoder, by its pooled features; negatives come from the queue alone."""
 
-    class Settings(MethodSettings):
+    class Settings(AugmentedViews.Settings):
         """MoCo v2's own keys."""
 
         dim: int = Field(128, gt=0)
@@ -35,10 +34,6 @@ class MoCoV2(Method):
         """Of the similarities."""
         momentum: float = Field(0.999, ge=0, le=1)
         """Share of itself that the key encoder keeps in a step."""
-        augmentation: Augmentation = Augmentation()
-        """Of both views."""
-        optimiser: OptimiserSettings = OptimiserSettings()
-        """SGD with momentum in the source."""
 
     source = "MoCo v2 (Chen et al., arXiv 2003.04297), as in facebookresearch/moco"
     choices = (
@@ -50,9 +45,7 @@ class MoCoV2(Method):
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
-        settings.augmentation.check(data.bands, self.name)
         self.temperature, self.momentum = settings.temperature, settings.momentum
-        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         self.head = moco_projector(self.encoder.feature_dim, settings.dim)
         self.slow_encoder, self.slow_head = follower(self.encoder), follower(self.head)
         self.queue = Queue(settings.queue, settings.dim)
@@ -69,10 +62,7 @@ class MoCoV2(Method):
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``query`` and ``key``, float32 [B, C, H, W]."""
         images = self.standardised(batch.images)
-        query, key = (
-            self.augmentation.view(images, self.data.bands, self.crop_pixels, generator) for _ in range(2)
-        )
-        return {"query": query, "key": key}
+        return {name: self.view(images, generator) for name in ("query", "key")}
 
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """Both views as queries, [B, 2, dim]."""
@@ -96,11 +86,6 @@ class MoCoV2(Method):
         self._fresh = None
         follow(self.slow_encoder, self.encoder, self.momentum)
         follow(self.slow_head, self.head, self.momentum)
-
-    def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        groups = self.optimiser.groups(self.named_parameters(), training)
-        schedule = {"lr": main_schedule(training, course)}
-        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
 
     @staticmethod
     def _embedded(encoder: nn.Module, head: nn.Module, images: Tensor) -> Tensor:

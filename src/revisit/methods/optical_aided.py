@@ -76,8 +76,7 @@ class OpticalAided(SimCLR):
         own = Batch(**{**vars(batch), "images": batch.images[:, :channels]})
         views = super().views(own, generator)
         if self.optical:
-            images = self.standardised(batch.images[:, channels:])
-            views["generated"] = self.augmentation.view(images, self.data.bands, self.crop_pixels, generator)
+            views["generated"] = self.view(self.standardised(batch.images[:, channels:]), generator)
         return views
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:

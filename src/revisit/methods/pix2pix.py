@@ -19,7 +19,7 @@ from revisit.methods.parts.validity import holds_data
 from revisit.nets.generator import Generator, GeneratorSettings, start
 from revisit.nets.load_save import build_encoder, check_architecture
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, adamw, decay_groups, main_schedule
+from revisit.training.optimiser import Course, Descent, adamw_descent, main_schedule
 from revisit.training.settings import Training
 
 CELLS = 16  # along a side of the image, as the collapse monitor sees it
@@ -134,17 +134,9 @@ class Pix2Pix(Method):
         return torch.stack([F.adaptive_avg_pool2d(image, CELLS).flatten(1) for image in images], 1)
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        schedule = {"lr": main_schedule(training, course)}
+        rate = main_schedule(training, course)
         return [
-            Descent(
-                adamw(
-                    decay_groups(network.named_parameters(), training.weight_decay, betas=self.betas),
-                    training,
-                    course.device,
-                ),
-                [schedule, schedule],
-                part,
-            )
+            adamw_descent(network.named_parameters(), training, course, rate, part, betas=self.betas)
             for network, part in ((self.encoder, "loss"), (self.discriminator, "discriminator"))
         ]
 

@@ -15,24 +15,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
+from revisit.methods.method import DataDescription, Moment
 from revisit.methods.parts import ranks
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.methods.parts.contrast import info_nce
 from revisit.methods.parts.heads import moco_projector
 from revisit.methods.parts.momentum import follow, follower
 from revisit.methods.parts.queue import Queue
-from revisit.methods.parts.subspaces import KEYS, Subspaces, check_one_sensor, seasonal_views
-from revisit.methods.parts.times import with_repeats
-from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.methods.parts.seasonal import Seasonal
+from revisit.methods.parts.subspaces import KEYS, Subspaces
 from revisit.training.settings import Training
 
 
-class SeCo(Method):
+class SeCo(Seasonal):
     """Any encoder, by its pooled features, with a head and a queue for each subspace."""
 
-    class Settings(MethodSettings):
+    class Settings(Seasonal.Settings):
         """SeCo's own keys."""
 
         dim: int = Field(128, gt=0)
@@ -45,8 +43,6 @@ class SeCo(Method):
         """Share of itself that the key encoder keeps in a step."""
         augmentation: Augmentation = Augmentation()
         """Of the augmented keys; its `scale` also that of plain views."""
-        optimiser: OptimiserSettings = OptimiserSettings()
-        """SGD with momentum in the source."""
 
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
@@ -55,19 +51,12 @@ class SeCo(Method):
         "in the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, with flips on "
         "both axes; plain views are not flipped; batch normalisation over all GPUs"
     )
-    kinds = frozenset({"series"})
-    needs_series = True
-    batch_wide = (
-        True  # batch normalisation in some encoders, keys of the batch as negatives, one push per step
-    )
+    batch_wide = True  # batch norm in some encoders, keys of the batch as negatives, one push per step
     keys_per_place: ClassVar[int] = 1
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
-        check_one_sensor(self.name, data.bands)
-        settings.augmentation.check(data.bands, self.name)
         self.temperature, self.momentum = settings.temperature, settings.momentum
-        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         self.heads = Subspaces(lambda: moco_projector(self.encoder.feature_dim, settings.dim))
         self.slow_encoder, self.slow_heads = follower(self.encoder), follower(self.heads)
         self.queues = nn.ModuleList(Queue(settings.queue, settings.dim) for _ in KEYS)
@@ -81,17 +70,6 @@ class SeCo(Method):
                 f"{self.name}: queue {length} must be a multiple of the {step} keys of a batch; change it, "
                 "or batch_size"
             )
-
-    def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """``query`` and the keys ``both``, ``season``, ``augmentation``, float32 [B, C, H, W]."""
-        chosen = with_repeats(batch.present[..., 0], generator)
-        sample = torch.arange(len(chosen), device=chosen.device)[:, None]
-        images = self.standardised(batch.images[sample, chosen])
-        return seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
-
-    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
-        """Query and ``both`` in the subspace invariant to both, [B, 2, dim]."""
-        return torch.stack([self.heads(self.encoder(views[name]))[:, 0] for name in ("query", "both")], 1)
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         query = self.heads(self.encoder(views["query"]))
@@ -124,11 +102,6 @@ class SeCo(Method):
         self._fresh = None
         follow(self.slow_encoder, self.encoder, self.momentum)
         follow(self.slow_heads, self.heads, self.momentum)
-
-    def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        groups = self.optimiser.groups(self.named_parameters(), training)
-        schedule = {"lr": main_schedule(training, course)}
-        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
 
 
 def own_keys(keys: Tensor) -> Tensor:

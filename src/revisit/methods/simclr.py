@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from revisit.methods.method import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription
 from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import nt_xent
 from revisit.methods.parts.heads import simclr_projector
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
-from revisit.training.settings import Training
+from revisit.training.optimiser import OptimiserSettings
 
 
 class SimCLRAugmentation(Augmentation):
@@ -28,10 +28,10 @@ class SimCLRAugmentation(Augmentation):
     """Largest offset of an optical band, in standard deviations."""
 
 
-class SimCLR(Method):
+class SimCLR(AugmentedViews):
     """Any encoder, by its pooled features; negatives come from the batch alone."""
 
-    class Settings(MethodSettings):
+    class Settings(AugmentedViews.Settings):
         """SimCLR's own keys."""
 
         dim: int = Field(128, gt=0)
@@ -57,9 +57,7 @@ class SimCLR(Method):
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
-        settings.augmentation.check(data.bands, self.name)
         self.temperature = settings.temperature
-        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         features = self.encoder.feature_dim
         self.projector = simclr_projector(
             features, settings.hidden or features, settings.dim, settings.layers
@@ -68,10 +66,7 @@ class SimCLR(Method):
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``first`` and ``second``, float32 [B, C, H, W]."""
         images = self.standardised(batch.images)
-        first, second = (
-            self.augmentation.view(images, self.data.bands, self.crop_pixels, generator) for _ in range(2)
-        )
-        return {"first": first, "second": second}
+        return {name: self.view(images, generator) for name in ("first", "second")}
 
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """What the projector makes of both views, L2-normalised, [B, 2, dim]."""
@@ -83,11 +78,6 @@ class SimCLR(Method):
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         first, second = self.embeddings(views).unbind(1)
         return {"loss": nt_xent(first, second, self.temperature)}
-
-    def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        groups = self.optimiser.groups(self.named_parameters(), training)
-        schedule = {"lr": main_schedule(training, course)}
-        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
 
 
 METHOD = SimCLR

@@ -12,30 +12,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from revisit.methods.method import DataDescription, Method, MethodSettings
+from revisit.methods.method import DataDescription
 from revisit.methods.parts import ranks
 from revisit.methods.parts.augmentation import Augmentation
 from revisit.methods.parts.contrast import info_nce
 from revisit.methods.parts.heads import simclr_projector
-from revisit.methods.parts.subspaces import (
-    KEYS,
-    VIEWS,
-    Kinship,
-    Subspaces,
-    check_one_sensor,
-    kinship,
-    seasonal_views,
-)
-from revisit.methods.parts.times import with_repeats
+from revisit.methods.parts.seasonal import Seasonal
+from revisit.methods.parts.subspaces import KEYS, VIEWS, Kinship, Subspaces, kinship
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
-from revisit.training.settings import Training
+from revisit.training.optimiser import OptimiserSettings
 
 
-class SimCLRSeCo(Method):
+class SimCLRSeCo(Seasonal):
     """Any encoder, by its pooled features, with a head for each subspace."""
 
-    class Settings(MethodSettings):
+    class Settings(Seasonal.Settings):
         """Its own keys."""
 
         dim: int = Field(128, gt=0)
@@ -55,35 +46,17 @@ class SimCLRSeCo(Method):
         "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
         "augmentation as seco here"
     )
-    kinds = frozenset({"series"})
-    needs_series = True
     batch_wide = True  # all views of a batch are candidates
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
-        check_one_sensor(self.name, data.bands)
-        settings.augmentation.check(data.bands, self.name)
         self.temperature = settings.temperature
-        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         width = self.encoder.feature_dim
         self.heads = Subspaces(lambda: simclr_projector(width, width, settings.dim, settings.layers))
 
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``query``, ``both``, ``season``, ``augmentation``, float32 [B, C, H, W]; ``place`` int64 [B]."""
-        chosen = with_repeats(batch.present[..., 0], generator)
-        sample = torch.arange(len(chosen), device=chosen.device)[:, None]
-        images = self.standardised(batch.images[sample, chosen])
-        views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
-        return {**views, "place": batch.places}
-
-    def embeddings(self, views: dict[str, Tensor]) -> Tensor:
-        """Query and ``both`` in the subspace invariant to both, [B, 2, dim]."""
-        return torch.stack([self.heads(self.encoder(views[name]))[:, 0] for name in ("query", "both")], 1)
-
-    def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        groups = self.optimiser.groups(self.named_parameters(), training)
-        schedule = {"lr": main_schedule(training, course)}
-        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
+        return {**super().views(batch, generator), "place": batch.places}
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         origins = torch.stack([views["place"], torch.zeros_like(views["place"])], 1)

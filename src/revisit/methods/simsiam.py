@@ -7,31 +7,27 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from revisit.methods.method import DataDescription, Method, MethodSettings
-from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.method import DataDescription
+from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
 from revisit.nets.encoders.resnet import ResNet
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.optimiser import Course, Descent, main_schedule
 from revisit.training.schedules import constant
 from revisit.training.settings import Training
 
 
-class SimSiam(Method):
+class SimSiam(AugmentedViews):
     """Any encoder, by its pooled features."""
 
-    class Settings(MethodSettings):
+    class Settings(AugmentedViews.Settings):
         """SimSiam's own keys."""
 
         width: int = Field(2048, gt=0)
         """Of the projector and of what is predicted."""
         hidden: int = Field(512, gt=0)
         """Width of the predictor's bottleneck."""
-        augmentation: Augmentation = Augmentation()
-        """Of both views."""
-        optimiser: OptimiserSettings = OptimiserSettings()
-        """SGD with momentum in the source."""
 
     source = "SimSiam (Chen & He, CVPR 2021), as in facebookresearch/simsiam"
     choices = (
@@ -42,8 +38,6 @@ class SimSiam(Method):
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
-        settings.augmentation.check(data.bands, self.name)
-        self.augmentation, self.optimiser = settings.augmentation, settings.optimiser
         for network in self.encoder.modules():
             if isinstance(network, ResNet):  # as in SimSiam's builder.py
                 network.start_as_identity()
@@ -53,10 +47,7 @@ class SimSiam(Method):
     def views(self, batch: Batch[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """``first`` and ``second``, float32 [B, C, H, W]."""
         images = self.standardised(batch.images)
-        first, second = (
-            self.augmentation.view(images, self.data.bands, self.crop_pixels, generator) for _ in range(2)
-        )
-        return {"first": first, "second": second}
+        return {name: self.view(images, generator) for name in ("first", "second")}
 
     def embeddings(self, views: dict[str, Tensor]) -> Tensor:
         """What the projector makes of both views, [B, 2, width]."""

@@ -11,7 +11,7 @@ from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription
 from revisit.methods.parts.two_sensors import TwoSensors
 from revisit.nets.transformer import stochastic_depth
-from revisit.training.optimiser import Course, Descent, adamw, decay_groups
+from revisit.training.optimiser import Course, Descent, adamw_descent
 from revisit.training.schedules import Schedule, constant, cosine
 from revisit.training.settings import Training
 
@@ -58,9 +58,8 @@ class SwinSSL(TwoSensors):
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
         """AdamW at the rates of ``schedule``."""
-        groups = decay_groups(self.named_parameters(), training.weight_decay)
         rate = self._rate(training, course)
-        return [Descent(adamw(groups, training, course.device), [{"lr": rate}] * len(groups))]
+        return [adamw_descent(self.named_parameters(), training, course, rate)]
 
     def _rate(self, training: Training, course: Course) -> Schedule:
         """As timm's: warm-up hides the beginning of the cosine, which starts with the first update."""

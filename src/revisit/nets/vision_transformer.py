@@ -68,9 +68,12 @@ class VisionTransformer(Encoder):
 
     blocks: nn.ModuleList
     norm: nn.LayerNorm
+    qkv_bias: bool
+    """Whether queries, keys and values of its blocks have a bias."""
 
     def add_blocks(self, settings: VisionTransformerSettings, qkv_bias: bool = True) -> None:
         """Blocks and last norm with new weights; called once the embedding is there, which comes first."""
+        self.qkv_bias = qkv_bias
         self.blocks = nn.ModuleList(
             Block(settings.dim, settings.heads, settings.mlp_ratio, qkv_bias) for _ in range(settings.depth)
         )
@@ -122,6 +125,10 @@ class VisionTransformer(Encoder):
         """The transformer blocks, without the last norm."""
         for block in self.blocks:
             tokens = block(tokens)
+        return tokens
+
+    def cells(self, tokens: Tensor) -> Tensor:
+        """Those of positions, of what ``transform`` gives: all of them, without a class token."""
         return tokens
 
     def _tokens(self, images: Tensor, bands: Sequence[str] | None) -> Tensor:

@@ -30,6 +30,12 @@ def read_file(path: Path, advice: str) -> Any:
         raise RevisitError(f"{path}: not a file of tensors alone ({type(error).__name__})") from None
 
 
+def with_counters(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``given``, with the counters of batches of ``own`` where it has none: older files lack them."""
+    counters = {name: value for name, value in own.items() if name.endswith(".num_batches_tracked")}
+    return counters | dict(given)
+
+
 def tensors(content: Any, inside: str = "") -> Iterator[tuple[str, Tensor]]:
     """Every tensor of nested mappings, its name joined by dots to those it lies in."""
     if isinstance(content, Tensor):

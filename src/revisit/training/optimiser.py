@@ -83,6 +83,19 @@ def adamw(groups: list[dict[str, Any]], training: Training, device: torch.device
     return torch.optim.AdamW(groups, lr=0.0, betas=training.betas, fused=fused, foreach=foreach)
 
 
+def adamw_descent(
+    named: Iterable[tuple[str, Tensor]],
+    training: Training,
+    course: Course,
+    rate: Schedule,
+    part: str = "loss",
+    **options: Any,
+) -> Descent:
+    """AdamW on these weights, all at one rate; ``options``: of its parameter groups, such as ``betas``."""
+    groups = decay_groups(named, training.weight_decay, **options)
+    return Descent(adamw(groups, training, course.device), [{"lr": rate}] * len(groups), part)
+
+
 def main_schedule(training: Training, course: Course) -> Schedule:
     """The learning rate of a run's settings: linear warm-up, then half a cosine to 0."""
     return warmup_cosine(course.steps, round(training.warmup_fraction * course.steps), training.peak_rate)

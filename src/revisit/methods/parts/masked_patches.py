@@ -1,4 +1,4 @@
-"""What masked autoencoders of patches share: how much is kept, the decoder, the moments of targets."""
+"""Beside the encoder of a masked autoencoder: its decoder, how much is kept, the moments of its targets."""
 
 import torch
 from pydantic import Field
@@ -12,13 +12,23 @@ from revisit.record import Record
 VARIANCE_FLOOR = 1e-6  # MAE's, inside the root
 
 
+class DecoderSettings(Record):
+    """The decoder, which is thrown away after pretraining."""
+
+    dim: int = Field(gt=0)
+    """Width of its tokens."""
+    depth: int = Field(ge=0)
+    """Number of transformer blocks."""
+    heads: int = Field(gt=0)
+    """Attention heads of a block."""
+
+
 class Decoder(nn.Module):
     """Encoded visible tokens to pixels of all cells: a narrow ViT over all positions."""
 
-    def __init__(
-        self, encoder: VisionTransformer, dim: int, depth: int, heads: int, qkv_bias: bool = True
-    ) -> None:
+    def __init__(self, encoder: VisionTransformer, settings: DecoderSettings) -> None:
         super().__init__()
+        dim, heads = settings.dim, settings.heads
         if dim % heads or dim % 4:
             raise RevisitError(
                 f"method.decoder: dim {dim} must be a multiple of heads {heads} and of 4; change one of them"
@@ -26,7 +36,8 @@ class Decoder(nn.Module):
         self.dim, self.channels = dim, len(encoder.bands)
         self.enter = nn.Linear(encoder.feature_dim, dim)
         self.mask_token = nn.Parameter(torch.zeros(dim))
-        self.blocks = nn.ModuleList(Block(dim, heads, qkv_bias=qkv_bias) for _ in range(depth))
+        blocks = (Block(dim, heads, qkv_bias=encoder.qkv_bias) for _ in range(settings.depth))
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.leave = nn.Linear(dim, self.channels * encoder.patch_pixels**2)
         self.apply(initialise)
@@ -42,17 +53,6 @@ class Decoder(nn.Module):
             full = block(full)
         cells: Tensor = self.leave(self.norm(full))
         return cells.view(*cells.shape[:2], self.channels, -1)
-
-
-class DecoderSettings(Record):
-    """The decoder, which is thrown away after pretraining."""
-
-    dim: int = Field(gt=0)
-    """Width of its tokens."""
-    depth: int = Field(ge=0)
-    """Number of transformer blocks."""
-    heads: int = Field(gt=0)
-    """Attention heads of a block."""
 
 
 def kept_positions(name: str, positions: int, mask_ratio: float) -> int:

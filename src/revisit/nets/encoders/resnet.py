@@ -1,7 +1,7 @@
 """ResNet-18, -34 and -50, for images of any number of bands.
 
 Source: He et al. 2016, with the stride in a bottleneck's 3 x 3 convolution ("v1.5"). Weights have the names
-they have in torchvision, so those trained on ImageNet load as they are (``revisit.nets.foreign``).
+they have in torchvision, so those trained on ImageNet load as they are (``revisit.nets.imagenet_weights``).
 """
 
 from collections.abc import Sequence

@@ -77,7 +77,6 @@ class ViT(VisionTransformer):
         return super().forward_features(images, bands)[:, 0]
 
     def cells(self, tokens: Tensor) -> Tensor:
-        """What ``transform`` gives, without the class token."""
         return tokens if self.cls_token is None else tokens[:, 1:]
 
     @property

@@ -9,7 +9,7 @@ from revisit.files import sha256
 from revisit.nets.external.declaration import Layout
 from revisit.nets.external.encoder import External
 from revisit.nets.load_save import check_weights
-from revisit.nets.weight_files import read_file, tensors
+from revisit.nets.weight_files import read_file, tensors, with_counters
 
 FLOAT = 4  # bytes
 
@@ -41,9 +41,8 @@ def adopt(
     own = encoder.backbone.model.state_dict()
     given = encoder.backbone.fitted(encoder.converted(given))
     fresh = [name for name in own if name.startswith(layout.fresh) and name not in given]
-    # Counters of batches, which older files lack and nothing here reads.
-    counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in given]
-    check_weights(own, given | {name: own[name] for name in (*fresh, *counters)}, path)
+    given = with_counters(given, own)
+    check_weights(own, given | {name: own[name] for name in fresh}, path)
     if next(encoder.parameters()).is_meta:
         return
     if scaling is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import read_json, sha256
-from revisit.nets.foreign import adopt_imagenet, widened
+from revisit.nets.imagenet_weights import adopt_imagenet, widened
 from revisit.nets.load_save import build_encoder, load_encoder, save_encoder
 
 RGB = ["red", "green", "blue"]

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from PIL import Image
 
 from revisit import parts
 from revisit.errors import RevisitError
+from revisit.files import read_json
 from revisit.job import Job
 from revisit.report import words
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
 from revisit.report.figures import reconstructions, style
-from revisit.report.figures.explained import explained
 from revisit.stage import run_file
-
-CLASSES = ("Build-up", "Cropland", "Water", "Others")
 
 
 def draw(name: str, sources: Sequence[Path], facts: Facts, out: Path) -> None:
@@ -37,6 +39,18 @@ def drawn_twice(name: str, sources: Sequence[Path], facts: Facts, folder: Path) 
     colours = image.getcolors(2**24)
     assert colours is not None and len(colours) > 30, "the picture is empty"
     return image
+
+
+def titled(figure: Figure) -> dict[str, Axes]:
+    """The panels that have a title, in order."""
+    return {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+
+
+def columns(path: Path, *names: str, where: dict[str, str] | None = None) -> np.ndarray:
+    """Numbers of a CSV file, a row of the result a row of the file: those that are ``where``."""
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (where or {}).items() <= row.items()]
+    return np.array([[float(row[name]) for name in names] for row in rows if all(map(row.get, names))])
 
 
 def has(image: Image.Image, colour: str) -> bool:
@@ -76,10 +90,24 @@ def test_planning_draws_nothing(facts: Facts) -> None:
     assert run.stdout.strip() == "set()", run.stdout + run.stderr
 
 
-def test_curves(logs: list[Path], facts: Facts, tmp_path: Path) -> None:
-    """Curves of all encoders that train; logs of others, or of other columns, are refused."""
+def test_curves(logs: list[Path], facts: Facts, saved: list[Figure], tmp_path: Path) -> None:
+    """A line a seed and a part of the loss, of all that train; other logs, or other columns, are refused."""
     trained = [path for path in logs if path.parts[-4] != "scratch"]
     drawn_twice("curves", trained, facts, tmp_path)
+    losses, ranks = titled(saved[0]), [axes for axes in saved[0].axes if not axes.get_title()]
+    assert {title: len(axes.lines) for title, axes in losses.items()} == {
+        "3DMAE-RM, S1+S2": 1,
+        "3DMAE-RC, S1+S2": 1,
+        "3DMAE-RM+RC, S1+S2": 1,
+        "3DMAE-3DM, S1+S2": 2,
+        "STMIM, S1": 3,
+        "STMIM, RGB": 3,
+    }
+    for seed, line in enumerate(losses["3DMAE-3DM, S1+S2"].lines):
+        assert np.allclose(line.get_xydata(), columns(trained[3 + seed], "step", "loss"))
+    parts_shown = [text.get_text() for text in losses["STMIM, S1"].get_legend().get_texts()]
+    assert parts_shown == ["loss", "reconstruction", "similarity"]
+    assert np.allclose(ranks[0].lines[0].get_xydata(), columns(trained[0], "step", "effective_rank"))
     with pytest.raises(RevisitError, match="8 logs for 7 encoders"):
         draw("curves", logs, facts, tmp_path / "none.png")
     trained[1].write_text("step,learning_rate\n1,0.1\n")
@@ -88,17 +116,38 @@ def test_curves(logs: list[Path], facts: Facts, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bands", "years"),
+    ("bands", "years", "views"),
     [
-        (("vv", "vh", "blue", "green", "red", "nir"), ()),
-        (("vv", "vh"), range(2015, 2023)),
-        (("red", "green", "blue"), range(2017, 2023)),
-        (("nir", "swir16"), ()),
+        (("vv", "vh", "blue", "green", "red", "nir"), (), {"red, green, blue": [4, 3, 2], "VV": [0]}),
+        (("vv", "vh"), range(2015, 2023), {"VV": [0]}),
+        (("red", "green", "blue"), range(2017, 2023), {"red, green, blue": [0, 1, 2]}),
+        (("nir", "swir16"), (), {"nir": [0]}),
     ],
 )
-def test_reconstructions(reconstruction: Callable[..., Path], bands, years, tmp_path: Path) -> None:
-    """Single dates and series, of either sensor, are drawn; grey is what the encoder did not see."""
-    drawn_twice("reconstructions", [reconstruction(bands, years)], Facts(), tmp_path)
+def test_reconstructions(
+    reconstruction: Callable[..., Path],
+    bands,
+    years,
+    views,
+    saved: list[Figure],
+    texts: list[str],
+    tmp_path: Path,
+) -> None:
+    """A view a sensor, of single dates or of all years; errors are those of what the encoder did not see."""
+    path = reconstruction(bands, years)
+    drawn_twice("reconstructions", [path], Facts(), tmp_path)
+    assert {*views, *map(str, years), "input", "shown", "restored", "error"} <= {*texts}
+    drawn = [image.get_array() for axes in saved[0].axes for image in axes.images]
+    errors = [array for array in drawn if array is not None and array.ndim == 2]
+    shown = len(drawn) // 4 // (len(years) or len(views))  # places
+    assert shown > 1 and len(errors) == shown * (len(years) or len(views))
+    with np.load(path) as archive:
+        truth, hidden = archive["input"], archive["masked"] == 0
+    for number, own in enumerate(views.values()):
+        first = (0, 0, own) if years else (0, own)
+        found = errors[number * shown]
+        assert np.array_equal(found.mask, ~hidden[first].any(0))
+        assert np.allclose(found.compressed(), 0.1 * np.abs(truth[first]).mean(0)[~found.mask], atol=1e-6)
 
 
 def test_reconstruction_that_does_not_fit(reconstruction: Callable[..., Path], tmp_path: Path) -> None:
@@ -108,48 +157,6 @@ def test_reconstruction_that_does_not_fit(reconstruction: Callable[..., Path], t
     np.savez(path, **{**arrays, "masked": arrays["masked"][:, :1]})
     with pytest.raises(RevisitError, match="masked has the shape"):
         draw("reconstructions", [path], Facts(), tmp_path / "none.png")
-
-
-def restored(share: float, level: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images with half their rows hidden, and a restoration by ``share`` of what is true, ``level`` off."""
-    truth = np.random.default_rng(0).standard_normal((3, 2, 8, 8)) + 1.5
-    hidden = np.zeros(truth.shape, bool)
-    hidden[..., 4:, :] = True
-    mean = np.mean(truth[..., 4:, :], (-2, -1), keepdims=True)
-    return truth, hidden, np.where(hidden, mean + level + share * (truth - mean), truth)
-
-
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
-def test_explained_variance(share: float) -> None:
-    """Predictions part of the way from the best flat colour explain 1 - (1 - share)² within an image."""
-    found = explained(*restored(share))
-    assert found.within == pytest.approx(1 - (1 - share) ** 2)
-    assert found.variation == pytest.approx(share**2)
-    assert found.trivial_within < 0 < found.trivial_all < 1
-    assert ("Nearly flat" in " ".join(found.lines(given=False))) == (share == 0)
-
-
-def test_explained_variance_of_a_wrong_level() -> None:
-    """A flat colour that is off explains less than nothing; only hidden pixels count."""
-    truth, hidden, restoration = restored(0.0, level=1.0)
-    found = explained(truth, hidden, restoration)
-    assert found.within < 0
-    assert explained(truth, hidden, np.where(hidden, restoration, 99)) == found
-
-
-def test_trivial_prediction_of_a_band_of_which_nothing_was_shown() -> None:
-    """The mean of the image's other bands stands in; with given moments, the true mean of each cell."""
-    truth, hidden, restoration = restored(0.5)
-    hidden[:, 0] = True
-    other = truth[:, 1:, :4].mean((-3, -2, -1), keepdims=True)
-    guess = np.where(np.arange(2)[:, None, None] == 0, other, truth[:, :, :4].mean((-2, -1), keepdims=True))
-    error, total = (np.square(x)[hidden].sum() for x in (np.broadcast_to(guess, truth.shape) - truth, truth))
-    assert explained(truth, hidden, restoration).trivial_all == pytest.approx(1 - error / total)
-    cells = truth.reshape(3, 2, 2, 4, 2, 4).mean((3, 5)).repeat(4, -2).repeat(4, -1)
-    error = np.square(cells - truth)[hidden].sum()
-    given = explained(truth, hidden, restoration, cell=4)
-    assert given.trivial_all == pytest.approx(1 - error / total)
-    assert any("true mean" in line for line in given.lines(given=True))
 
 
 def test_reconstruction_marks_what_was_hidden(reconstruction: Callable[..., Path], tmp_path: Path) -> None:
@@ -174,8 +181,17 @@ def test_bands_that_are_hidden_one_by_one_are_not_mixed(reconstruction: Callable
     assert [(view.title, view.bands) for view in views] == [("nir", [5] * 3), ("VV", [0] * 3)]
 
 
-def test_similarity(similarity: Path, tmp_path: Path) -> None:
+def test_similarity(similarity: Path, saved: list[Figure], tmp_path: Path) -> None:
+    """Each place's matrix under its name, on one scale; then that of the places among themselves."""
     drawn_twice("similarities", [similarity], Facts(), tmp_path)
+    *places, between = (axes.images[0] for axes in saved[0].axes if axes.images)
+    assert [*titled(saved[0])] == [*(f"#{n + 1}: plain, place {3 * n}" for n in range(4)), "different places"]
+    content = read_json(similarity)
+    for place, image in zip(content["places"], places, strict=True):
+        assert np.array_equal(image.get_array(), place["matrix"])
+        assert [label.get_text() for label in image.axes.get_xticklabels()] == [*map(str, place["years"])]
+    assert all(image.get_clim() == pytest.approx((1 - 0.008 * 7, 1)) for image in places)
+    assert np.array_equal(between.get_array(), content["between_places"])
 
 
 def test_maps(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
@@ -201,9 +217,40 @@ def test_maps_of_change_show_both_dates(predictions: list[Path], facts: Facts, t
     assert drawn_twice("maps", predictions, of, tmp_path).width > plain.width
 
 
-@pytest.mark.parametrize("experiment", ["masking", "land-cover"])
-def test_fractions(all_csv: Path, facts: Facts, experiment: str, tmp_path: Path) -> None:
-    drawn_twice("fractions", [all_csv], facts.of_experiment(experiment), tmp_path)
+def test_fractions(all_csv: Path, facts: Facts, saved: list[Figure], tmp_path: Path) -> None:
+    """A row a protocol, a column a modality; what is pretrained has a colour, other curves are grey."""
+    drawn_twice("fractions", [all_csv], facts.of_experiment("masking"), tmp_path)
+    (legend,) = saved[0].legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:4] == ["3DMAE-RM", "3DMAE-RC", "3DMAE-RM+RC", "3DMAE-3DM"]
+    assert names[4:] == ["from scratch", "band statistics (floor)"]
+    assert [axes.get_title() for axes in saved[0].axes] == ["S1", "S2", "S1+S2"] * 2
+    assert [axes.get_ylabel().split("\n")[0] for axes in saved[0].axes[::3]] == [
+        "whole network trained",
+        "linear probe",
+    ]
+    curves = [bars.lines[0] for bars in saved[0].axes[5].containers]
+    grey = [style.REFERENCE] * 2
+    assert [to_hex(str(line.get_color())) for line in curves] == [*map(style.colour_of, range(4)), *grey]
+    row = {
+        "method": "3dmae-3dm",
+        "modality": "s1+s2",
+        "protocol": "linear",
+        "metric": "micro_map",
+        "class": "all",
+    }
+    wanted = columns(all_csv, "label_fraction", "value", where=row | {"experiment": "masking"})
+    assert np.allclose(curves[3].get_ydata(), 100 * wanted[wanted[:, 0].argsort(), 1])
+
+
+def test_fractions_of_one_amount(all_csv: Path, facts: Facts, saved: list[Figure], tmp_path: Path) -> None:
+    """Each model is a mark where it was run, and nowhere else."""
+    drawn_twice("fractions", [all_csv], facts.of_experiment("land-cover"), tmp_path)
+    assert {title: len(axes.containers) for title, axes in titled(saved[0]).items()} == {
+        "S1": 3,
+        "RGB": 2,
+        "S1+RGB": 1,
+    }
 
 
 def test_fractions_of_no_experiment(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
@@ -261,8 +308,18 @@ def test_floors_stand_in_the_panels_of_all_protocols(
     assert not any(text.startswith(words.training(words.FLOOR)) for text in texts)
 
 
-def test_shifts(shifts: list[Path], tmp_path: Path) -> None:
+def test_shifts(shifts: list[Path], saved: list[Figure], tmp_path: Path) -> None:
+    """A panel a sensor, a colour a region; a mark for each date that moved, the others are counted."""
     drawn_twice("shifts", shifts, Facts(), tmp_path)
+    (legend,) = saved[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["plain", "polder"]
+    assert [*titled(saved[0])] == [f"sentinel-{number}: 32 of 40 dates moved" for number in (1, 2)]
+    for sensor, axes in zip(("sentinel-1", "sentinel-2"), saved[0].axes, strict=True):
+        for number, (region, marks) in enumerate(zip(("plain", "polder"), axes.collections, strict=True)):
+            (path,) = (path for path in shifts if path.parts[-3:-1] == (region, sensor))
+            moved = columns(path, "shift_x", "shift_y", where={"applied": "yes"})
+            assert isinstance(marks, PathCollection) and np.allclose(marks.get_offsets(), moved)
+            assert to_hex(marks.get_facecolor()[0]) == style.colour_of(number)
 
 
 def test_shifts_of_many_regions(shifts: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: ImageNet weights of a ResNet, on images of any bands.
+"""ImageNet weights of a ResNet, on images of any bands.
 
 They come from a local file: a state dict as torchvision saves it (``.pth``, read without unpickling objects)
 or safetensors of the same names. Every weight must have its counterpart; only the classifier is left out.
@@ -15,10 +15,10 @@ from revisit.errors import RevisitError
 from revisit.files import sha256
 from revisit.nets.encoders.resnet import ResNet
 from revisit.nets.load_save import Encoder, check_weights
-from revisit.nets.weight_files import read_file
+from revisit.nets.weight_files import read_file, with_counters
+from revisit.patches.modality import RGB
 
 Widen = Literal["mean", "repeat", "rgb-first"]
-RGB = ("red", "green", "blue")  # order of the channels the filters were trained on
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB in 0 ... 1
 FIRST, CLASSIFIER = "conv1.weight", {"fc.weight", "fc.bias"}
 
@@ -34,8 +34,7 @@ def adopt_imagenet(encoder: Encoder, path: str | Path, widen: Widen = "rgb-first
         raise RevisitError(f"{path}: ImageNet weights are taken by a resnet with stem imagenet")
     given = {name: value for name, value in read_weights(path).items() if name not in CLASSIFIER}
     own = encoder.state_dict()
-    # Counters of batches, which older files lack and nothing here reads.
-    given |= {n: v for n, v in own.items() if n.endswith(".num_batches_tracked") and n not in given}
+    given = with_counters(given, own)
     if FIRST in given and given[FIRST].shape[1:2] == (len(RGB),):
         given[FIRST] = widened(given[FIRST], encoder.bands, widen)
     check_weights(own, given, path)
