@@ -4,6 +4,10 @@ Sumbul et al. 2021, BigEarthNet-MM: a large-scale, multimodal, multilabel benchm
 image classification and retrieval, IEEE GRSM 9(3). A folder for each patch of each sensor, in it a GeoTIFF
 for each band on its own grid (Level-2A at 10, 20 and 60 m without B10; backscatter in dB), and a JSON with
 CORINE classes. The labels are the 19 classes of that paper; a patch that shows none of them has no label.
+
+The official lists are ``splits`` of git.tu-berlin.de/rsim/BigEarthNet-MM_19-classes_models, called here as
+torchgeo calls them; the random ones and EuroSAT's are from one place (see there). The lists of snow (61,707
+patches) and of clouds (9,280) are files of the set's Zenodo record.
 """
 
 import csv
@@ -95,7 +99,7 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
     Settings = BigEarthNetEntry
     source = Source(
         "BigEarthNet-MM v1.0",
-        "https://bigearth.net",
+        "https://zenodo.org/records/12687186",
         "590,326 pairs",
         590_326,
         311_667,

@@ -5,7 +5,9 @@ convolutional neural networks, IGARSS. For each town a folder with both dates: c
 on the grid of 10 m (``imgs_{1,2}_rect``), or as they came, each band on its own grid (``imgs_{1,2}``), which
 SeCo's code reads. The maps are PNGs of 0 and 255. Towns are cut into squares without overlap; those at the
 right and lower edges are filled up with nothing. Files do not say where they lie; the outline of the town
-does.
+does, where the folder has one (a .geojson).
+
+Names of folders and lists as torchgeo and SeCo's code (github.com/ServiceNow/seasonal-contrast) read them.
 """
 
 import json
