@@ -14,7 +14,7 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from revisit.cube.labels.legend import LabelClass, Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Benchmark, Listed, Reading, Sample, Sensor, Source, parts_scored
+from revisit.patches.kind import Look
 from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster, stacked
 
 RADAR, OPTICAL = "sentinel-1", "sentinel-2"
@@ -82,18 +83,58 @@ LEGEND = Legend(
 )
 
 
-class BigEarthNetEntry(Listed):
-    """BigEarthNet-MM, version 1."""
+class PatchesEntry(Listed):
+    """What either version may be asked for."""
 
     sensors: list[Literal["sentinel-1", "sentinel-2"]] = ["sentinel-1", "sentinel-2"]
     """Sensors to take; without Sentinel-1 its folder is not needed."""
+
+
+class BigEarthNetEntry(PatchesEntry):
+    """BigEarthNet-MM, version 1."""
+
     lists: Literal["official", "random"] = "official"
     """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866
     pairs); or the random one that SeCo, DINO-MM and SSL4EO-S12 take (`bigearthnet-train.txt`), less the
     patches of the two lists of snow and of clouds."""
 
 
-class BigEarthNet(Benchmark[BigEarthNetEntry]):
+S = TypeVar("S", bound=PatchesEntry)
+
+
+class Patches(Benchmark[S]):
+    """What both versions share: a folder for each patch of each sensor, in it a file for each band."""
+
+    period = ("2017-06-01", "2018-05-31")
+    patch_pixels = SIDE
+    legend = LEGEND
+
+    def __init__(self, settings: S) -> None:
+        super().__init__(settings)
+        self.kind = "pairs" if len(set(settings.sensors)) == 2 else "dates"
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        have = {
+            RADAR: Sensor(tuple(POLARISATIONS.values()), "dB"),
+            OPTICAL: Sensor(tuple(BANDS.values()), "reflectance"),
+        }
+        return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
+
+    def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
+        """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
+        names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
+        numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (SIDE, SIDE))
+        return of_numbers(numbers[None], [time])
+
+
+def centre(sensor: str, folder: Path) -> tuple[float, float]:
+    """Longitude and latitude of the patch in a folder, degrees."""
+    finest = "B02" if sensor == OPTICAL else "VV"
+    return read_raster(folder / f"{folder.name}_{finest}.tif").centre
+
+
+class BigEarthNet(Patches[BigEarthNetEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = BigEarthNetEntry
@@ -106,21 +147,6 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
         "CDLA-Permissive-1.0",
     )
     label_maps = False
-    period = ("2017-06-01", "2018-05-31")
-    patch_pixels = SIDE
-    legend = LEGEND
-
-    def __init__(self, settings: BigEarthNetEntry) -> None:
-        super().__init__(settings)
-        self.kind = "pairs" if len(set(settings.sensors)) == 2 else "dates"
-
-    @property
-    def sensors(self) -> dict[str, Sensor]:
-        have = {
-            RADAR: Sensor(tuple(POLARISATIONS.values()), "dB"),
-            OPTICAL: Sensor(tuple(BANDS.values()), "reflectance"),
-        }
-        return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
 
     def samples(self) -> list[Sample]:
         for sensor in self.sensors:
@@ -165,16 +191,12 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
 
     def read(self, sample: Sample) -> Reading:
         folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
-        looks, shape = {}, (SIDE, SIDE)
+        looks = {}
         for sensor, folder in folders.items():
             date = _about(folder)["acquisition_date" if sensor == OPTICAL else "acquisition_time"]
-            names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
-            numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), shape)
-            looks[sensor] = of_numbers(numbers[None], [np.datetime64(date.replace(" ", "T"))])
-        last = list(folders.values())[-1]
-        finest = "B02" if OPTICAL in folders else "VV"
-        labels = _labels(last, _about(last)["labels"])
-        return Reading(looks, None, labels, read_raster(last / f"{last.name}_{finest}.tif").centre)
+            looks[sensor] = self.look(sensor, folder, np.datetime64(date.replace(" ", "T")))
+        sensor, folder = list(folders.items())[-1]
+        return Reading(looks, None, _labels(folder, _about(folder)["labels"]), centre(sensor, folder))
 
 
 BENCHMARK = BigEarthNet

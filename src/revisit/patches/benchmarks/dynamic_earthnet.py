@@ -12,7 +12,6 @@ of the bands, maps and lists as the authors' code (github.com/aysim/dynnet) read
 """
 
 import re
-from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +29,7 @@ from revisit.patches.benchmark import (
     check_codes,
     parts_scored,
 )
+from revisit.patches.kept import kept
 from revisit.patches.kind import Look
 from revisit.patches.rasters import Raster, optical, read_raster
 
@@ -79,7 +79,7 @@ class DynamicEarthNet(Benchmark[DynamicEarthNetEntry]):
         super().__init__(settings)
         if SIDE % settings.tile_pixels:
             raise RevisitError(f"tile_pixels: {settings.tile_pixels} does not divide {SIDE}")
-        self.image = lru_cache(IMAGES_KEPT)(self._image)
+        self.image = kept(self._image, IMAGES_KEPT)
 
     @property
     def sensors(self) -> dict[str, Sensor]:

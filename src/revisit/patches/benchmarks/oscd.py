@@ -12,7 +12,6 @@ Names of folders and lists as torchgeo and SeCo's code (github.com/ServiceNow/se
 
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +22,7 @@ from revisit.cube.labels.change import CHANGE, CHANGED, SAME
 from revisit.cube.labels.legend import Legend
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, Sensor, Source, check_codes
+from revisit.patches.kept import kept
 from revisit.patches.kind import Look
 from revisit.patches.rasters import SENTINEL_2, UNKNOWN, optical, read_raster, stacked
 
@@ -56,7 +56,7 @@ class Oscd(Benchmark[OscdEntry]):
 
     def __init__(self, settings: OscdEntry) -> None:
         super().__init__(settings)
-        self.town = lru_cache(TOWNS_KEPT)(self._town)
+        self.town = kept(self._town, TOWNS_KEPT)
 
     @property
     def sensors(self) -> dict[str, Sensor]:
