@@ -89,10 +89,16 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
 
 
 def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:
-    """Scenes and maps are learnt from it; a patch without any label is in neither."""
-    asked = {"classes": [3, 5, 12], "sensors": ["sentinel-2"], "allow_empty": True}
+    """Scenes and maps are learnt from it, here from the middle; a patch without any label is in neither."""
+    asked = {"classes": [3, 5, 12], "sensors": ["sentinel-2"], "allow_empty": True, "patch_pixels": 112}
     store = sets.collect(tmp_path, set="bigearthnet-v2", folder=str(folder), **asked)
     assert (store.kind, list(store.bands)) == ("dates", ["sentinel-2"])
+    optical = np.stack(
+        [sets.read_bands(optical_folder(folder, place), BANDS)[:, 4:-4, 4:-4] for place, *_ in PATCHES]
+    )
+    sets.check(store, "sentinel-2", optical / 10_000, np.ones((6, 112, 112), bool), "reflectance")
+    maps = np.stack([np.tile(np.repeat(numbers, 40)[4:-4], (112, 1)) for _, _, numbers, _ in PATCHES])
+    np.testing.assert_array_equal(store.land_cover(np.arange(6)), maps)
     for task, given in (("multi-label", Given()), ("segmentation", SegmentationGiven())):
         data = parts.find("task", task).data(store, "s2", given)
         assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from revisit.cube.labels.legend import LabelClass, Legend
 from revisit.cube.split import PARTS
@@ -88,6 +89,9 @@ class PatchesEntry(Listed):
 
     sensors: list[Literal["sentinel-1", "sentinel-2"]] = ["sentinel-1", "sentinel-2"]
     """Sensors to take; without Sentinel-1 its folder is not needed."""
+    patch_pixels: int = Field(SIDE, ge=8, le=SIDE, multiple_of=2)
+    """Side of the middle of the patches that is taken: all 120 pixels; or 112, a multiple of 16, or 96, one
+    of 32, as many networks need."""
 
 
 class BigEarthNetEntry(PatchesEntry):
@@ -106,7 +110,6 @@ class Patches(Benchmark[S]):
     """What both versions share: a folder for each patch of each sensor, in it a file for each band."""
 
     period = ("2017-06-01", "2018-05-31")
-    patch_pixels = SIDE
     legend = LEGEND
 
     def __init__(self, settings: S) -> None:
@@ -121,11 +124,20 @@ class Patches(Benchmark[S]):
         }
         return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
 
+    @property
+    def patch_pixels(self) -> int:
+        return self.settings.patch_pixels
+
     def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
         """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
         names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
         numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (SIDE, SIDE))
-        return of_numbers(numbers[None], [time])
+        return of_numbers(self.middle(numbers)[None], [time])
+
+    def middle(self, whole: np.ndarray) -> np.ndarray:
+        """What is taken of a patch (..., y, x)."""
+        edge = (SIDE - self.patch_pixels) // 2
+        return whole[..., edge : SIDE - edge, edge : SIDE - edge]
 
 
 def centre(sensor: str, folder: Path) -> tuple[float, float]:

@@ -100,7 +100,10 @@ class BigEarthNetV2(Patches[BigEarthNetV2Entry]):
             raise RevisitError(f"{map_path}: is of the shape {corine.shape}, not {(SIDE, SIDE)}")
         check_codes(corine, [*np.flatnonzero(CODES).tolist(), *NO_LABEL], map_path)
         return Reading(
-            looks, CODES[corine], self.labels()[sample.name], centre(list(self.sensors)[-1], folders[-1])
+            looks,
+            CODES[self.middle(corine)],
+            self.labels()[sample.name],
+            centre(list(self.sensors)[-1], folders[-1]),
         )
 
     def _labels(self) -> Mapping[str, np.ndarray]:
