@@ -101,8 +101,12 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     sets.write(tmp_path / wrong, np.full((7, SIDE, SIDE), 3, np.uint8))
     with pytest.raises(RevisitError, match=r"has the label 3, which the set does not know"):
         sets.collect(tmp_path, **entry)
+    sets.write(tmp_path / wrong, np.zeros((6, 32, 32), np.uint8))
+    benchmark = open_set("some", entry)
+    with pytest.raises(RevisitError, match=r"is of the shape \(6, 32, 32\), not \(7, 1024, 1024\)"):
+        benchmark.read(benchmark.samples()[-1])
     (tmp_path / "dynnet_training_splits/val.txt").write_text("/10N/26E-183N/1330_3107_13 2018-01\n")
     with pytest.raises(
-        RevisitError, match=r"the list of val has the line '/10N/26E.* 2018-01', which is not a"
+        RevisitError, match=r"the list of val has the line '/10N/26E.* 2018-01', which is not a folder"
     ):
         sets.survey(tmp_path, **entry)

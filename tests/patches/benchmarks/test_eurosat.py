@@ -194,6 +194,21 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
         sets.survey(tmp_path, **entry)
 
 
+def test_wrong_images(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Images of too few bands, and of nothing but one value, are told; the first by its file."""
+    for part, number in (("train", 1), ("val", 2), ("test", 3)):
+        (tmp_path / f"eurosat-{part}.txt").write_text(f"Forest_{number}.tif\n")
+        sets.write(tmp_path / f"EuroSAT_MS/Forest/Forest_{number}.tif", np.full((13, 64, 64), 7, np.uint16))
+    entry = {"set": "eurosat", "folder": str(tmp_path)}
+    with pytest.raises(
+        RevisitError, match="band coastal: 4096 valid training pixels with no spread; look at"
+    ):
+        sets.survey(tmp_path, **entry)
+    sets.write(tmp_path / "EuroSAT_MS/Forest/Forest_1.tif", np.full((12, 64, 64), 7, np.uint16))
+    with pytest.raises(RevisitError, match=r"Forest_1.tif: is of the shape \(12, 64, 64\), not \(13, 64, 64"):
+        sets.survey(tmp_path, **entry)
+
+
 def test_damaged_file(folder: Path, sets: Any, tmp_path: Path) -> None:
     """A file cut short is named, and leaves no store behind."""
     for part in ("train", "val", "test"):

@@ -118,12 +118,22 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
     entry = {"set": "sen12ms", "folder": str(tmp_path), "validation_scenes": ["ROIs1158_spring_2"]}
     with pytest.raises(RevisitError, match=r"lc_3_p1.tif: has the label 18, which the set does not know"):
         sets.collect(tmp_path / "out", **entry)
+    benchmark = open_set("some", entry)
+    (radar,) = paths(tmp_path, "ROIs1158_spring_1_p30", ["s1"])
+    sets.write(radar, np.zeros((1, SIDE, SIDE), np.float32))
+    with pytest.raises(RevisitError, match=r"s1_1_p30.tif: has 1 bands, not 2"):
+        benchmark.read(benchmark.samples()[0])
+    sets.write(radar, np.random.default_rng(0).normal(-9, 1, (2, 64, 64)).astype(np.float32))
+    with pytest.raises(RevisitError, match=r"s1_1_p30.tif: sentinel-1 is of the shape \(1, 2, 64, 64\), not"):
+        sets.collect(tmp_path / "out", **entry)
     (tmp_path / "test_list.txt").write_text("3_p1.tif\n")
     with pytest.raises(RevisitError, match=r"the list of test names '3_p1.tif', which is not like ROIs"):
         sets.survey(tmp_path, **entry)
     (tmp_path / "test_list.txt").unlink()
     with pytest.raises(RevisitError, match=r"test_list.txt is not there; SEN12MS \(180,662 triplets"):
         sets.survey(tmp_path, **entry)
+    with pytest.raises(RevisitError, match=r"ROIs0000_validation is not there; DFC2020.* CC BY\)"):
+        sets.survey(tmp_path, set="dfc2020", folder=str(tmp_path))
 
 
 @pytest.mark.parametrize("labels", ["dfc", "modis"])
