@@ -22,8 +22,10 @@ def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
     seed, and like no test split.
     """
     whole = settings.experiment.get("validation_labels") == "all"
+    replaced = settings.experiment.get("labels_drawn") == "with-replacement"
     if (share := settings.label_fraction) is not None:
-        labelled = _kept(data, data.train, share, settings.seed)
+        draw = _with_replacement if replaced and share < 1 else _kept
+        labelled = draw(data, data.train, share, settings.seed)
     else:
         labelled, share = _counted(data, settings.label_count or 1, settings.seed)
     return (
@@ -38,6 +40,12 @@ def _counted(data: Data, count: int, seed: int) -> tuple[Indices, float]:
     chosen = labelled_samples(positions, data.shows(data.train), count, seed)
     share = len(np.unique(positions[chosen])) / len(np.unique(positions))
     return data.train[chosen], share
+
+
+def _with_replacement(data: Data, indices: Indices, fraction: float, seed: int) -> Indices:
+    """So many samples by chance, one that is drawn again counting again (``random_subset`` of SeCo)."""
+    count = max(round(fraction * len(indices)), 1)
+    return np.sort(np.random.default_rng(seed).choice(indices, count))
 
 
 def _kept(data: Data, indices: Indices, fraction: float, seed: int, every_class: bool = True) -> Indices:

@@ -63,6 +63,10 @@ class Given(Record):
 
     validation_labels: Literal["as-training", "all"] = "as-training"
     """Whether as large a share of the validation places keep their labels as of the training ones, or all."""
+    labels_drawn: Literal["places", "with-replacement"] = "places"
+    """How the training samples of a share below 1 are drawn. `places`: whole places, with the classes of all,
+    smaller shares within larger ones; `with-replacement`: single samples by chance, some of them twice, as in
+    the code of SeCo and DINO-MM."""
 
 
 class Experiment(Repeats, Given):
@@ -80,6 +84,12 @@ class Experiment(Repeats, Given):
     """Key of the published numbers to set beside the scores."""
     title: str | None = None
     """Name of the experiment as printed; its key when left out."""
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Self:
+        if self.label_counts and self.labels_drawn != "places":
+            raise ValueError(f"labels_drawn: {self.labels_drawn} goes with label_fractions; leave one out")
+        return self
 
 
 class JobSettings(Record):

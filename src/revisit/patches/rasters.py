@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform
-from scipy.ndimage import zoom
 
 from revisit.errors import RevisitError
 from revisit.patches.kind import Look
@@ -64,23 +64,35 @@ class Raster(NamedTuple):
 
 
 def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
-    """All bands of a file.
+    """All bands of a file. Its folder, which may hold thousands, is not searched for files beside it.
 
     Where it has another ``shape`` (y, x) than is asked for it is resampled bilinearly, to float32. Raises
     RevisitError where the file is missing or damaged.
     """
     try:
-        with rasterio.open(path) as file:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path) as file:
             raster = Raster(file.read(), file.crs, file.transform)
     except (RasterioError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RevisitError(f"{path}: cannot be read ({said}); fetch the file again") from error
     if shape is None or raster.numbers.shape[1:] == shape:
         return raster
-    finer = np.divide(shape, raster.numbers.shape[1:])
+    height, width = raster.numbers.shape[1:]
     # Not by GDAL, which rounds numbers of whole-number files.
-    numbers = zoom(raster.numbers.astype(np.float32), (1, *finer), order=1, mode="nearest", grid_mode=True)
-    return Raster(numbers, raster.crs, raster.transform @ Affine.scale(1 / finer[1], 1 / finer[0]))
+    numbers = _between(height, shape[0]) @ raster.numbers.astype(np.float32) @ _between(width, shape[1]).T
+    return Raster(numbers, raster.crs, raster.transform @ Affine.scale(width / shape[1], height / shape[0]))
+
+
+@lru_cache
+def _between(cells: int, asked: int) -> np.ndarray:
+    """Weights (asked, cells) of linear interpolation between the centres of cells, the edges going on."""
+    places = np.clip((np.arange(asked) + 0.5) * cells / asked - 0.5, 0, cells - 1)
+    lower = np.minimum(places.astype(int), max(cells - 2, 0))
+    upper = np.minimum(lower + 1, cells - 1)
+    weights, rows = np.zeros((asked, cells), np.float32), np.arange(asked)
+    weights[rows, lower] += 1 - (places - lower)
+    weights[rows, upper] += places - lower
+    return weights
 
 
 def stacked(paths: Iterable[Path], shape: tuple[int, int]) -> np.ndarray:

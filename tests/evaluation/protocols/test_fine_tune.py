@@ -1,6 +1,7 @@
 """The fine-tune protocol on a set it can learn."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from revisit.errors import RevisitError
 from revisit.evaluation.features import Reader, pooled_features, predict
 from revisit.evaluation.protocols.fine_tune import train_network
 from revisit.evaluation.protocols.frozen import FrozenEncoder
+from revisit.evaluation.protocols.frozen_adapting import AdaptingEncoder
 from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.scene_network import SceneNetworks
 from revisit.evaluation.task import Data
@@ -109,6 +112,32 @@ def test_frozen_features_leave_the_encoder_as_it_is(pairs: Path, vits: list[Path
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
     alone = pooled_features(encoder, images, S1, np.arange(5, 6))
     assert alone[0] == pytest.approx(features[5], abs=1e-5)
+
+
+@pytest.mark.parametrize("adapting", [False, True])
+def test_batch_norms_of_a_frozen_encoder(
+    pairs: Path, encoder_of: Callable[..., Path], tmp_path: Path, adapting: bool
+) -> None:
+    """They stay, or follow the training images as in SeCo's code; weights stay, and tests change nothing."""
+    resnet = {"name": "resnet", "depth": 18, "width": 8, "stem": "small"}
+    encoder, images, data = learnable(pairs, encoder_of(tmp_path, resnet, "s1", list(S1), 0))
+    weights = copy.deepcopy(dict(encoder.named_parameters()))
+    running = {name: value.clone() for name, value in encoder.named_buffers()}
+    kind, few = AdaptingEncoder if adapting else FrozenEncoder, data.train
+    recipe = RECIPE.model_copy(update={"max_steps": 4, "validate_every": 2})
+    network, _ = kind(TASK, data, images, SceneNetworks(encoder, S1, 2), recipe).train(few, few, seed=0)
+    trained = network.features.encoder
+    assert all(torch.equal(weights[name], value) for name, value in trained.named_parameters())
+    moved = [not torch.equal(running[name], value) for name, value in trained.named_buffers()]
+    assert any(moved) == adapting
+    once = predict(network, images, few)
+    np.testing.assert_array_equal(predict(network, images, few[:3]), once[:3])
+
+
+def test_without_batch_norms_none_adapt(pairs: Path, vits: list[Path]) -> None:
+    encoder, images, data = learnable(pairs, vits[0])
+    with pytest.raises(RevisitError, match="the encoder has no batch norms that could adapt; take the prot"):
+        AdaptingEncoder(TASK, data, images, SceneNetworks(encoder, S1, 2), RECIPE).build()
 
 
 def test_a_frozen_encoder_stays_as_it_is(pairs: Path, vits: list[Path]) -> None:

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.task import Run
+from revisit.evaluation.outcome import labels_kept
+from revisit.evaluation.task import Given, JobSettings, Run
+from revisit.evaluation.tasks import multi_label_batches
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json
+from revisit.patches.store import PatchStore
 from revisit.record import read
 
 VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
@@ -94,7 +98,7 @@ def test_runs_are_the_table_and_each_gets_only_what_concerns_it() -> None:
     fine_tune, linear = found[:2]
     assert linear.encoders == [("mine", "s1+rgb")]
     assert linear.settings["recipe"] == {"c": [0.001, 0.01, 0.1, 1.0, 10.0]}
-    assert linear.settings["experiment"] == {"validation_labels": "as-training"}
+    assert linear.settings["experiment"] == {"validation_labels": "as-training", "labels_drawn": "places"}
     assert (fine_tune.stage, linear.stage) == ("evaluate", "probe")
     assert fine_tune.settings["recipe"]["max_steps"] == 20
     assert (linear.title, linear.published_as) == ("Mine (RM)", "3dmae-rm")
@@ -213,6 +217,51 @@ def test_few_labels_score_lower_and_are_counted(
     assert read_json(out)["samples"] == {"train": 10, "val": 4, "test": 30}
     assert evaluate(pairs, vits[:1], out, only("linear", validation_labels="all"), label_fraction=0.1) == 0
     assert read_json(out)["samples"] == {"train": 10, "val": 30, "test": 30}
+
+
+def test_labels_drawn_with_replacement(
+    pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
+) -> None:
+    """As in the code of SeCo: single samples, some twice, none missing where all labels are kept."""
+    out, run = tmp_path / "x.json", only("knn", labels_drawn="with-replacement")
+    assert evaluate(pairs, vits[:1], out, run, label_fraction=1.0) == 0
+    assert read_json(out)["samples"]["train"] == 90
+    data = TASK.data(PatchStore(pairs), "s1", Given())
+    settings = JobSettings(**run.settings, label_fraction=0.5, seed=0, pretraining_seed=None)
+    drawn, places = (
+        labels_kept(data, settings.model_copy(update={"experiment": {"labels_drawn": how}}))[0]
+        for how in ("with-replacement", "places")
+    )
+    assert len(drawn) == 45 and set(drawn) <= set(data.train)
+    assert 0.7 < len(set(drawn)) / 45 < 0.9  # 1 - exp(-1/2) of all are drawn at all: 79 % of the draws
+    assert len(set(places)) == len(places)
+    counted = {key: value for key, value in EXPERIMENT.items() if key != "label_fractions"}
+    with pytest.raises(RevisitError, match="labels_drawn: with-replacement goes with label_fractions"):
+        read(TASK.Settings, counted | {"label_counts": [5], "labels_drawn": "with-replacement"}, "x")
+
+
+def test_batches_are_averaged_as_published(
+    pairs: Path,
+    vits: list[Path],
+    tmp_path: Path,
+    evaluate: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mean over full batches is another number than that of the whole set, which stands beside it."""
+    monkeypatch.setattr(multi_label_batches, "BATCH", 8)
+    out = tmp_path / "x.json"
+    assert evaluate(pairs, vits[:1], out, only("knn", task="multi-label-batches")) == 0
+    with np.load(out.with_suffix(".npz")) as kept:
+        target, score = kept["target"], kept["score"]
+    parts = [
+        average_precision_score(target[i : i + 8], score[i : i + 8], average="micro") for i in (0, 8, 16)
+    ]
+    found = values(out)
+    assert len(target) == 30
+    assert found["all", "batch_map"] == pytest.approx(np.mean(parts))
+    assert found["all", "micro_map"] == pytest.approx(average_precision_score(target, score, average="micro"))
+    assert abs(found["all", "batch_map"] - found["all", "micro_map"]) > 1e-4
+    assert read_json(out)["headline"] == "batch_map"
 
 
 def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(

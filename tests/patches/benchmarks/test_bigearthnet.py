@@ -45,17 +45,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
     for number, (labels, _) in enumerate(LABELS):
         corner = (300_000 + 1200.0 * number, 5_342_400.0)
         name = optical_name(number)
-        for band in NAMES:
-            metres = METRES.get(band, 10)
-            numbers = random.integers(1, 5000, (1, 1200 // metres, 1200 // metres), np.uint16)
-            sets.write(folder / S2 / name / f"{name}_{band}.tif", numbers, corner, 32633, metres)
+        sides = {band: 1200 // METRES.get(band, 10) for band in NAMES}
+        bands = {band: random.integers(1, 5000, (side, side), np.uint16) for band, side in sides.items()}
+        sets.write_bands(folder / S2 / name, bands, corner)
         about = {"labels": labels, "acquisition_date": "2017-06-13 10:10:31"}
         (folder / S2 / name / f"{name}_labels_metadata.json").write_text(json.dumps(about))
         name = radar_name(number)
-        for band in ("VV", "VH"):
-            decibel = random.normal(-12, 4, (1, 120, 120)).astype(np.float32)
-            decibel[0, 0, :7] = np.nan if number == 0 else -99
-            sets.write(folder / S1 / name / f"{name}_{band}.tif", decibel, corner, 32633)
+        decibel = random.normal(-12, 4, (2, 120, 120)).astype(np.float32)
+        decibel[:, 0, :7] = np.nan if number == 0 else -99
+        sets.write_bands(folder / S1 / name, dict(zip(("VV", "VH"), decibel, strict=True)), corner)
         about = {"labels": labels, "acquisition_time": "2017-06-13T16:50:43"}
         about["corresponding_s2_patch"] = optical_name(number)
         (folder / S1 / name / f"{name}_labels_metadata.json").write_text(json.dumps(about))
@@ -69,29 +67,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
     return folder
 
 
-def finer(coarse: np.ndarray) -> np.ndarray:
-    """An image of 120 pixels a side, bilinear between the centres of coarser ones, the edge going on."""
-    fine, own = np.arange(120) + 0.5, (np.arange(len(coarse)) + 0.5) * 120 / len(coarse)
-    rows = np.stack([np.interp(fine, own, line) for line in coarse.astype(float)])
-    return np.stack([np.interp(fine, own, line) for line in rows.T]).T
-
-
-def read_optical(folder: Path) -> np.ndarray:
-    bands = []
-    for band in NAMES:
-        with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
-            bands.append(finer(file.read(1)))
-    return np.stack(bands)
-
-
-def read_radar(folder: Path) -> np.ndarray:
-    bands = []
-    for band in ("VV", "VH"):
-        with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
-            bands.append(file.read(1))
-    return np.stack(bands)
-
-
 def assert_labels(store: Any, expected: list[set[str]]) -> None:
     classes = store.attrs["classes"]
     for labels, wanted in zip(store.multi_label(np.arange(store.samples)), expected, strict=True):
@@ -102,8 +77,8 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     """All bands on one grid, dB as they are, 43 classes merged into 19, dates and places of the files."""
     store = sets.collect(tmp_path, set="bigearthnet", folder=str(folder))
     order = [number for part in ("train", "val", "test") for number, of in enumerate(PARTS) if of == part]
-    optical = np.stack([read_optical(folder / S2 / optical_name(number)) for number in order])
-    radar = np.stack([read_radar(folder / S1 / radar_name(number)) for number in order])
+    optical = np.stack([sets.read_bands(folder / S2 / optical_name(number), NAMES) for number in order])
+    radar = np.stack([sets.read_bands(folder / S1 / radar_name(number), ("VV", "VH")) for number in order])
     assert store.kind == "pairs"
     assert store.bands == {"sentinel-1": ["vv", "vh"], "sentinel-2": list(NAMES.values())}
     sets.check(store, "sentinel-2", optical / 10_000, np.ones((6, 120, 120), bool), "reflectance")
@@ -184,6 +159,9 @@ def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
     about.write_text(json.dumps({"labels": ["Rice"], "acquisition_date": "2017-06-13 10:10:31"}))
     with pytest.raises(RevisitError, match="has the label 'Rice', which is no class of the set"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+    about.write_text('{"labels": ')
+    with pytest.raises(RevisitError, match=r"_labels_metadata.json: cannot be read .*; fetch the set again"):
+        sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
 
 
 def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:
@@ -201,8 +179,8 @@ def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:
         lines = "".join(f"{name},{partners[name]}\n" for name in own)
         (tmp_path / f"bigearthnet-{part}.csv").write_text(lines)
     store = sets.collect(tmp_path / "out", set="bigearthnet", folder=str(tmp_path))
-    optical = np.stack([read_optical(tmp_path / S2 / name) for name in names]) / 10_000
-    radar = np.stack([read_radar(tmp_path / S1 / partners[name]) for name in names])
+    optical = np.stack([sets.read_bands(tmp_path / S2 / name, NAMES) for name in names]) / 10_000
+    radar = np.stack([sets.read_bands(tmp_path / S1 / partners[name], ("VV", "VH")) for name in names])
     sets.check(store, "sentinel-2", optical, np.ones((6, 120, 120), bool), "reflectance")
     sets.check(store, "sentinel-1", radar, np.isfinite(radar).all(axis=1), "dB")
     # S2A_MSIL2A_20171221T112501_56_35, as its JSON says it, in words of the 19 classes.

@@ -17,7 +17,7 @@ MONTHS = ("2018-01", "2018-02")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
-    """A cube of each part, two months of one; doubled slashes in lists, two ways of dates in maps."""
+    """A cube of each part, two months of one; both ways of lists to name images, of maps to write dates."""
     folder, random = tmp_path_factory.mktemp("dynamic"), np.random.default_rng(2)
     lists: dict[str, str] = dict.fromkeys(("train", "val", "test"), "")
     for number, (cube, part) in enumerate(CUBES.items()):
@@ -30,7 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
             day = f"{month}-01" if part == "test" else f"{month}-01".replace("-", "_")
             label = f"labels/{cube}_10N/Labels/Raster/10N-121W-39N-L3H-SR/10N-121W-39N-L3H-SR-{day}.tif"
             sets.write(folder / label, maps, corner, 32610, 3)
-            lists[part] += f"/10N/26E-183N/{cube}//PF-SR /{label} {month}\n"
+            above = "/reprocess-cropped/UTM-24000" if part == "val" else ""
+            lists[part] += f"{above}/10N/26E-183N/{cube}//PF-SR /{label} {month}\n"
     for part, text in lists.items():
         (folder / "split_info").mkdir(exist_ok=True)
         (folder / f"split_info/{part}.txt").write_text(text)
@@ -100,8 +101,12 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     sets.write(tmp_path / wrong, np.full((7, SIDE, SIDE), 3, np.uint8))
     with pytest.raises(RevisitError, match=r"has the label 3, which the set does not know"):
         sets.collect(tmp_path, **entry)
+    sets.write(tmp_path / wrong, np.zeros((6, 32, 32), np.uint8))
+    benchmark = open_set("some", entry)
+    with pytest.raises(RevisitError, match=r"is of the shape \(6, 32, 32\), not \(7, 1024, 1024\)"):
+        benchmark.read(benchmark.samples()[-1])
     (tmp_path / "dynnet_training_splits/val.txt").write_text("/10N/26E-183N/1330_3107_13 2018-01\n")
     with pytest.raises(
-        RevisitError, match=r"the list of val has the line '/10N/26E.* 2018-01', which is not a"
+        RevisitError, match=r"the list of val has the line '/10N/26E.* 2018-01', which is not a folder"
     ):
         sets.survey(tmp_path, **entry)

@@ -124,7 +124,7 @@ def test_rgb(folder: Path, sets: Any, tmp_path: Path) -> None:
     random, images = np.random.default_rng(1), {}
     for name in CLASSES:
         for scene in range(1, 6):
-            path = tmp_path / f"set/2750/{name}/{name}_{scene}.jpg"
+            path = tmp_path / f"set/EuroSAT_RGB/{name}/{name}_{scene}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             coarse = Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).resize((64, 64))
             coarse.save(path)
@@ -165,7 +165,7 @@ def test_score_on_validation(folder: Path, sets: Any, tmp_path: Path) -> None:
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     """What is missing, of no class or listed twice ends in a line that names it; a part may be taken."""
     entry = {"set": "eurosat", "folder": str(tmp_path)}
-    with pytest.raises(RevisitError, match=r"tif is not there; EuroSAT .*2 GB.* is had at https://"):
+    with pytest.raises(RevisitError, match=r"MS is not there; EuroSAT .*2 GB; MIT\) is had at https://zen"):
         sets.survey(tmp_path, **entry)
     (tmp_path / "ds").symlink_to(folder / "ds")
     with pytest.raises(RevisitError, match=r"eurosat-train.txt is not there"):
@@ -191,6 +191,21 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
         sets.survey(tmp_path, **entry)
     (tmp_path / "eurosat-test.txt").write_text("\n")
     with pytest.raises(RevisitError, match="no sample in test: none is listed"):
+        sets.survey(tmp_path, **entry)
+
+
+def test_wrong_images(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Images of too few bands, and of nothing but one value, are told; the first by its file."""
+    for part, number in (("train", 1), ("val", 2), ("test", 3)):
+        (tmp_path / f"eurosat-{part}.txt").write_text(f"Forest_{number}.tif\n")
+        sets.write(tmp_path / f"EuroSAT_MS/Forest/Forest_{number}.tif", np.full((13, 64, 64), 7, np.uint16))
+    entry = {"set": "eurosat", "folder": str(tmp_path)}
+    with pytest.raises(
+        RevisitError, match="band coastal: 4096 valid training pixels with no spread; look at"
+    ):
+        sets.survey(tmp_path, **entry)
+    sets.write(tmp_path / "EuroSAT_MS/Forest/Forest_1.tif", np.full((12, 64, 64), 7, np.uint16))
+    with pytest.raises(RevisitError, match=r"Forest_1.tif: is of the shape \(12, 64, 64\), not \(13, 64, 64"):
         sets.survey(tmp_path, **entry)
 
 

@@ -1,6 +1,7 @@
 """OSCD is imported in squares of both dates with their map of change, from either form of the images."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from PIL import Image
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Given
+from revisit.patches.benchmark import Sample
+from revisit.patches.survey import open_set
 
 IMAGES = "Onera Satellite Change Detection dataset - Images"
 LABELS = "Onera Satellite Change Detection dataset - {} Labels"
@@ -146,3 +149,23 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     Image.fromarray(np.full(SHAPE, 7, np.uint8)).save(cut / "cm.png")
     with pytest.raises(RevisitError, match=r"rennes/cm/cm.png: has the label 7"):
         sets.survey(tmp_path, **entry)
+
+
+def test_bad_town(folder: Path, tmp_path: Path) -> None:
+    """Of a town: a band that is not there, or twice, and dates that are not said."""
+    town, of_set = tmp_path / IMAGES / "abudhabi", folder / IMAGES / "abudhabi"
+    shutil.copytree(of_set, town)
+    (tmp_path / LABELS.format("Train")).symlink_to(folder / LABELS.format("Train"))
+    files = (f"{IMAGES}/abudhabi", f"{LABELS.format('Train')}/abudhabi/cm/cm.png")
+    sample, entry = Sample("abudhabi-0-0", "train", "", files), {"set": "oscd", "folder": str(tmp_path)}
+    (town / "imgs_2_rect/B8A.tif").unlink()
+    with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: cannot be read"):
+        open_set("some", entry).read(sample)
+    shutil.copy(next((town / "imgs_1").glob("*B04.tif")), town / "imgs_1/other_B04.tif")
+    with pytest.raises(RevisitError, match=r"imgs_1/\*B04.tif, as one file, is not there; OSCD"):
+        open_set("some", entry | {"rectified": False}).read(sample)
+    (town / "dates.txt").write_text("date_1: 20151211\n")
+    with pytest.raises(
+        RevisitError, match=r"dates.txt: does not say the dates of both images; fetch the set"
+    ):
+        open_set("some", entry).read(sample)

@@ -22,8 +22,10 @@ BANDS = [*OF_FILE, "cirrus", "swir16", "swir22"]
 
 
 def paths(folder: Path, name: str, what: Sequence[str]) -> list[Path]:
+    """Files of a triplet; folders of DFC2020's validation data are called so, all others by the scene."""
     roi, season, scene, patch = name.split("_")
-    return [folder / f"{roi}_{season}/{one}_{scene}/{roi}_{season}_{one}_{scene}_{patch}.tif" for one in what]
+    own = season if season == "validation" else scene
+    return [folder / f"{roi}_{season}/{one}_{own}/{roi}_{season}_{one}_{scene}_{patch}.tif" for one in what]
 
 
 def write(sets: Any, folder: Path, name: str, labels: dict[str, np.ndarray], seed: int) -> None:
@@ -75,18 +77,16 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         own = [name for name, (_, of) in SEN12MS.items() if of == part]
         lines = (paths(folder, name, ["s2"])[0].name for name in own)
         (folder / f"{part}_list.txt").write_text("\n".join(lines) + "\n\n")
-    entry = {"set": "sen12ms", "folder": str(folder), "validation_scenes": 1}
+    entry = {"set": "sen12ms", "folder": str(folder), "validation_scenes": ["ROIs1158_spring_1"]}
     store = sets.collect(tmp_path, **entry)
     with (tmp_path / "samples.csv").open() as file:
         rows = {row["sample"]: row for row in csv.DictReader(file)}
     assert rows.pop("ROIs1868_summer_146_p202")["left_out"] == "broken"
     assert store.attrs["lost"] == {"broken": 1}
     names = list(rows)
-    # A scene is for validation whole, or not at all; and it is not of test.
+    # A scene is for validation whole.
     parts = {name: rows[name]["part"] for name in names}
-    assert parts["ROIs1158_spring_1_p30"] == parts["ROIs1158_spring_1_p31"]
-    assert parts["ROIs2017_winter_22_p4"] == "test"
-    assert sorted(set(parts.values())) == ["test", "train", "val"]
+    assert list(parts.values()) == ["val", "val", "train", "test"]
     assert store.where()["split"].tolist() == list(parts.values())
     radar, numbers = stored(folder, names)
     assert store.bands == {"sentinel-1": ["vv", "vh"], "sentinel-2": BANDS}
@@ -103,8 +103,10 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         own = np.array(store.attrs["class_codes"])[labels.astype(bool)]
         assert set(own) == set(wanted) & set(store.attrs["class_codes"])
     assert store.attrs["kind"] == "pairs"
-    seeds = [open_set("some", entry | {"validation_seed": seed}).samples() for seed in range(6)]
-    assert len({tuple(sample.part for sample in drawn) for drawn in seeds}) == 2
+    usual = open_set("some", {"set": "sen12ms", "folder": str(folder)})
+    message = "'ROIs1158_spring_112' is not in the training list .* there is ROIs1158_spring_1, ROIs18"
+    with pytest.raises(RevisitError, match=message):
+        usual.samples()
 
 
 def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
@@ -113,8 +115,16 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
         write(sets, tmp_path, name, {"lc": igbp(1, 18 if seed == 2 else 2)}, seed)
     (tmp_path / "train_list.txt").write_text("ROIs1158_spring_s2_1_p30.tif\nROIs1158_spring_s2_2_p1.tif\n")
     (tmp_path / "test_list.txt").write_text("ROIs1158_spring_s2_3_p1.tif\n")
-    entry = {"set": "sen12ms", "folder": str(tmp_path)}
+    entry = {"set": "sen12ms", "folder": str(tmp_path), "validation_scenes": ["ROIs1158_spring_2"]}
     with pytest.raises(RevisitError, match=r"lc_3_p1.tif: has the label 18, which the set does not know"):
+        sets.collect(tmp_path / "out", **entry)
+    benchmark = open_set("some", entry)
+    (radar,) = paths(tmp_path, "ROIs1158_spring_1_p30", ["s1"])
+    sets.write(radar, np.zeros((1, SIDE, SIDE), np.float32))
+    with pytest.raises(RevisitError, match=r"s1_1_p30.tif: has 1 bands, not 2"):
+        benchmark.read(benchmark.samples()[0])
+    sets.write(radar, np.random.default_rng(0).normal(-9, 1, (2, 64, 64)).astype(np.float32))
+    with pytest.raises(RevisitError, match=r"s1_1_p30.tif: sentinel-1 is of the shape \(1, 2, 64, 64\), not"):
         sets.collect(tmp_path / "out", **entry)
     (tmp_path / "test_list.txt").write_text("3_p1.tif\n")
     with pytest.raises(RevisitError, match=r"the list of test names '3_p1.tif', which is not like ROIs"):
@@ -122,6 +132,8 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
     (tmp_path / "test_list.txt").unlink()
     with pytest.raises(RevisitError, match=r"test_list.txt is not there; SEN12MS \(180,662 triplets"):
         sets.survey(tmp_path, **entry)
+    with pytest.raises(RevisitError, match=r"ROIs0000_validation is not there; DFC2020.* CC BY\)"):
+        sets.survey(tmp_path, set="dfc2020", folder=str(tmp_path))
 
 
 @pytest.mark.parametrize("labels", ["dfc", "modis"])

@@ -4,20 +4,26 @@ Sumbul et al. 2021, BigEarthNet-MM: a large-scale, multimodal, multilabel benchm
 image classification and retrieval, IEEE GRSM 9(3). A folder for each patch of each sensor, in it a GeoTIFF
 for each band on its own grid (Level-2A at 10, 20 and 60 m without B10; backscatter in dB), and a JSON with
 CORINE classes. The labels are the 19 classes of that paper; a patch that shows none of them has no label.
+
+The official lists are ``splits`` of git.tu-berlin.de/rsim/BigEarthNet-MM_19-classes_models, called here as
+torchgeo calls them; the random ones and EuroSAT's are from one place (see there). The lists of snow (61,707
+patches) and of clouds (9,280) are files of the set's Zenodo record.
 """
 
 import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from revisit.cube.labels.legend import LabelClass, Legend
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Benchmark, Listed, Reading, Sample, Sensor, Source, parts_scored
+from revisit.patches.kind import Look
 from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster, stacked
 
 RADAR, OPTICAL = "sentinel-1", "sentinel-2"
@@ -78,35 +84,35 @@ LEGEND = Legend(
 )
 
 
-class BigEarthNetEntry(Listed):
-    """BigEarthNet-MM, version 1."""
+class PatchesEntry(Listed):
+    """What either version may be asked for."""
 
     sensors: list[Literal["sentinel-1", "sentinel-2"]] = ["sentinel-1", "sentinel-2"]
     """Sensors to take; without Sentinel-1 its folder is not needed."""
+    patch_pixels: int = Field(SIDE, ge=8, le=SIDE, multiple_of=2)
+    """Side of the middle of the patches that is taken: all 120 pixels; or 112, a multiple of 16, or 96, one
+    of 32, as many networks need."""
+
+
+class BigEarthNetEntry(PatchesEntry):
+    """BigEarthNet-MM, version 1."""
+
     lists: Literal["official", "random"] = "official"
     """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866
     pairs); or the random one that SeCo, DINO-MM and SSL4EO-S12 take (`bigearthnet-train.txt`), less the
     patches of the two lists of snow and of clouds."""
 
 
-class BigEarthNet(Benchmark[BigEarthNetEntry]):
-    """The importer; see ``revisit.patches.benchmark``."""
+S = TypeVar("S", bound=PatchesEntry)
 
-    Settings = BigEarthNetEntry
-    source = Source(
-        "BigEarthNet-MM v1.0",
-        "https://bigearth.net",
-        "590,326 pairs",
-        590_326,
-        311_667,
-        "CDLA-Permissive-1.0",
-    )
-    label_maps = False
+
+class Patches(Benchmark[S]):
+    """What both versions share: a folder for each patch of each sensor, in it a file for each band."""
+
     period = ("2017-06-01", "2018-05-31")
-    patch_pixels = SIDE
     legend = LEGEND
 
-    def __init__(self, settings: BigEarthNetEntry) -> None:
+    def __init__(self, settings: S) -> None:
         super().__init__(settings)
         self.kind = "pairs" if len(set(settings.sensors)) == 2 else "dates"
 
@@ -117,6 +123,42 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
             OPTICAL: Sensor(tuple(BANDS.values()), "reflectance"),
         }
         return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
+
+    @property
+    def patch_pixels(self) -> int:
+        return self.settings.patch_pixels
+
+    def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
+        """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
+        names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
+        numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (SIDE, SIDE))
+        return of_numbers(self.middle(numbers)[None], [time])
+
+    def middle(self, whole: np.ndarray) -> np.ndarray:
+        """What is taken of a patch (..., y, x)."""
+        edge = (SIDE - self.patch_pixels) // 2
+        return whole[..., edge : SIDE - edge, edge : SIDE - edge]
+
+
+def centre(sensor: str, folder: Path) -> tuple[float, float]:
+    """Longitude and latitude of the patch in a folder, degrees."""
+    finest = "B02" if sensor == OPTICAL else "VV"
+    return read_raster(folder / f"{folder.name}_{finest}.tif").centre
+
+
+class BigEarthNet(Patches[BigEarthNetEntry]):
+    """The importer; see ``revisit.patches.benchmark``."""
+
+    Settings = BigEarthNetEntry
+    source = Source(
+        "BigEarthNet-MM v1.0",
+        "https://zenodo.org/records/12687186",
+        "590,326 pairs",
+        590_326,
+        311_667,
+        "CDLA-Permissive-1.0",
+    )
+    label_maps = False
 
     def samples(self) -> list[Sample]:
         for sensor in self.sensors:
@@ -161,16 +203,12 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
 
     def read(self, sample: Sample) -> Reading:
         folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
-        looks, shape = {}, (SIDE, SIDE)
+        looks = {}
         for sensor, folder in folders.items():
             date = _about(folder)["acquisition_date" if sensor == OPTICAL else "acquisition_time"]
-            names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
-            numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), shape)
-            looks[sensor] = of_numbers(numbers[None], [np.datetime64(date.replace(" ", "T"))])
-        last = list(folders.values())[-1]
-        finest = "B02" if OPTICAL in folders else "VV"
-        labels = _labels(last, _about(last)["labels"])
-        return Reading(looks, None, labels, read_raster(last / f"{last.name}_{finest}.tif").centre)
+            looks[sensor] = self.look(sensor, folder, np.datetime64(date.replace(" ", "T")))
+        sensor, folder = list(folders.items())[-1]
+        return Reading(looks, None, _labels(folder, _about(folder)["labels"]), centre(sensor, folder))
 
 
 BENCHMARK = BigEarthNet

@@ -1,10 +1,10 @@
-"""DFC2020: triplets like those of SEN12MS from seven places, with land cover of 10 m, of the IEEE GRSS
-contest of 2020.
+"""DFC2020: triplets like those of SEN12MS with land cover of 10 m, of the IEEE GRSS contest of 2020.
 
 Yokoya et al. 2020, 2020 IEEE GRSS Data Fusion Contest: global land cover mapping with weak supervision, IEEE
 GRSM 8(1). Folders ``ROIs0000_validation`` (986 triplets) and ``ROIs0000_test`` (5,128), in each s1_*, s2_*,
-lc_* (MODIS) and dfc_* (10 m). Of the ten classes two, savanna and snow, do not occur at 10 m and are not
-evaluated.
+lc_* (MODIS) and dfc_* (10 m), where * is validation or 0 as one got them (the baseline of the contest,
+github.com/lukasliebel/dfc2020_baseline, reads s2_validation and s2_0). Of the ten classes two, savanna and
+snow, are not evaluated.
 """
 
 from pathlib import Path
@@ -40,6 +40,7 @@ class Dfc2020(Triplets):
         "6,114 triplets",
         6_114,
         986,
+        "CC BY",
     )
     period = ("2016-12-01", "2019-12-31")
 
@@ -59,7 +60,7 @@ class Dfc2020(Triplets):
             if not folder.is_dir():
                 raise self.missing(f"{folder}")
             files = sorted(folder.glob("s2_*/*.tif"), key=lambda path: (path.parent.name, _number(path)))
-            found += [self.triplet(path.name, part) for path in files]
+            found += [self.triplet(path.name, part, path.parent.name.partition("_")[2]) for path in files]
         return with_validation(found)
 
     def codes(self, path: Path) -> np.ndarray:

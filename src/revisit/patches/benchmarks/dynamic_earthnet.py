@@ -3,14 +3,15 @@
 Toker et al. 2022, DynamicEarthNet: daily multi-spectral satellite dataset for semantic change segmentation,
 CVPR. PlanetFusion surface reflectance in four bands, stored blue, green, red, near infrared, in 1024 × 1024
 pixels of 3 m; here the image of the first of each month, whose land cover the maps are. A map is seven bands
-of 0 and 255, one for each class. The lists name a folder of images, a map and a month in each line.
+of 0 and 255, one for each class, the last of snow. The lists name a folder of images, a map and a month in
+each line; below which folder the images lie differs from release to release, so all before the UTM zone is
+left out of it.
 
-The bands are called those of Sentinel-2, with which PlanetFusion is harmonised, so that encoders of its
-visible and infrared bands take them.
+The bands are called those of Sentinel-2, so that encoders of its visible and infrared bands take them. Order
+of the bands, maps and lists as the authors' code (github.com/aysim/dynnet) reads them.
 """
 
 import re
-from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
@@ -28,10 +29,12 @@ from revisit.patches.benchmark import (
     check_codes,
     parts_scored,
 )
+from revisit.patches.kept import kept
 from revisit.patches.kind import Look
 from revisit.patches.rasters import Raster, optical, read_raster
 
 LISTS = ("split_info", "dynnet_training_splits")  # the folder of the lists, by release
+ZONE = re.compile(r"\d\d[NS]")
 SIDE = 1024
 SHOWN = 255  # in the band of its class
 CLASSES = {
@@ -62,8 +65,8 @@ class DynamicEarthNet(Benchmark[DynamicEarthNetEntry]):
     Settings = DynamicEarthNetEntry
     source = Source(
         "DynamicEarthNet",
-        "https://github.com/aysim/dynnet",
-        "1,800 labelled images of 75 places",
+        "https://mediatum.ub.tum.de/1650201",
+        "1,800 labelled images of 75 places, 525 GB with all days",
         28_800,
         21_120,
     )
@@ -76,7 +79,7 @@ class DynamicEarthNet(Benchmark[DynamicEarthNetEntry]):
         super().__init__(settings)
         if SIDE % settings.tile_pixels:
             raise RevisitError(f"tile_pixels: {settings.tile_pixels} does not divide {SIDE}")
-        self.image = lru_cache(IMAGES_KEPT)(self._image)
+        self.image = kept(self._image, IMAGES_KEPT)
 
     @property
     def sensors(self) -> dict[str, Sensor]:
@@ -106,11 +109,13 @@ class DynamicEarthNet(Benchmark[DynamicEarthNetEntry]):
     def _tiles(self, line: str, part: str) -> list[Sample]:
         """The squares of an image; its line may have doubled slashes, and one in front."""
         images, changes, month = [*line.split(), "", ""][:3]
-        pieces = [piece for piece in images.split("/") if piece not in ("", "planet", "PF-SR")]
+        names = [name for name in images.split("/") if name not in ("", "PF-SR")]
+        zone = next((number for number, name in enumerate(names) if ZONE.fullmatch(name)), len(names))
+        pieces = names[zone:]
         if not pieces or not re.fullmatch(r"\d{4}-\d\d", month):
             raise RevisitError(
-                f"{self.folder}: the list of {part} has the line {line!r}, which is not a folder of images, "
-                "a map and a month; mend the list"
+                f"{self.folder}: the list of {part} has the line {line!r}, which is not a folder of images "
+                "below a UTM zone, a map and a month; mend the list"
             )
         files = (f"planet/{'/'.join(pieces)}/PF-SR/{month}-01.tif", changes.strip("/"))
         side = self.settings.tile_pixels

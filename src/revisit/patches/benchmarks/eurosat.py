@@ -2,9 +2,11 @@
 
 Helber, Bischke, Dengel and Borth 2019, EuroSAT: a novel dataset and deep learning benchmark for land use and
 land cover classification, IEEE JSTARS 12(7). Level-1C, all bands on one grid of 64 × 64 pixels of 10 m, the
-file order with B8A last. The images have no dates. The lists are those of Neumann, Pinto, Zhai and Houlsby
-2019, In-domain representation learning for remote sensing, and of the spatial split of torchgeo; they name
-scenes by the file of one form or the other (.jpg, .tif).
+file order with B8A last (so torchgeo reads it). The images have no dates. The lists are those of Neumann,
+Pinto, Zhai and Houlsby 2019, In-domain representation learning for remote sensing
+(``storage.googleapis.com/remote_sensing_representations``: eurosat-train.txt, -val, -test), and those that
+torchgeo added (``hf.co/datasets/torchgeo/eurosat``); they name scenes by the file of one form or the other
+(.jpg, .tif).
 """
 
 from pathlib import Path
@@ -35,11 +37,13 @@ CLASSES = {
 FILE_BANDS = [*(name for name in SENTINEL_2 if name != "B8A"), "B8A"]  # the order in the files
 ORDER = [FILE_BANDS.index(name) for name in SENTINEL_2]
 LISTS = {"random": "eurosat", "spatial": "eurosat-spatial", "100": "eurosat-100"}
-FOLDERS = {  # as the archives unpack, and the suffix of the files
-    "multispectral": ("ds/images/remote_sensing/otherDatasets/sentinel_2/tif", "tif"),
-    "rgb": ("2750", "jpg"),
+FOLDERS = {  # as the archives of Zenodo unpack, and those of the first host
+    "multispectral": ("EuroSAT_MS", "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"),
+    "rgb": ("EuroSAT_RGB", "2750"),
 }
-# The 8 bits of the JPEGs: digital numbers 0 to 2750 became 1 to 255 (gdal_translate -scale 0 2750 1 255).
+SUFFIX = {"multispectral": "tif", "rgb": "jpg"}
+# The 8 bits of the JPEGs: digital numbers 0 to 2750 became 1 to 255 (README of the set's repository:
+# gdal_translate -scale 0 2750 1 255).
 RGB_LOWEST, RGB_HIGHEST, RGB_NUMBERS = 1, 255, 2750
 SIDE = 64
 
@@ -51,14 +55,16 @@ class EuroSatEntry(Listed):
     """The 13 bands as GeoTIFF, which say where they are; or red, green and blue as JPEG."""
     lists: Literal["random", "spatial", "100"] = "random"
     """The split: the usual one, 16,200 for training, 5,400 for validation and 5,400 for test at random; one
-    by longitude; or one of a hundred scenes."""
+    of the same sizes by longitude; or one of a hundred scenes, 60, 20 and 20, to try things with."""
 
 
 class EuroSat(Benchmark[EuroSatEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = EuroSatEntry
-    source = Source("EuroSAT", "https://github.com/phelber/EuroSAT", "27,000 images, 2 GB", 27_000, 16_200)
+    source = Source(
+        "EuroSAT", "https://zenodo.org/records/7711810", "27,000 images, 2 GB", 27_000, 16_200, "MIT"
+    )
     kind = "dates"
     label_maps = False
     undated = ("sentinel-2",)
@@ -79,9 +85,10 @@ class EuroSat(Benchmark[EuroSatEntry]):
         return self.settings.images == "multispectral"
 
     def samples(self) -> list[Sample]:
-        below, suffix = FOLDERS[self.settings.images]
-        if not (self.folder / below).is_dir():
-            raise self.missing(f"{self.folder / below}")
+        form = self.settings.images
+        below = next((one for one in FOLDERS[form] if (self.folder / one).is_dir()), None)
+        if below is None:
+            raise self.missing(f"{self.folder / FOLDERS[form][0]}")
         found = []
         for part in PARTS:
             for line in self.lines(f"{LISTS[self.settings.lists]}-{part}.txt"):
@@ -92,7 +99,7 @@ class EuroSat(Benchmark[EuroSatEntry]):
                         f"{self.folder}: the list of {part} names {line!r}, of none of the ten classes; "
                         "mend the list"
                     )
-                found.append(Sample(name, part, name, (f"{below}/{folder}/{name}.{suffix}",)))
+                found.append(Sample(name, part, name, (f"{below}/{folder}/{name}.{SUFFIX[form]}",)))
         return parts_scored(found, self.settings.score_on)
 
     def read(self, sample: Sample) -> Reading:

@@ -5,12 +5,13 @@ convolutional neural networks, IGARSS. For each town a folder with both dates: c
 on the grid of 10 m (``imgs_{1,2}_rect``), or as they came, each band on its own grid (``imgs_{1,2}``), which
 SeCo's code reads. The maps are PNGs of 0 and 255. Towns are cut into squares without overlap; those at the
 right and lower edges are filled up with nothing. Files do not say where they lie; the outline of the town
-does.
+does, where the folder has one (a .geojson).
+
+Names of folders and lists as torchgeo and SeCo's code (github.com/ServiceNow/seasonal-contrast) read them.
 """
 
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from revisit.cube.labels.change import CHANGE, CHANGED, SAME
 from revisit.cube.labels.legend import Legend
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, Sensor, Source, check_codes
+from revisit.patches.kept import kept
 from revisit.patches.kind import Look
 from revisit.patches.rasters import SENTINEL_2, UNKNOWN, optical, read_raster, stacked
 
@@ -54,7 +56,7 @@ class Oscd(Benchmark[OscdEntry]):
 
     def __init__(self, settings: OscdEntry) -> None:
         super().__init__(settings)
-        self.town = lru_cache(TOWNS_KEPT)(self._town)
+        self.town = kept(self._town, TOWNS_KEPT)
 
     @property
     def sensors(self) -> dict[str, Sensor]:

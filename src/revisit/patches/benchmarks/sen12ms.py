@@ -5,6 +5,10 @@ imagery for deep learning and data fusion, ISPRS Annals IV-2/W7; lists of Schmit
 image classification with the SEN12MS dataset, ISPRS Annals V-2. Files of 256 × 256 pixels of 10 m:
 backscatter in dB, Level-1C in 13 bands, and four bands of land cover, the first by IGBP. The labels are the
 ten classes that those authors merge IGBP's into. The images have a season, but no dates.
+
+The lists train_list.txt and test_list.txt (18,106 files of 26 scenes) are in ``splits`` of the authors'
+repository. It has no list for validation any more; an earlier state (commit ebc2556) names the 25 scenes of
+one, which are the default here.
 """
 
 from collections.abc import Mapping
@@ -39,6 +43,7 @@ COLOURS = (  # in which MODIS land cover is usually drawn
 )  # fmt: skip
 BROKEN = "ROIs1868_summer_146_p202"  # the triplet that the lists' authors took out
 SIDE = 256
+SPOKEN = 3  # scenes named in an error
 
 
 def legend_of(title: str, codes: Mapping[int, tuple[str, tuple[int, ...]]]) -> Legend:
@@ -58,6 +63,15 @@ def merged(igbp: np.ndarray, path: Path) -> np.ndarray:
     return table[igbp.astype(np.uint8)]
 
 
+# Scenes that the authors validated on, by season: splits/ValidationScenes.txt.
+VALIDATION = {
+    "ROIs1158_spring": (44, 45, 77, 112, 113, 117),
+    "ROIs1868_summer": (26, 36, 55, 73, 89, 113),
+    "ROIs1970_fall": (1, 3, 14, 20, 57, 62, 93, 130, 142),
+    "ROIs2017_winter": (69, 77, 103, 144),
+}
+
+
 class Triplets(Benchmark[Entry]):
     """What SEN12MS and the sets made like it share: files of one name but for what they hold."""
 
@@ -74,8 +88,11 @@ class Triplets(Benchmark[Entry]):
             "sentinel-2": Sensor(tuple(SENTINEL_2.values()), "reflectance"),
         }
 
-    def triplet(self, line: str, part: str) -> Sample:
-        """The sample of a file of any of the three; ``place`` is itself."""
+    def triplet(self, line: str, part: str, of_folder: str = "") -> Sample:
+        """The sample of a file of any of the three; ``place`` is itself.
+
+        Folders are called by what they hold and ``of_folder``, by default the scene.
+        """
         pieces = Path(line).stem.split("_")
         if len(pieces) != 5:
             raise RevisitError(
@@ -85,7 +102,7 @@ class Triplets(Benchmark[Entry]):
         roi, season, _, scene, patch = pieces
         name = "_".join((roi, season, scene, patch))
         files = (
-            f"{roi}_{season}/{what}_{scene}/{roi}_{season}_{what}_{scene}_{patch}.tif"
+            f"{roi}_{season}/{what}_{of_folder or scene}/{roi}_{season}_{what}_{scene}_{patch}.tif"
             for what in ("s1", "s2", self.label_file)
         )
         return Sample(name, part, name, tuple(files))
@@ -110,11 +127,9 @@ class Triplets(Benchmark[Entry]):
 class Sen12MsEntry(Entry):
     """SEN12MS."""
 
-    validation_scenes: int = Field(25, ge=1)
-    """So many scenes of the training list are for validation, drawn by `validation_seed`: the authors
-    describe a list of 25 scenes, but do not publish it."""
-    validation_seed: int = Field(0, ge=0)
-    """Which scenes they are."""
+    validation_scenes: list[str] | None = Field(None, min_length=1)
+    """Scenes of the training list that are for validation, such as `ROIs1158_spring_44`; the 25 that the
+    authors once took if absent."""
 
 
 class Sen12Ms(Triplets):
@@ -137,12 +152,16 @@ class Sen12Ms(Triplets):
         found = [
             self.triplet(line, part) for part in ("train", "test") for line in self.lines(f"{part}_list.txt")
         ]
-        scenes = sorted({_scene(sample) for sample in found if sample.part == "train"})
-        random = np.random.default_rng(self.settings.validation_seed)
-        drawn = random.choice(
-            len(scenes), min(self.settings.validation_scenes, len(scenes) - 1), replace=False
+        training = {_scene(sample) for sample in found if sample.part == "train"}
+        validating = set(
+            self.settings.validation_scenes
+            or (f"{season}_{scene}" for season, scenes in VALIDATION.items() for scene in scenes)
         )
-        validating = {scenes[number] for number in drawn}
+        if unknown := sorted(validating - training):
+            raise RevisitError(
+                f"validation_scenes: {unknown[0]!r} is not in the training list of {self.folder}, there is "
+                f"{', '.join(sorted(training)[:SPOKEN])} and so on; name scenes of that list"
+            )
         return [
             sample._replace(
                 part="val" if sample.part == "train" and _scene(sample) in validating else sample.part,
