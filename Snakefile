@@ -35,6 +35,8 @@ if not workflow.overwrite_configfiles:
 
 
 plan = Plan(checked(config))
+if workflow.is_main_process:
+    plan.tell_missing()
 
 
 pathvars:
@@ -57,7 +59,7 @@ wildcard_constraints:
 
 # Jobs read their files and settings from job files, which are written when the run starts.
 onstart:
-    plan.files.start()
+    plan.start()
 
 
 include: "workflow/rules/acquire.smk"
