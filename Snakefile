@@ -11,7 +11,8 @@
 #   scores/{experiment}/{method}/{modality}/{protocol}/       evaluations: labels{fraction}/seed{seed}.json
 #   models/{experiment}/                                      the networks they trained, the best one on top
 #   maps/{experiment}/{region}.tif                            every region as the best one maps it
-#   tables/, figures/, report.html                            what to read
+#   tables/{experiment}/all.csv, leaks.csv, {layout}.csv      the numbers of an experiment, and as a table
+#   tables/, figures/, report.html                            those of all, and what else to read
 #   collections.json, items.json                              what a STAC client reads, when asked for
 #   checkpoints/                                              trainings under way
 # Logs, each with the file of its job, and benchmarks mirror these paths below logs/ and benchmarks/.
@@ -34,6 +35,8 @@ if not workflow.overwrite_configfiles:
 
 
 plan = Plan(checked(config))
+if workflow.is_main_process:
+    plan.tell_missing()
 
 
 pathvars:
@@ -51,12 +54,12 @@ wildcard_constraints:
     seed=r"\d+",
     experiment="[a-z0-9-]+",
     protocol="[^/]+",  # a part of one's own has dots and a colon in its name
-    layout="[^/]+",
+    layout=plan.layouts(),
 
 
 # Jobs read their files and settings from job files, which are written when the run starts.
 onstart:
-    plan.files.start()
+    plan.start()
 
 
 include: "workflow/rules/acquire.smk"

@@ -10,6 +10,7 @@ import yaml
 from revisit import parts
 from revisit.config.check import check
 from revisit.errors import RevisitError
+from revisit.job import Job
 from revisit.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -17,11 +18,25 @@ GUIDE = (ROOT / "docs/importers.md").read_text(encoding="utf-8")
 ALONE, BESIDE, LIMITED = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL))
 
 
-def test_a_study_of_a_set_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It needs no region, search, cube or provider; and no rule of theirs has anything to do."""
+def test_a_study_of_a_set_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It needs no region, search, cube or provider; and no rule of theirs has anything to do.
+
+    Without the set it can be planned, and is refused when it starts.
+    """
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RevisitError, match=r"imports.eurosat.folder: data/EuroSAT is not there; EuroSAT"):
-        check(ALONE)
+    lacking = Plan(check(ALONE))
+    lacking.tell_missing()
+    assert "warning: imports.eurosat.folder: data/EuroSAT is not there; EuroSAT" in capsys.readouterr().err
+    lacking.files.note("survey", Job("", {"collection": "eurosat"}, {}, {}, {}))
+    with pytest.raises(SystemExit):
+        lacking.start()
+    told = capsys.readouterr().err
+    assert (
+        told.startswith("error: imports.eurosat.folder: data/EuroSAT is not there") and told.count("\n") == 1
+    )
+    assert not (tmp_path / "results").exists()
     (tmp_path / "data/EuroSAT").mkdir(parents=True)
     plan = Plan(check(ALONE))
     assert plan.indexes() == ["results/patches/eurosat/index.json"]

@@ -9,7 +9,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
+from revisit.evaluation.metrics import IGNORE, ConfusionMatrix, scene_scores
 
 
 def test_confusion_matrix_by_hand() -> None:
@@ -63,3 +63,15 @@ def test_no_label_at_all_is_an_error_not_a_number() -> None:
     """A score of nothing must not enter a table."""
     with pytest.raises(ValueError, match="labelled pixel"):
         ConfusionMatrix(2).summary()
+
+
+def test_scenes_of_several_classes_are_as_in_scikit_learn() -> None:
+    """The last class is in no sample, the one before it is never predicted."""
+    rng = np.random.default_rng(0)
+    targets, shown = rng.random((50, 5)) < 0.4, rng.random((50, 5)) < 0.5
+    targets[:, 4], shown[:, 3] = False, False
+    precision, recall, f1, _ = precision_recall_fscore_support(targets, shown, zero_division=0)
+    found = scene_scores(targets, shown)
+    for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
+        np.testing.assert_allclose(found[name][:4], expected[:4])
+        assert np.isnan(found[name][4])

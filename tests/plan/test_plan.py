@@ -38,7 +38,12 @@ def test_every_repeat_of_every_run_has_a_score(plan):
 def test_what_is_held_against_the_sources_and_against_its_own_tests(plan):
     """Claims rest on experiments with published numbers alone; every row with encoders is looked at once."""
     assert set(plan.claimed()) == set(plan.scores()) and plan.claims() == ["results/tables/claims.csv"]
-    rows = plan.tested(None)["tested"]
+    asked = [Wildcards(experiment=name) for name in plan.facts["experiments"]]
+    rows = [row for one in asked for row in plan.scored_in(one)["tested"]]
+    assert [path for one in asked for path in plan.scores_of(one)] == plan.scores()
+    assert {path for one in asked for path in plan.cards_of(one)} == {
+        path.replace("encoder.safetensors", "card.json") for row in rows for path in row["encoders"]
+    }
     assert len(rows) == sum(bool(run["encoders"]) for run in plan.runs) > 0
     (row,) = [one for one in rows if (one["method"], one["protocol"]) == ("3dmae-rm", "linear")]
     assert row["encoders"] == ["results/encoders/pairs/3dmae-rm/s1+s2/seed0/encoder.safetensors"]

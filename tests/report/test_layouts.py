@@ -233,6 +233,42 @@ def test_table_of_sscl(tmp_path: Path) -> None:
     assert own["AA published deviation"] == "1.1"
 
 
+SCENES = {  # layout, key of published numbers: our modalities and metrics, the published ones of a row
+    "pretraining-modality": (["s1", "s2"], "all", ["micro_map"], "3dmae-3dm-single", [87.3, 94.1]),
+    "generalisation": (
+        ["s1+s2"],
+        "macro avg",
+        ["precision", "recall", "f1"],
+        "3dmae-3dm",
+        [73.6, 70.3, 70.7],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_tables_two_and_three_of_3dmae(name: str) -> None:
+    modalities, of, metrics, row, published = SCENES[name]
+    about = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "dataset": "scenes", "method": "own", "protocol": "fine-tune",
+        "label_fraction": 1.0, "pretrain_data": "pairs", "collapsed": False, "value": 0.4, "class": of,
+    }  # fmt: skip
+    found = [about | {"modality": one, "metric": metric} for one in modalities for metric in metrics]
+    run = {
+        "experiment": "mine",
+        "method": "own",
+        "title": "ours",
+        "protocol": "fine-tune",
+        "task": "multi-label",
+    }
+    run |= {"published_as": row, "pretrained": True, "recipe": ""}
+    given = {"experiment": "mine", "layout": name, "published_as": name}
+    runs = [run | {"modality": one} for one in modalities]
+    (block,) = table.lay_out(found, table.Settings.model_validate(given | {"runs": runs})).blocks
+    cells = list(row_of(block, "ours").values())[: len(published)]
+    assert [cell.published for cell in cells] == pytest.approx(published)
+    assert [cell.value for cell in cells] == pytest.approx([40] * len(cells))
+
+
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against its twin, every network against the best floor, signed, in points."""
     blocks = {block.heading: block for block in gains.lay_out(rows, facts).blocks}

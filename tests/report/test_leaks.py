@@ -142,8 +142,11 @@ def test_what_cannot_be_checked(
 
 
 @pytest.fixture
-def seen_csv(root: Path) -> Path:
-    """leaks.csv of rows of the made-up study, written by the stage: 3dmae-3dm has seen, 3dmae-rm has not."""
+def seen_csv(root: Path, scores: list[Path], facts: Facts) -> Path:
+    """leaks.csv of the made-up study, made by both stages, by experiment and joined.
+
+    Of the rows whose encoders are known 3dmae-3dm has seen places of the test, 3dmae-rm has not.
+    """
     index = (root / "patches/tested/index.json").as_posix()
     rows = [
         {"experiment": "masking", "method": method, "modality": modality, "protocol": "fine-tune",
@@ -151,19 +154,32 @@ def seen_csv(root: Path) -> Path:
         for method, collection in (("3dmae-3dm", "over"), ("3dmae-rm", "near"))
         for modality in ("s1", "s1+s2")
     ]  # fmt: skip
-    out = {"csv": str(root / "leaks.csv"), "markdown": str(root / "leaks.md")}
-    Job("revisit.report.leaks", {}, {}, out, {"tested": rows}).write(root / "job.json")
-    assert run_file(root / "job.json") == 0
+    made: dict[str, dict[str, str]] = {}
+    for name in facts.names():
+        made[name] = {kind: f"{root}/tables/{name}/{kind}.csv" for kind in ("table", "leaks")}
+        own = facts.of_experiment(name).content() | {"tested": rows if name == "masking" else []}
+        given = {"scores": [str(path) for path in scores if f"/{name}/" in path.as_posix()]}
+        run("merged_table", given, made[name], own, root)
+    out = {"table": "all.csv", "leaks": "leaks.csv", "markdown": "leaks.md"}
+    given = {
+        "tables": [one["table"] for one in made.values()], "leaks": [one["leaks"] for one in made.values()]
+    }  # fmt: skip
+    run("joined_tables", given, {kind: str(root / name) for kind, name in out.items()}, {}, root)
     return root / "leaks.csv"
 
 
-def test_tables_mark_what_has_seen_test_places(
-    seen_csv: Path, scores: list[Path], facts: Facts, all_csv: Path, tmp_path: Path
+def run(
+    stage: str, given: Mapping[str, Any], out: Mapping[str, str], own: Mapping[str, Any], root: Path
 ) -> None:
-    """The table of numbers has two more columns, nothing else in it changes; the mark has its footnote."""
-    path = tmp_path / "all.csv"
-    tables.write_table(tables.merge(scores, facts, tables.read_leaks(seen_csv)), path)
-    rows, before = (reading.read_table(one, table.COLUMNS) for one in (path, all_csv))
+    Job(f"revisit.report.{stage}", {}, dict(given), dict(out), dict(own)).write(root / "job.json")
+    assert run_file(root / "job.json") == 0
+
+
+def test_tables_mark_what_has_seen_test_places(seen_csv: Path, facts: Facts, all_csv: Path) -> None:
+    """Joined, the table differs from that made at once in two columns alone; the mark has its footnote."""
+    rows, before = (
+        reading.read_table(one, table.COLUMNS) for one in (seen_csv.with_name("all.csv"), all_csv)
+    )
     assert [row | dict.fromkeys(tables.SEEN) for row in rows] == before
     found = {
         row["method"]: (row["test_distance_m"], row["test_places_seen"])

@@ -184,7 +184,10 @@ def job(scores: list[Path], out: Path, facts: Facts) -> Path:
     path = out.with_suffix(".json")
     files = {"scores": [str(score) for score in scores]}
     Job(
-        "revisit.report.merged_table", input=files, output={"table": str(out)}, settings=facts.content()
+        "revisit.report.merged_table",
+        input=files,
+        output={"table": str(out), "leaks": str(out.with_name("leaks.csv"))},
+        settings=facts.content(),
     ).write(path)
     return path
 

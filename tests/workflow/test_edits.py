@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-REPORT = {"leaks", "tables", "gains", "claims", "table", "figure", "page", "all"}
+REPORT = {"scores", "tables", "gains", "claims", "table", "figure", "page", "all"}
 MAPS = {"best_model", "predict"}
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 RULES = [
     *("archive", "search", "download", "stack", "coregister", "moments", "limits", "scale", "labels"),
     *("tile", "index", "pretrain", "embed", "similarity", "evaluate", "probe", "floor"),
-    *("best_model", "predict", "leaks", "tables", "gains", "claims", "table", "figure", "page"),
+    *("best_model", "predict", "scores", "tables", "gains", "claims", "table", "figure", "page"),
 ]
 
 

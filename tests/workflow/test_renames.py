@@ -24,7 +24,7 @@ def test_every_number_is_the_same(study: Any, renamed: Any, names: Any) -> None:
 def test_every_table_is_the_same(study: Any, renamed: Any, names: Any) -> None:
     before, after = files(study.folder, "tables", names), files(renamed.folder, "tables", names)
     assert before.keys() == after.keys() and len(before) > 8
-    for name in before.keys() - {"tables/all.csv"}:
+    for name in (name for name in before if not name.endswith("all.csv")):  # of these see above
         assert names.back(after[name].read_text()) == before[name].read_text(), name
 
 

@@ -2,45 +2,48 @@
 # whole for each of its files.
 
 
-rule leaks:
+rule scores:
     input:
-        cards=lambda wildcards: plan.beside_encoders("card.json"),
-        indexes=lambda wildcards: plan.indexes(),
+        scores=plan.scores_of,
+        cards=plan.cards_of,
+        index=plan.collection,
     output:
-        csv=report(
-            "<results>/tables/leaks.csv",
-            caption="../report/leaks.rst",
-            category="Tables",
-        ),
-        markdown="<results>/tables/leaks.md",
+        table="<results>/tables/{experiment}/all.csv",
+        leaks="<results>/tables/{experiment}/leaks.csv",
     log:
-        "<results>/logs/leaks.log",
+        "<results>/logs/scores/{experiment}.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("leaks", "revisit.report.leaks", plan.tested),
+        **plan.job("scores", "revisit.report.merged_table", plan.scored_in),
     message:
-        "Look whether encoders were pretrained on test places"
+        "Merge the scores of {wildcards.experiment}, look whether its encoders were pretrained on test places"
     shell:
         "revisit run {params.job}"
 
 
 rule tables:
     input:
-        scores=lambda wildcards: plan.scores(),
-        leaks=rules.leaks.output.csv,
+        tables=lambda wildcards: plan.of_experiments("all"),
+        leaks=lambda wildcards: plan.of_experiments("leaks"),
     output:
         table=report(
             "<results>/tables/all.csv", caption="../report/all.rst", category="Tables"
         ),
+        leaks=report(
+            "<results>/tables/leaks.csv",
+            caption="../report/leaks.rst",
+            category="Tables",
+        ),
+        markdown="<results>/tables/leaks.md",
     log:
         "<results>/logs/tables.log",
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("tables", "revisit.report.merged_table", plan.scored),
+        **plan.job("tables", "revisit.report.joined_tables"),
     message:
-        "Merge the scores into one table"
+        "Join the tables of the experiments"
     shell:
         "revisit run {params.job}"
 
@@ -115,7 +118,7 @@ rule change_estimates:
 
 rule table:
     input:
-        table=rules.tables.output.table,
+        table=rules.scores.output.table,
     output:
         csv=report(
             "<results>/tables/{experiment}/{layout}.csv",

@@ -92,6 +92,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             name: {key: about[key] for key in ("modules", "series", "patch_pixels", "bands", "samples")}
             for name, about in collections.items()
         },
+        "missing": {name: about["missing"] for name, about in imports.items() if about["missing"]},
         "labels": _labels(study, labels),
         "entries": entries,
         "folders": folders,

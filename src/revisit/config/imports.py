@@ -26,7 +26,8 @@ def check_origins(study: Study) -> None:
 def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str, Any]:
     """What the collection of an entry of ``imports`` will hold.
 
-    Raises RevisitError naming the key that is wrong, and where the folder of the set is not there.
+    Raises RevisitError naming the key that is wrong. A folder that is not there keeps nobody from planning:
+    ``missing`` says so, in a line.
     """
     where, given = f"imports.{name}", study.imports[name]
     if name in collections:
@@ -37,8 +38,7 @@ def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[st
         kind: type[Benchmark[Any]] = parts.find("benchmark", given["set"])
     settings = read(kind.Settings, given, where)
     benchmark = kind(settings)
-    if not benchmark.folder.is_dir():
-        raise benchmark.missing(f"{where}.folder: {benchmark.folder}")
+    there = benchmark.folder.is_dir()
     legend = benchmark.legend
     if unknown := sorted({*(settings.classes or ())} - {*legend.codes}):
         raise RevisitError(f"{where}.classes: {unknown} are no codes of {legend.title}, {legend.codes}")
@@ -58,6 +58,7 @@ def imported(study: Study, name: str, collections: Mapping[str, Any]) -> dict[st
                 )
     return {
         "content": settings.content(),
+        "missing": "" if there else str(benchmark.missing(f"{where}.folder: {benchmark.folder}")),
         "kind": benchmark.kind,
         "modules": [parts.module_of("benchmark", given["set"])],
         "patch_pixels": benchmark.patch_pixels,

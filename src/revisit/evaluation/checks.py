@@ -76,6 +76,13 @@ def pretrained_entry(entry: str, modality: str, pretraining: Entries, entry_key:
         )
 
 
+def pretrained_for(pretraining: Mapping[str, Any], modality: str) -> str | None:
+    """The modality of the encoder of an entry that sees ``modality``: the same, or one of more sensors."""
+    modalities, sensors = pretraining["modalities"], set(modality.split("+"))
+    wider = [one for one in modalities if sensors < set(one.split("+"))]
+    return modality if modality in modalities else next(iter(wider), None)
+
+
 def serving(pretraining: Mapping[str, Any], modality: str) -> str:
     """The modality of the encoder of an entry from which a network takes one of ``modality``.
 

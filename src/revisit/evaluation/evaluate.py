@@ -5,7 +5,8 @@ sensors of a dual network; none where the network has none). Writes a score file
 on the test split (npz; what they hold the task says); and the network itself, with its card.
 """
 
-import numpy as np
+from typing import Any
+
 from numpy.typing import NDArray
 
 from revisit import parts
@@ -42,8 +43,8 @@ def run(job: Job) -> None:
     labelled, validating = outcome.labels_kept(data, settings)
     network, learned = learning.train(labelled, validating, settings.seed)
 
-    def outputs(indices: Indices) -> NDArray[np.float32]:
-        return predict(network, images, indices)
+    def outputs(indices: Indices) -> NDArray[Any]:
+        return task.predicted(predict(network, images, indices))
 
     outcome.write(
         job, settings, task, data, outputs, learned, networks.columns(), len(labelled), len(validating)

@@ -1,4 +1,4 @@
-"""Scores of class maps, from one confusion matrix of the whole test set: never averaged over tiles."""
+"""Scores of class maps and of scenes, from counts over the whole test set: never averaged over tiles."""
 
 from typing import Any
 
@@ -61,3 +61,20 @@ class ConfusionMatrix:
             "weighted avg": weighted,
             "all": {"miou": macro["iou"], "accuracy": accuracy},
         }
+
+
+def scene_scores(targets: NDArray[Any], shown: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """``precision``, ``recall`` and ``f1`` (class,) of scenes that may show several classes.
+
+    ``targets`` and ``shown`` (sample, class) say which classes there are and which are predicted. A class
+    that no sample has is nan in all three; one that is never predicted has precision 0.
+    """
+    targets, shown = np.asarray(targets, bool), np.asarray(shown, bool)
+    hit, labelled, predicted = (one.sum(0).astype(float) for one in (targets & shown, targets, shown))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result = {
+            "precision": hit / np.maximum(predicted, 1),
+            "recall": hit / labelled,
+            "f1": 2 * hit / (labelled + predicted),
+        }
+    return {name: np.where(labelled > 0, values, np.nan) for name, values in result.items()}

@@ -355,6 +355,10 @@ class Task(ABC):
     def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
         """How well outputs agree with labels, between 0 and 1: says which state or setting to keep."""
 
+    def predicted(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        """What a network's outputs say, as probes and floors say it; as they are where only order counts."""
+        return outputs
+
     def validation(self, data: Data, validating: Indices, predict: Predict) -> float:
         """The agreement on these samples."""
         return self.agreement(data.labels(validating), predict(validating))

@@ -1,6 +1,8 @@
 """The benchmark sets of a study in its plan: what is imported, in how many stores."""
 
 import re
+import sys
+from pathlib import Path
 
 from revisit.plan.data import DataPlan, Settings
 from revisit.plan.jobs import Wildcards
@@ -20,6 +22,20 @@ class ImportPlan(DataPlan):
     def collected(self) -> list[str]:
         """Every collection, those cut from cubes first."""
         return [*self.config["collections"], *self.config["imports"]]
+
+    def tell_missing(self) -> None:
+        """Say on standard error, in a line each, which sets of the study are not there."""
+        for line in self.missing.values():
+            sys.stderr.write(f"warning: {line}\n")
+
+    def start(self) -> None:
+        """Write the job files; ends the process after one line where a set that a job reads is not there."""
+        for name, line in self.missing.items():
+            listed = Path(f"{self.root}/patches/{name}/samples.csv")
+            if self.files.noted("survey", name) and not listed.exists():
+                sys.stderr.write(f"error: {line}\n")
+                raise SystemExit(1)
+        self.files.start()
 
     def holds(self, collection: str) -> Settings:
         """``patch_pixels``, ``bands`` and ``samples`` of a collection, None where it is cut from cubes."""

@@ -35,6 +35,10 @@ class JobFiles:
             self._write(path)
         return path
 
+    def noted(self, name: str, *names: str) -> bool:
+        """Whether there is a job of this rule and these wildcards."""
+        return f"{'/'.join((self.folder, name, *names))}.json" in self._noted
+
     def start(self) -> None:
         """Write all files; those noted from now on are written at once."""
         self._started = True

@@ -4,6 +4,7 @@ A plan is made of a checked study (``revisit.plan.checked``), in which names are
 what they are; so nothing here depends on how a region, method or experiment is called.
 """
 
+import re
 from pathlib import PurePosixPath
 
 from revisit.cube.bands import ELEVATION
@@ -17,6 +18,15 @@ NO_RESULT = ("download", "keep", "requests")
 
 class Plan(ModelPlan):
     """Paths and settings of every job of a checked study; ``root`` is the folder its products lie in."""
+
+    def layouts(self) -> str:
+        """The pattern of the tables that are laid out."""
+        return "|".join(map(re.escape, self._modules["layouts"])) or "(?!)"
+
+    def of_experiments(self, name: str) -> list[str]:
+        """The table of this name of every experiment."""
+        experiments = dict.fromkeys(run["experiment"] for run in self.runs)
+        return [f"{self.root}/tables/{experiment}/{name}.csv" for experiment in experiments]
 
     def tables(self) -> list[str]:
         """Every table of the study but the merged one, without suffix."""
@@ -42,6 +52,40 @@ class Plan(ModelPlan):
     def table_modules(self, wildcards: Wildcards) -> list[str]:
         """The module of a layout."""
         return list(self._modules["layouts"][wildcards.layout])
+
+    def scores_of(self, wildcards: Wildcards) -> list[str]:
+        """The score files of an experiment."""
+        return [self._score(run, repeat) for run in self._of(wildcards) for repeat in run["repeats"]]
+
+    def cards_of(self, wildcards: Wildcards) -> list[str]:
+        """The cards of the encoders that ``scored_in`` names."""
+        encoders = [path for row in self._tested(wildcards) for path in row["encoders"]]
+        return [str(PurePosixPath(path).with_name("card.json")) for path in dict.fromkeys(encoders)]
+
+    def scored_in(self, wildcards: Wildcards) -> Settings:
+        """What the table of an experiment must know of its runs."""
+        name = wildcards.experiment
+        return {
+            "runs": [run for run in self.facts["runs"] if run["experiment"] == name],
+            "experiments": {name: self.facts["experiments"][name]},
+            "tested": self._tested(wildcards),
+        }
+
+    def _of(self, wildcards: Wildcards) -> list[Settings]:
+        return [run for run in self.runs if run["experiment"] == wildcards.experiment]
+
+    def _tested(self, wildcards: Wildcards) -> list[Settings]:
+        """The rows of an experiment with encoders; those of the first pretraining seed: all see the same."""
+        seed = self.config["pretraining"]["seeds"][0]
+        return [
+            {
+                **{name: run[name] for name in ("experiment", "method", "modality", "protocol")},
+                "encoders": [self.encoder(entry, modality, seed) for entry, modality in run["encoders"]],
+                "index": self.collection(wildcards),
+            }
+            for run in self._of(wildcards)
+            if run["encoders"]
+        ]
 
     def scored(self, wildcards: Wildcards) -> Settings:
         """What tables of all experiments must know of the runs."""
@@ -74,7 +118,7 @@ class Plan(ModelPlan):
         figure = self._figures[wildcards.figure]
         source, experiment = figure["source"], figure["experiment"]
         if source == "table":
-            return [f"{self.root}/tables/all.csv"]
+            return ["/".join(filter(None, (f"{self.root}/tables", experiment, "all.csv")))]
         if source == "shifts":
             return self.beside_cubes("shifts.csv")
         if source == "predictions":
@@ -95,20 +139,6 @@ class Plan(ModelPlan):
     def change_estimates(self) -> list[str]:
         """The table of how well estimates of change tell what has changed, where anything says so."""
         return [f"{self.root}/tables/change-estimates.csv"] if self.true_changes() else []
-
-    def tested(self, wildcards: Wildcards) -> Settings:
-        """The rows of scores that have encoders; those of the first pretraining seed, as all see the same."""
-        seed = self.config["pretraining"]["seeds"][0]
-        rows = [
-            {
-                **{name: run[name] for name in ("experiment", "method", "modality", "protocol")},
-                "encoders": [self.encoder(entry, modality, seed) for entry, modality in run["encoders"]],
-                "index": self._index(self.config["experiments"][run["experiment"]]["collection"]),
-            }
-            for run in self.runs
-            if run["encoders"]
-        ]
-        return {"tested": rows}
 
     def claimed(self) -> list[str]:
         """The score files of the experiments that are set beside published numbers."""

@@ -30,12 +30,12 @@ Source = Literal[
 class Drawing:
     """A figure, one for the study, for each experiment or for each encoder.
 
-    ``source`` is what it is drawn from: all.csv (``table``), shifts.csv of every cube (``shifts``), log.csv
-    of every encoder that is no baseline (``histories``), the estimates of every encoder that estimates
-    change beside what has changed (``changes``), .npz of every run of the experiment (``predictions``), or
-    features and predictions, in turn, of its first probe of each method and modality (``features``), all in
-    the order of the facts; reconstruction.npz, changes.csv and mixture.csv (``mixture``), or the similarity
-    of the encoder.
+    ``source`` is what it is drawn from: all.csv of the study or of the experiment (``table``), shifts.csv of
+    every cube (``shifts``), log.csv of every encoder that is no baseline (``histories``), the estimates of
+    every encoder that estimates change beside what has changed (``changes``), .npz of every run of the
+    experiment (``predictions``), or features and predictions, in turn, of its first probe of each method and
+    modality (``features``), all in the order of the facts; reconstruction.npz, changes.csv and mixture.csv
+    (``mixture``), or the similarity of the encoder.
     ``applies`` gets the facts of the study, of one experiment or of one encoder; ``draw`` the files, these
     facts and the PNG to write.
     """

@@ -11,12 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from revisit import files, stage
 from revisit.errors import RevisitError
 from revisit.files import read_json
-from revisit.job import Job
 from revisit.patches.nearness import Footprints, Nearness, footprints, nearness
-from revisit.record import Record, read
+from revisit.record import Record
 from revisit.report import words
 from revisit.trace import ENCODER, Ref, Results, started
 
@@ -46,13 +44,6 @@ class Tested(Record):
     """Its encoders, of one pretraining seed."""
     index: Path
     """Index of the collection."""
-
-
-class Settings(Record):
-    """The rows of a study that have encoders."""
-
-    tested: list[Tested]
-    """They, in the order of the config."""
 
 
 class Seen(NamedTuple):
@@ -174,11 +165,3 @@ def said(rows: Sequence[Mapping[str, Any]]) -> str:
     unknown = sum(bool(row["unknown"]) for row in rows)
     text = f"{len(leaking)} of {len(rows)} rows are by encoders that were pretrained on test places"
     return f"{text}; of {unknown} not all is known." if unknown else f"{text}."
-
-
-def run(job: Job) -> None:
-    settings = read(Settings, job.settings, "leaks")
-    rows = checked(settings.tested)
-    files.write_text(job.target("csv"), to_csv(rows))
-    files.write_text(job.target("markdown"), to_markdown(rows))
-    stage.log.info(said(rows))

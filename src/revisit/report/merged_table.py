@@ -1,9 +1,9 @@
-"""Merge the score files of all jobs into one tidy table, a number a row, with the published number beside it.
+"""Merge the score files of an experiment into one tidy table, a number a row, the published ones beside it.
 
 Values are fractions (0 to 1), published ones too: means over the repeats of a run, with the interval of
 ``revisit.evaluation.intervals``. What they say of networks against the same ones without pretraining, and
 against the best floor, is added (``revisit.report.paired``), and how near to the test places pretraining came
-(``revisit.report.leaks``).
+(``revisit.report.leaks``), which has a table of its own. ``revisit.report.joined_tables`` makes one of all.
 """
 
 import csv
@@ -18,7 +18,7 @@ from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.intervals import deviation, interval
 from revisit.job import Job
 from revisit.record import read
-from revisit.report import reading
+from revisit.report import leaks
 from revisit.report.facts import Facts, Run
 from revisit.report.paired import gains
 from revisit.report.published.lookup import lookup
@@ -29,14 +29,20 @@ RUN = ("experiment", "method", "modality", "protocol")  # what names a run of th
 # Of the table alone: the least metres between places of pretraining and of the test, and how many of the
 # latter pretraining has seen. None where nothing was learnt, or nothing is known of where.
 SEEN = ("test_distance_m", "test_places_seen")
-LEAKS = (*RUN, "distance_m", "overlapped")
 
 Row = dict[str, Any]
 RunKey = tuple[str, ...]
 
 
+class Settings(Facts):
+    """The facts of an experiment, and its rows that have encoders."""
+
+    tested: list[leaks.Tested] = []
+    """They, in the order of the config."""
+
+
 def merge(paths: Sequence[Path], facts: Facts, seen: Mapping[RunKey, Row] | None = None) -> list[Row]:
-    """All rows of the score files, sorted by ``KEY``; ``seen`` of each run, as ``read_leaks`` gives it.
+    """All rows of the score files, sorted by ``KEY``; ``seen`` of each run, as ``seen_by_run`` gives it.
 
     Raises RevisitError for files that ``gather`` refuses, and for a score of no run of the study.
     """
@@ -57,15 +63,12 @@ def merge(paths: Sequence[Path], facts: Facts, seen: Mapping[RunKey, Row] | None
     return sorted(rows, key=lambda row: tuple(row[column] for column in KEY))
 
 
-def read_leaks(path: Path) -> dict[RunKey, Row]:
-    """The columns ``SEEN`` of each run that has encoders, from leaks.csv."""
-    found = {}
-    for row in reading.read_rows(path, LEAKS):
-        distance, places = row["distance_m"], row["overlapped"]
-        metres = reading.number(path, distance) if distance else None
-        seen = int(reading.number(path, places)) if places else None
-        found[tuple(row[name] for name in RUN)] = dict(zip(SEEN, (metres, seen), strict=True))
-    return found
+def seen_by_run(rows: Sequence[Row]) -> dict[RunKey, Row]:
+    """The columns ``SEEN`` of each run that has encoders, from rows of ``revisit.report.leaks``."""
+    return {
+        tuple(row[name] for name in RUN): dict(zip(SEEN, (row["distance_m"], row["overlapped"]), strict=True))
+        for row in rows
+    }
 
 
 def _row(cell: Cell, run: Run, experiment: str | None) -> Row:
@@ -92,8 +95,10 @@ def write_table(rows: list[Row], path: Path) -> None:
 
 
 def run(job: Job) -> None:
-    facts = read(Facts, job.settings, "tables")
+    settings = read(Settings, job.settings, "scores")
     paths, out = job.sources("scores"), job.target("table")
-    rows = merge(paths, facts, read_leaks(job.source("leaks")) if job.sources("leaks") else None)
+    seen = leaks.checked(settings.tested)
+    files.write_text(job.target("leaks"), leaks.to_csv(seen))
+    rows = merge(paths, settings, seen_by_run(seen))
     write_table(rows, out)
     stage.log.info("%s: %d numbers of %d score files", out, len(rows), len(paths))

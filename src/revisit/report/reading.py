@@ -9,9 +9,14 @@ from typing import Any
 from revisit.errors import RevisitError
 
 Row = dict[str, Any]
-# Columns of all.csv.
-NUMBERS = ("label_fraction", "value", "ci_low", "ci_high", "deviation", "published", "test_distance_m")
-COUNTS = ("label_count", "seeds", "pretrain_samples", "pretrain_steps", "test_places_seen")
+# Columns of all.csv and leaks.csv.
+NUMBERS = (
+    "label_fraction", "value", "ci_low", "ci_high", "deviation", "published", "test_distance_m", "distance_m",
+)  # fmt: skip
+COUNTS = (
+    "label_count", "seeds", "pretrain_samples", "pretrain_steps", "test_places_seen", "test_places", "same",
+    "overlapped",
+)  # fmt: skip
 TRUTHS = ("collapsed", "converged")
 
 
@@ -33,7 +38,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of all.csv: numbers as float, ``COUNTS`` as int, ``TRUTHS`` as bool, empty cells as None."""
+    """The rows of such a table: numbers as float, ``COUNTS`` as int, ``TRUTHS`` as bool, empty as None."""
     return [
         {name: _typed(path, name, text) for name, text in row.items()} for row in read_rows(path, columns)
     ]

@@ -142,6 +142,32 @@ def test_what_cannot_end_well_is_refused_at_planning(changes: dict[str, Any], me
         check(**changes)
 
 
+def test_a_row_takes_the_encoder_of_the_sensor_it_is_run_on() -> None:
+    """Where none is asked for: its own, or else the one of both sensors; and no run without any."""
+    single = PRETRAINING["mine"] | {
+        "modalities": ["s1", "rgb"],
+        "method": {"name": "scratch", "encoder": VIT},
+    }
+    pretraining, asked = PRETRAINING | {"single": single}, ["s1", "rgb", "s1+rgb"]
+    content = {key: value for key, value in EXPERIMENT.items() if key != "pretrain_modality"}
+    changed = content | {"methods": ["single", "mine"], "modalities": asked, "protocols": ["linear"]}
+    settings = read(TASK.Settings, changed, "experiments.x")
+    TASK.check("x", settings, pretraining, COLLECTIONS)
+    found = [run for run in TASK.runs("x", settings, pretraining) if run.stage == "probe"]
+    assert [(run.method, run.modality, *run.encoders) for run in found] == [
+        ("single", "s1", ("single", "s1")),
+        ("single", "rgb", ("single", "rgb")),
+        *(("mine", modality, ("mine", "s1+rgb")) for modality in asked),
+    ]
+    settings = read(
+        TASK.Settings, changed | {"methods": ["single"], "modalities": ["s1+rgb"]}, "experiments.x"
+    )
+    with pytest.raises(
+        RevisitError, match=r"x\.modalities: 'single' is not pretrained on 's1\+rgb', only on"
+    ):
+        TASK.check("x", settings, pretraining, COLLECTIONS)
+
+
 def test_repeats_of_one_and_the_same_run_are_not_planned() -> None:
     """All labels, a frozen encoder, no draw: a second run would repeat the first and feign certainty."""
     experiment = read(TASK.Settings, EXPERIMENT, "experiments.x")
@@ -171,12 +197,12 @@ def linear(
 
 def test_a_score_file_holds_every_class_and_metric(linear: Path) -> None:
     """Micro, macro and the two classes the test set shows; the third is named absent."""
-    content = read_json(linear)
+    content, counted = read_json(linear), ("precision", "recall", "f1")
     assert set(values(linear)) == {
         ("all", "micro_map"),
         ("all", "macro_map"),
-        ("a", "average_precision"),
-        ("b", "average_precision"),
+        *(("macro avg", metric) for metric in counted),
+        *((name, metric) for name in "ab" for metric in ("average_precision", *counted)),
     }
     assert content["absent_classes"] == ["c"]
     columns = content["columns"]
@@ -275,6 +301,12 @@ def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(
     assert [record["step"] for record in curve] == [0, 10, 20]
     assert curve[-1]["validation"] > curve[0]["validation"] + 0.1
     assert values(out)["all", "micro_map"] > 0.7
+    with np.load(out.with_suffix(".npz")) as kept:  # probabilities, as of probes: a class is shown above 0.5
+        shown, targets = kept["score"] > 0.5, kept["target"].astype(bool)
+        assert 0 <= kept["score"].min() < 0.4 and 0.6 < kept["score"].max() <= 1
+    recall = [(shown & targets)[:, number].sum() / targets[:, number].sum() for number in (0, 1)]
+    assert [values(out)[name, "recall"] for name in "ab"] == recall
+    assert values(out)["macro avg", "recall"] == np.mean(recall)
     assert content["columns"]["converged"] is False
 
 

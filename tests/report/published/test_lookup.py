@@ -91,7 +91,9 @@ def test_known_cell_in_units_of_ours() -> None:
     """Per cent become fractions; where two tables report a cell, the first counts."""
     found = published.lookup("masking", "satvit-v2", "s1+s2", "fine-tune", 1.0, "all", "micro_map")
     assert found is not None and (found.value, found.title) == (0.928, "SatViT-v2")
-    found = published.lookup("single-modality", "satvit-v1", "s2", "fine-tune", 1.0, "all", "micro_map")
+    found = published.lookup(
+        "pretraining-modality", "satvit-v1-single", "s2", "fine-tune", 1.0, "all", "micro_map"
+    )
     assert found is not None and found.value == 0.927
     found = published.lookup("land-cover", "stmim-unet", "s1", "supervised", 1.0, "WATER", "iou")
     assert found is not None and found.value == 0.96 and "STMIM_A" in found.source
@@ -147,7 +149,8 @@ def test_odd_words_of_a_source_are_kept() -> None:
 def test_keys_that_a_config_may_name() -> None:
     keys = published.keys()
     assert set(keys) == {
-        "masking", "single-modality", "land-cover", "caco-eurosat", "caco-eurosat-resnet50",
+        "masking", "pretraining-modality", "generalisation", "land-cover",
+        "caco-eurosat", "caco-eurosat-resnet50",
         "caco-bigearthnet", "caco-bigearthnet-resnet50", "caco-oscd", "caco-oscd-resnet50",
         "caco-dynamicearthnet", "caco-parts-eurosat", "caco-parts-dynamicearthnet",
         "caco-estimates-eurosat", "caco-simclr-eurosat", "caco-simclr-oscd", "sscl",
@@ -156,5 +159,9 @@ def test_keys_that_a_config_may_name() -> None:
     assert keys["caco-eurosat"] == ["random", "imagenet", "moco-v2", "gssl", "seco", "caco"]
     assert keys["caco-parts-eurosat"] == ["seco", "seco-geo", "seco-geo-long", "caco"]
     assert keys["caco-estimates-eurosat"] == ["caco-distance", "caco-ratio", "caco", "caco-aligned"]
-    assert keys["single-modality"] == ["satvit-v1", "3dmae-3dm"]
+    assert keys["pretraining-modality"] == [
+        "dino-mm-single", "moco-v2-single", "satvit-v1-single", "3dmae-3dm-single",
+        "dino-mm", "satvit-v1", "3dmae-3dm",
+    ]  # fmt: skip
+    assert keys["generalisation"] == ["d-simclr", "swinssl", "satvit-v1", "satvit-v2", "3dmae-3dm"]
     assert keys["land-cover"] == ["unet", "swin-unet", "stmim-unet", "dual-stmim-unet"]

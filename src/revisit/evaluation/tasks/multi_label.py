@@ -1,4 +1,4 @@
-"""Multi-label scenes: which land-cover classes a patch shows, scored by mean average precision.
+"""Multi-label scenes: which land-cover classes a patch shows, scored by average precision and F1.
 
 Works on collections of pairs and of dates. Labels are given by place; models are selected on ``val`` and
 scored once on the whole of ``test``.
@@ -19,6 +19,7 @@ from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
 from revisit.evaluation.average_precision import mean_average_precision
+from revisit.evaluation.metrics import scene_scores
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
 from revisit.patches.modality import bands_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # probes and floors need no network, and start without torch
     from revisit.evaluation.networks import Networks
 
 LEARNERS = ("protocol", "probe")
+EVEN = 0.5  # probability above which a class is predicted
 
 
 class SceneExperiment(Experiment):
@@ -39,8 +41,9 @@ class SceneExperiment(Experiment):
 
     methods: list[str]
     """Keys of `pretraining.methods`: whose encoders to compare, a row each."""
-    pretrain_modality: str
-    """Modality the encoders were pretrained on."""
+    pretrain_modality: str | None = None
+    """Modality the encoders were pretrained on. Left out, a row has on each modality the encoder of its entry
+    that was pretrained on the same, or else on that and other sensors; where it has none it is not run."""
     modalities: list[str]
     """Modalities to train and test on, a column each; their bands must be among the encoders'."""
     protocols: list[str]
@@ -59,6 +62,14 @@ def _with_recipes(experiment: type[Experiment]) -> type[Experiment]:
     return create_model("MultiLabelExperiment", __base__=experiment, **recipes)
 
 
+def _sources(wanted: SceneExperiment, pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The modalities that a row is run on, each with the one its encoder was pretrained on."""
+    if wanted.pretrain_modality:
+        return [(modality, wanted.pretrain_modality) for modality in wanted.modalities]
+    found = [(modality, checks.pretrained_for(pretraining, modality)) for modality in wanted.modalities]
+    return [(modality, source) for modality, source in found if source]
+
+
 def _key(protocol: str) -> str:
     """The key of a protocol's recipe in an experiment."""
     return protocol.replace("-", "_")
@@ -73,6 +84,9 @@ class MultiLabel(Task):
         "micro_map": Metric("mAP (micro)"),
         "macro_map": Metric("mAP (macro)"),
         "average_precision": Metric("average precision"),
+        "precision": Metric("precision"),
+        "recall": Metric("recall"),
+        "f1": Metric("F1"),
     }
     headline = "micro_map"
     exclusive = False
@@ -106,9 +120,9 @@ class MultiLabel(Task):
                     checks.learner(protocol, f"experiments.{name}.protocols"),
                     protocol,
                     self._recipe(name, settings, protocol),
-                    [(method, wanted.pretrain_modality)],
+                    [(method, source)],
                 )
-                for modality in wanted.modalities
+                for modality, source in _sources(wanted, own)
                 for protocol in wanted.protocols
             ]
         return found + self.floors(settings, wanted.modalities)
@@ -126,16 +140,15 @@ class MultiLabel(Task):
                 raise RevisitError(f"{where}.protocols: {protocol!r} cannot learn scenes; leave it out")
             self._recipe(name, settings, protocol)
         for method in wanted.methods:
-            checks.pretrained_entry(
-                method,
-                wanted.pretrain_modality,
-                pretraining,
-                f"{where}.methods",
-                f"{where}.pretrain_modality",
-            )
-            for modality in wanted.modalities:
+            checks.known(method, pretraining, f"{where}.methods")
+            sources = _sources(wanted, pretraining[method])
+            asked = wanted.pretrain_modality or ("" if sources else wanted.modalities[0])
+            if asked:
+                key = "pretrain_modality" if wanted.pretrain_modality else "modalities"
+                checks.pretrained_entry(method, asked, pretraining, f"{where}.methods", f"{where}.{key}")
+            for modality, source in sources:
                 checks.takes(
-                    pretraining[method], wanted.pretrain_modality, modality, collections, collection,
+                    pretraining[method], source, modality, collections, collection,
                     f"{where}.modalities: {method!r} on {modality!r}",
                 )  # fmt: skip
 
@@ -193,24 +206,35 @@ class MultiLabel(Task):
 
         return binary_cross_entropy_with_logits(outputs, labels.float())
 
+    def predicted(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        """The probabilities of logits, in as many digits as leave their order as it is."""
+        return 1 / (1 + np.exp(-outputs.astype(np.float64)))
+
     def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
         return mean_average_precision(labels, outputs).micro
 
     def score(self, data: Data, predict: Predict) -> Scored:
-        """Mean average precision over the whole test set.
+        """Mean average precision over the whole test set, and what is right of the classes above one half.
 
-        Predictions: ``target`` uint8 (sample, class), ``score`` (sample, class) logits or probabilities,
+        Predictions: ``target`` uint8 (sample, class), ``score`` (sample, class) probabilities,
         ``sample`` (sample,) indices into the collection, ``classes``.
         """
         targets, outputs = data.labels(data.test), predict(data.test)
         result = mean_average_precision(targets, outputs)
+        counted = scene_scores(targets, outputs > EVEN)
         classes = {
             name: {"average_precision": value}
-            for name, value in zip(data.classes, result.classes, strict=True)
+            | {metric: float(values[number]) for metric, values in counted.items()}
+            for number, (name, value) in enumerate(zip(data.classes, result.classes, strict=True))
             if value is not None
         }
+        macro = {metric: float(np.nanmean(values)) for metric, values in counted.items()}
         return Scored(
-            numbers={"all": {"micro_map": result.micro, "macro_map": result.macro}, **classes},
+            numbers={
+                "all": {"micro_map": result.micro, "macro_map": result.macro},
+                "macro avg": macro,
+                **classes,
+            },
             record={},
             absent=[name for name, shown in zip(data.classes, targets.any(0), strict=True) if not shown],
             predictions={

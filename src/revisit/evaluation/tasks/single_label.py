@@ -7,7 +7,7 @@ set that labels scenes as a whole, such as EuroSAT, it is the one class they hav
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,9 @@ class SingleLabel(MultiLabel):
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(outputs, labels.argmax(1))
+
+    def predicted(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        return outputs
 
     def agreement(self, labels: NDArray[np.uint8], outputs: NDArray[np.float32]) -> float:
         return float((outputs.argmax(axis=1) == labels.argmax(axis=1)).mean())

@@ -79,7 +79,9 @@ def forecast(plan: Plan, cores: int) -> str:
 
 
 def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> Iterator[str]:
-    """What the numbers rest on."""
+    """What the numbers rest on, and what is not there."""
+    for line in work.plan.missing.values():
+        yield from textwrap.wrap(f"Missing: {line}.", 110, subsequent_indent="  ", break_on_hyphens=False)
     known = sum(one.found for one in work.series)
     own = [stage.name for stage in stages if cost[stage.name].measured]
     notes = [

@@ -214,7 +214,7 @@ class Work:
         return [
             Stage("similarity", len(self.plan.similarities())),
             Stage("true_change", len(self.plan.true_changes())),
-            Stage("leaks", 1),
+            Stage("scores", len(self.plan.of_experiments("all"))),
             Stage("tables", 1),
             Stage("gains", 1),
             Stage("claims", len(self.plan.claims())),

@@ -5,13 +5,13 @@ from revisit.report.cells import Line, Scores
 from revisit.report.layout import Block
 
 
-def blocks(scores: Scores, *metrics: str) -> list[Block]:
-    """One block per setting, the whole network trained on all labels first; scores of no single class."""
+def blocks(scores: Scores, *metrics: str, of: str = "all") -> list[Block]:
+    """One block per setting, the whole network trained on all labels first; ``of``: scores of which class."""
     lines = [Line((model.title,), model, {}) for model in scores.models]
     columns = {
         " ".join((words.modality(name), *([words.metric(metric)] if len(metrics) > 1 else []))): {
             "modality": name,
-            "class": "all",
+            "class": of,
             "metric": metric,
         }
         for name in cells.modalities(scores.models)
