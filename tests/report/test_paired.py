@@ -128,3 +128,22 @@ def test_a_floor_that_draws_nothing_stands_for_all_seeds() -> None:
     assert over_floor([run("3dmae-rm", [0.6, 0.7, 0.8], **whole), floor])["3dmae-rm"]["seeds"] == 3
     floor = run("statistics", [0.5], protocol="floor", encoder="none")
     assert over_floor([run("3dmae-rm", [0.6, 0.7, 0.8]), floor])["3dmae-rm"]["seeds"] == 1
+
+
+def test_both_sensors_are_held_against_the_better_alone() -> None:
+    """Of the same method, learning and labels: whether radar and optical complement each other."""
+    cells = [
+        run("3dmae-rm", [0.5, 0.6], modality="s1"),
+        run("3dmae-rm", [0.6, 0.7], modality="s2"),
+        run("3dmae-rm", [0.62, 0.74], modality="s1+s2"),
+        run("3dmae-rm", [0.9, 0.9], modality="s2", label_fraction=1.0),
+        run("scratch", [0.8, 0.8], modality="s2"),
+        run("statistics", [0.4, 0.4], protocol="floor", encoder="none", modality="s1"),
+        run("statistics", [0.5, 0.4], protocol="floor", encoder="none", modality="s1+s2"),
+    ]
+    found = paired(cells, {"masking": "micro_map"}, METHODS)
+    fused = {row["method"]: row for row in found if row["metric"] == "micro_map_over_fewer"}
+    assert set(fused) == {"3dmae-rm", "statistics"}
+    assert (fused["3dmae-rm"]["modality"], fused["3dmae-rm"]["seeds"]) == ("s1+s2", 2)
+    assert fused["3dmae-rm"]["value"] == pytest.approx(0.03)
+    assert fused["statistics"]["value"] == pytest.approx(0.05)

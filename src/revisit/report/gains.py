@@ -1,4 +1,5 @@
-"""Lay out what was gained: headline scores less those of a twin without pretraining, or of the best floor."""
+"""Lay out what was gained: headline scores less those of a twin without pretraining, of the best floor, or of
+the same on fewer sensors."""
 
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ PAIRED = (
 OVER = {
     words.GAIN: "over the same network without pretraining",
     words.OVER_FLOOR: "over the best floor",
+    words.OVER_FEWER: "over the same on fewer sensors, the better of them",
 }
 
 

@@ -1,8 +1,8 @@
 """Merge the score files of an experiment into one tidy table, a number a row, the published ones beside it.
 
 Values are fractions (0 to 1), published ones too: means over the repeats of a run, with the interval of
-``revisit.evaluation.intervals``. What they say of networks against the same ones without pretraining, and
-against the best floor, is added (``revisit.report.paired``), and how near to the test places pretraining came
+``revisit.evaluation.intervals``. What they say against the same networks without pretraining, the best floor
+and fewer sensors is added (``revisit.report.paired``), and how near to the test places pretraining came
 (``revisit.report.leaks``), which has a table of its own. ``revisit.report.joined_tables`` makes one of all.
 """
 

@@ -1,10 +1,11 @@
-"""What a network gained: its score less that of the same network without pretraining, or less the best floor.
+"""What was gained: a score less that without pretraining, that of the best floor, or that of fewer sensors.
 
 Differences are taken run by run: runs of the same seed have the same labels and draws. How much these
 matter is most of the spread of a score over seeds, and it cancels in the difference: a gain may be sure where
 the intervals of the two scores overlap.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from revisit.report.score_files import Cell
 TASK = ("experiment", "task", "dataset", "modality", "label_fraction", "label_count", "class", "metric")
 # What a network and its twin without pretraining must share, beside the way of training.
 TWIN = (*TASK, "encoder")
+# What a row and the same on fewer sensors must share.
+SAME = (*(name for name in TASK if name != "modality"), "method", "protocol")
 # What a gain has from the row of the network.
 KEPT = (
     *COLUMNS[: COLUMNS.index("value")], "collapsed", "converged", "config_hash", "code_version", "run",
@@ -29,14 +32,17 @@ class Counterparts:
     """What networks among some cells are held against.
 
     The twin is trained the same way on the same data, without ``pretrain_data``; of several the one that
-    comes first in ``methods``. The best floor is that of the highest mean.
+    comes first in ``methods``. The best floor is that of the highest mean, and so is the best of the same
+    method on part of the sensors, such as Sentinel-2 alone of both.
     """
 
     def __init__(self, cells: Iterable[Cell], methods: Iterable[str]) -> None:
         rank = {name: number for number, name in enumerate(dict.fromkeys(methods))}
         self._floors: dict[tuple[Any, ...], Cell] = {}
         self._twins: dict[tuple[Any, ...], Cell] = {}
+        self._same: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in sorted(cells, key=lambda cell: rank[cell.about["method"]]):
+            self._same[_same(cell)].append(cell)
             if words.is_floor(cell.about):
                 key = tuple(cell.about[name] for name in TASK)
                 if key not in self._floors or _mean(cell) > _mean(self._floors[key]):
@@ -54,9 +60,17 @@ class Counterparts:
         """The cell of the same network without pretraining; None where there is none, or it had none."""
         return None if cell.about["pretrain_data"] == "none" else self._twins.get(_twin(cell))
 
+    def fewer(self, cell: Cell) -> Cell | None:
+        """The best cell of the same method on part of the sensors; None where there is none."""
+        found = [other for other in self._same[_same(cell)] if _sensors(other) < _sensors(cell)]
+        return max(found, key=_mean, default=None)
+
 
 def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable[str]) -> list[Row]:
-    """Rows of ``<metric>_gain`` and ``<metric>_over_floor`` of the headline scores of networks."""
+    """Rows of the headline scores: ``<metric>_gain``, ``<metric>_over_floor`` and ``<metric>_over_fewer``.
+
+    The first two are of networks, the last of floors too.
+    """
     headline = [cell for cell in cells if cell.about["metric"] == headlines[cell.about["experiment"]]]
     against = Counterparts(headline, methods)
     found = []
@@ -65,11 +79,21 @@ def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable
             found.append(_difference(cell, floor, words.OVER_FLOOR))
         if twin := against.twin(cell):
             found.append(_difference(cell, twin, words.GAIN))
+        if fewer := against.fewer(cell):
+            found.append(_difference(cell, fewer, words.OVER_FEWER))
     return [row for row in found if row]
 
 
 def _twin(cell: Cell) -> tuple[Any, ...]:
     return (words.training(cell.about["protocol"]), *(cell.about[name] for name in TWIN))
+
+
+def _same(cell: Cell) -> tuple[Any, ...]:
+    return tuple(cell.about[name] for name in SAME)
+
+
+def _sensors(cell: Cell) -> frozenset[str]:
+    return frozenset(cell.about["modality"].split("+"))
 
 
 def _mean(cell: Cell) -> float:

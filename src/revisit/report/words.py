@@ -28,7 +28,8 @@ METRICS = {
 }
 GAIN = "_gain"  # ends the metric of a row that holds a difference of scores
 OVER_FLOOR = "_over_floor"  # ends that of a difference to the best floor
-DIFFERENCES = (GAIN, OVER_FLOOR)
+OVER_FEWER = "_over_fewer"  # ends that of a difference to the same on fewer sensors
+DIFFERENCES = (GAIN, OVER_FLOOR, OVER_FEWER)
 FLOOR = "floor"  # the protocol of a row that no network made: what a score must beat to mean something
 TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",
