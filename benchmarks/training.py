@@ -1,12 +1,15 @@
-"""How near pretraining comes to what the machine can do: reads to a memory map, steps to a matrix product.
+"""How near pretraining comes to what the machine can do, and what a step costs beside its passes.
 
-    python benchmarks/training.py results
+    python benchmarks/training.py                                         methods of the default study
+    python benchmarks/training.py --configfile workflow/presets/contrast-small.yaml
 
-Takes the default study's patch stores and methods. For one method of each kind:
+Each entry of a study that trains, at its size, on a patch store of random images:
     reads     samples/s drawn at random from the patch store on disk, nothing kept in memory, one thread
     map       the same bytes in the same order from one flat file by numpy.memmap: the limit of any store
+    passes    samples/s of forward and backward passes alone, on views that lie ready
     steps     samples/s of training steps alone, on batches that lie ready
     training  samples/s of the loop as it is, reading ahead while it computes
+    beside    share of the loop's time that is not of the passes: views, optimiser, momentum, queues, reading
     of matmul floating-point operations a second, as a share of those of a 2048 x 2048 matrix product
 The page cache is warm. On a CPU one thread computes, as in the study; a GPU uses the precision it trains in.
 """
@@ -24,36 +27,55 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from gpu_training import Pace, Subject, operations, timed
+from gpu_training import STEPS, Pace, Places, Subject, finish, make_trainer, operations, timed, write_store
+from torch import Tensor
 
 from revisit.config.study import Entry
-from revisit.methods.method import method_type
-from revisit.patches.modality import bands_of
+from revisit.methods.method import DataDescription, Moment, method_type
+from revisit.patches.batch import Batch
+from revisit.patches.modality import bands_of, sensor_of
 from revisit.patches.store import PatchStore
 from revisit.record import read
-from revisit.training.batches import batches, draws
+from revisit.training.batches import batches, draws, to_device
 from revisit.training.device import choose_device, mixed_precision, prepare
+from revisit.training.gradients import Views, backward, own_parts
 from revisit.training.pretrain import describe
 from revisit.training.settings import Training
 
-METHODS = ("3dmae-3dm", "stmim")
+HEAD = "reads     map  passes  steps  training  beside  GFLOP/step  of matmul"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("results", type=Path, help="the results folder of a run of the default study")
+    parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="a study")
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
-    methods = yaml.safe_load(Path("config.yaml").read_text())["pretraining"]["methods"]
+    study = yaml.safe_load(arguments.configfile.read_text())
     device = choose_device()
     print(f"on {device.type}; samples a second")
-    print("method       reads     map  steps  training  GFLOP/step  of matmul")
-    for name in METHODS:
-        entry = read(Entry, methods[name], name)
-        line = measure(arguments.results / "patches" / entry.collection, entry, device, arguments.steps)
-        print(f"{name:10} {line}")
+    print(f"{'method':14} {HEAD}")
+    for name, content in study["pretraining"]["methods"].items():
+        entry = read(Entry, content, name)
+        if not entry.steps:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            data = described(study, entry)
+            write_store(Path(folder) / "patches", data, gigabytes=0, least=4 * entry.batch_size)
+            print(f"{name:14} {measure(Path(folder) / 'patches', entry, device, arguments.steps)}")
+
+
+def described(study: dict[str, Any], entry: Entry) -> DataDescription:
+    """The images of an entry's collection, as the study says."""
+    collection = study["collections"][entry.collection]
+    every = {sensor: tuple(bands) for sensor, bands in study["cube"]["bands"].items()}
+    bands = bands_of(entry.modalities[0], every)
+    years: tuple[int, ...] = ()
+    if method_type(entry.method).needs_series:
+        years = tuple(study["search"][sensor_of(bands[0])]["years"])
+    clip_sigma = float(study["cube"]["clip_sigma"])
+    return DataDescription(bands, collection["patch_pixels"], clip_sigma, collection["kind"], years)
 
 
 def measure(patches: Path, entry: Entry, device: torch.device, steps: int) -> str:
@@ -81,13 +103,40 @@ def measure(patches: Path, entry: Entry, device: torch.device, steps: int) -> st
     draw = batches(PatchStore(patches), bands, indices, size, 0, steps + 3, series=series, pin=pin)
     with closing(draw(0)) as stream:
         ready = next(stream)
+    passes = passes_each(subject, training, device, ready, steps)
     alone = timed(subject, training, device, pace, repeat(ready)).step
     with closing(draw(0)) as stream:
         line = timed(subject, training, device, pace, stream).step
     flops = size * operations(subject, device)
     share = flops / alone / matmul(device, training.precision)
-    rates = [size / each for each in (reads, mapped, alone, line)]
-    return "{:7.0f} {:7.0f} {:6.0f} {:9.0f}  {:10.1f} {:9.0%}".format(*rates, flops / 1e9, share)
+    rates = [size / each for each in (reads, mapped, passes, alone, line)]
+    beside = 1 - passes / line
+    return "{:7.0f} {:7.0f} {:7.0f} {:6.0f} {:9.0f} {:7.0%} {:11.1f} {:9.0%}".format(
+        *rates, beside, flops / 1e9, share
+    )
+
+
+def passes_each(
+    subject: Subject, training: Training, device: torch.device, batch: Batch[Tensor], steps: int
+) -> float:
+    """Median seconds of the losses of views that lie ready, and of their gradients."""
+    trainer = make_trainer(subject, training, device)
+    method, generator = trainer.method.train(), torch.Generator(device).manual_seed(0)
+    method.before_step(Moment(0, STEPS, STEPS, Places(), trainer.descents))
+    with torch.no_grad():
+        views = method.views(to_device(batch, device), generator)
+    parts = own_parts(method, views, training.accumulate)
+
+    def loss(views: Views) -> dict[str, Tensor]:
+        with mixed_precision(device, training.precision):
+            return method.loss(views)
+
+    def both(_: int) -> None:
+        method.zero_grad(set_to_none=True)
+        backward(parts, loss, trainer.descents)
+        finish(device)
+
+    return seconds_each(both, steps)
 
 
 def seconds_each(work: Callable[[int], object], steps: int) -> float:
