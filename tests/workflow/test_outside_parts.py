@@ -32,7 +32,14 @@ FILES = (
     "mine/accuracies.py",
     "mine/latest.py",
 )
-REPORT = ("Merge the scores", "Lay out ", "Draw ", "Write the report page", "Hold the claims", "Look whether")
+REPORT = (
+    "Merge the scores",
+    "Join the tables",
+    "Lay out ",
+    "Draw ",
+    "Write the report page",
+    "Hold the claims",
+)
 BEFORE = {"masking", "land-cover"}  # experiments of the small study
 
 

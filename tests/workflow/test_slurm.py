@@ -102,7 +102,7 @@ def line(study: Any, cluster: None, tmp_path_factory: pytest.TempPathFactory) ->
     for made in ("encoders/pairs/simsiam", "features/pairs/simsiam", "scores/contrast/simsiam"):
         shutil.rmtree(results / made)
     shutil.rmtree(results / "scores/land-cover/unet")
-    (results / "tables/all.csv").unlink()
+    shutil.rmtree(results / "tables")
     run = checkout.start("results/tables/all.csv", profile="slurm")
     yield checkout, run
     if run.poll() is None:
@@ -167,4 +167,4 @@ def test_profile_slurm_makes_the_same_table(study, line):
     assert run.wait(timeout=400) == 0, checkout.log.read_text()[-8000:]
     assert checkout.table() == study.table()
     submitted = checkout.log.read_text().count("has been submitted with SLURM jobid")
-    assert submitted == 6  # pretrain, embed, probe, train, leaks, table
+    assert submitted == 9  # pretrain, embed, probe, train, tables of four experiments, their joint one
