@@ -17,10 +17,10 @@ def score(targets: np.ndarray, outputs: np.ndarray) -> float:
     return mean_average_precision(targets, outputs).micro
 
 
-def sets(samples: int = 200, noise: float = 0.0) -> list[Sets]:
-    """Training, validation, test: three classes, each a sign of one direction of ten, far from unit scale."""
+def sets(samples: int = 200, noise: float = 0.0, dimension: int = 10) -> list[Sets]:
+    """Training, validation, test: three classes, each the sign of a direction, far from unit scale."""
     random = np.random.default_rng(0)
-    features = random.normal(size=(3 * samples, 10)).astype(np.float32)
+    features = random.normal(size=(3 * samples, dimension)).astype(np.float32)
     targets = (features[:, :3] + noise * random.normal(size=(3 * samples, 3)) > 0).astype(np.uint8)
     return list(zip(np.split(features * 50 + 1000, 3), np.split(targets, 3), strict=True))
 
@@ -48,15 +48,23 @@ def test_features_without_information_score_at_chance() -> None:
     assert score(test[1], fit(train, val)[0](test[0])) < 0.65
 
 
-def test_it_is_the_regression_of_another_solver() -> None:
-    """Standardised by the training part, penalised by 1 / C, intercept free."""
-    (features, targets), val, (test, _) = sets(noise=1.0)
-    predict, _ = fit((features, targets), val, c=[0.1])
+@pytest.mark.parametrize(("samples", "dimension"), [(200, 10), (40, 90)], ids=["long", "wide"])
+@pytest.mark.parametrize("c", [0.001, 0.1, 10.0])
+def test_it_is_the_regression_of_another_solver(samples: int, dimension: int, c: float) -> None:
+    """Standardised by the training part, penalised by 1 / C, intercept free; from whatever C it came."""
+    (features, targets), val, (test, _) = sets(samples, noise=1.0, dimension=dimension)
+    features, test = (np.hstack([one, np.full((len(one), 1), 7.0, np.float32)]) for one in (features, test))
+    val = np.hstack([val[0], np.full((samples, 1), 7.0, np.float32)]), val[1]
+    favoured = iter([0.001, 0.1, 10.0])
+    choose = PROBE(LinearSettings(c=[0.001, 0.1, 10.0]))
+    predict, record = choose.fit(features, targets, *val, lambda *_: float(next(favoured) == c), seed=0)
+    assert record["c"] == c and record["converged"]
     mean, deviation = features.mean(0, dtype=float), features.std(0, dtype=float)
+    deviation[-1] = 1  # one feature says nothing
     for number, column in enumerate(predict(test).T):
-        model = LogisticRegression(C=0.1, solver="lbfgs", tol=1e-8)
+        model = LogisticRegression(C=c, solver="newton-cholesky", tol=1e-10)
         model.fit((features - mean) / deviation, targets[:, number])
-        np.testing.assert_allclose(column, model.predict_proba((test - mean) / deviation)[:, 1], atol=1e-3)
+        np.testing.assert_allclose(column, model.predict_proba((test - mean) / deviation)[:, 1], atol=2e-3)
 
 
 def test_other_samples_do_not_enter_the_standardisation() -> None:
