@@ -1,19 +1,12 @@
 """What the tables of whole scenes and maps share: a row a model, a column a modality and metric."""
 
-from collections.abc import Callable
-
 from revisit.report import cells, words
 from revisit.report.cells import Line, Scores
 from revisit.report.layout import Block
 
 
-def showing(*metrics: str) -> Callable[[Scores], list[Block]]:
-    """What lays out these metrics: one block per setting, the whole network trained on all labels first."""
-    return lambda scores: _blocks(scores, metrics)
-
-
-def _blocks(scores: Scores, metrics: tuple[str, ...]) -> list[Block]:
-    """Scores of no single class."""
+def blocks(scores: Scores, *metrics: str) -> list[Block]:
+    """One block per setting, the whole network trained on all labels first; scores of no single class."""
     lines = [Line((model.title,), model, {}) for model in scores.models]
     columns = {
         " ".join((words.modality(name), *([words.metric(metric)] if len(metrics) > 1 else []))): {
