@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import transform
 
-from revisit.cube.grid import SNAP_M, Region, region_grid, utm_zones
+from revisit.cube.grid import SNAP_M, Region, inside, region_grid, utm_zones, widened
 from revisit.errors import RevisitError
 from revisit.record import read
 
@@ -159,3 +159,11 @@ def test_blocks_cover_every_pixel_once_and_know_where_they_lie() -> None:
         np.testing.assert_array_equal(part.y, grid.y[block[0]])
         assert part.shape == seen[block].shape
     assert (seen == 1).all()
+
+
+def test_a_block_is_widened_as_far_as_there_are_pixels_and_found_again_in_it() -> None:
+    block = slice(2, 6), slice(4, 9)
+    wide = widened(block, 3, (20, 10))
+    assert wide == (slice(0, 9), slice(1, 10))
+    image = np.arange(200).reshape(20, 10)
+    assert np.array_equal(image[wide][inside(block, wide)], image[block])

@@ -9,7 +9,8 @@ import torch
 
 from revisit.cube.scaling.eight_bit import to_uint8
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder, build_encoder, load_encoder, save_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import build_encoder, load_encoder, save_encoder
 from revisit.patches.standardise import standardise
 
 BANDS = ["vv", "vh", "red"]

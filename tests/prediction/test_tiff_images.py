@@ -1,5 +1,6 @@
 """Protects maps of images from elsewhere: numbers are taken for what they are, or refused in one line."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def test_when_it_is_of(own: dict[str, Any], grey: np.ndarray, write: Write) -> N
     assert TiffImages(own, path, units=["scaled"]).period == ("2021-06-30T10:20:30Z",) * 2
     with pytest.raises(RevisitError, match="--when June: neither a year nor a date such as 2020-07-01"):
         TiffImages(own, path, units=["scaled"], when="June")
+
+
+def test_the_time_of_writing_stands_in_with_a_warning(
+    own: dict[str, Any], grey: np.ndarray, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is seldom when the image was taken, and the Item would say so for good."""
+    path = write(grey, OPTICAL)
+    os.utime(path, (0, 0))
+    with caplog.at_level("WARNING"):
+        assert TiffImages(own, path, units=["scaled"]).period == ("1970-01-01T00:00:00Z",) * 2
+    assert "does not say when it was taken" in caplog.text and "give --when" in caplog.text
 
 
 SCALED = {"units": ["scaled"]}

@@ -145,6 +145,24 @@ class Grid:
         )
 
 
+def widened(block: Block, pixels: int, shape: tuple[int, int]) -> Block:
+    """A block with so many pixels more on each side, as far as an image of this shape (y, x) has them."""
+    rows, columns = (
+        slice(max(0, part.start - pixels), min(length, part.stop + pixels))
+        for part, length in zip(block, shape, strict=True)
+    )
+    return rows, columns
+
+
+def inside(block: Block, whole: Block) -> Block:
+    """Where a block lies in a larger one: its rows and columns counted from that one's first."""
+    rows, columns = (
+        slice(part.start - around.start, part.stop - around.start)
+        for part, around in zip(block, whole, strict=True)
+    )
+    return rows, columns
+
+
 def region_grid(region: Region, resolution_m: int = 10) -> Grid:
     """The grid that covers a region's box in its UTM zone.
 

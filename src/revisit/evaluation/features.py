@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.patches.standardise import standardise
 from revisit.patches.store import PatchStore
 from revisit.training.batches import ahead

@@ -9,7 +9,8 @@ from torch import nn
 
 from revisit.errors import RevisitError
 from revisit.evaluation.columns import COSTS, HOURS
-from revisit.nets.load_save import Encoder, architecture_name, load_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import architecture_name, load_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from revisit.evaluation.features import Pooled
 from revisit.evaluation.networks import Networks
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 
 
 class SceneNetworks(Networks):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from revisit import parts
+from revisit.errors import RevisitError
 from revisit.evaluation.protocol import Indices, Predict, word
 from revisit.patches.store import PatchStore
 from revisit.record import Record
@@ -330,6 +331,14 @@ class Task(ABC):
         return found
 
     # In a job
+
+    def check_kind(self, store: PatchStore) -> None:
+        """Raise RevisitError where a store is of a kind the task cannot take."""
+        if store.kind not in self.kinds:
+            raise RevisitError(
+                f"{store.path}: labels of a {self.labels} need a collection of the kind "
+                f"{' or '.join(self.kinds)}, this is of the kind {store.kind!r}"
+            )
 
     @abstractmethod
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:

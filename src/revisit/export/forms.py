@@ -19,7 +19,6 @@ from revisit.nets.encoder import Encoder
 from revisit.nets.external.backbone import library
 from revisit.nets.external.encoder import External
 from revisit.nets.load_save import CARD, HUB_CARD, HUB_WEIGHTS
-from revisit.nets.rescale import limits_of
 
 TOLERANCE = 1e-4  # relative, of features by another library
 
@@ -139,13 +138,11 @@ class Physical(nn.Module):
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        limits = [limits_of((encoder.card or {})["scaling"])[band] for band in encoder.bands]
+        limits = [encoder.limits()[band] for band in encoder.bands]
         self.encoder = encoder
         self.clip = limits[0].clip_sigma
-        mean = [(own.upper + own.lower) / 2 for own in limits]
-        std = [(own.upper - own.lower) / (2 * own.clip_sigma) for own in limits]
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(std)[:, None, None])
+        self.register_buffer("mean", torch.tensor([own.middle for own in limits])[:, None, None])
+        self.register_buffer("std", torch.tensor([own.step for own in limits])[:, None, None])
 
     def forward(self, values: Tensor) -> Tensor:
         z = ((values - self.mean) / self.std).clamp(-self.clip, self.clip)

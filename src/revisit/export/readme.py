@@ -6,7 +6,6 @@ from typing import Any
 
 from revisit.nets.encoder import Encoder
 from revisit.nets.load_save import architecture_name
-from revisit.nets.rescale import limits_of
 
 LIBRARY = {"hub": "revisit", "timm": "timm", "torchgeo": "torchgeo", "onnx": "onnx"}
 
@@ -61,9 +60,8 @@ def readme(encoder: Encoder, form: str, code: str, rows: list[tuple[str, ...]], 
 
 def own_rows(encoder: Encoder) -> list[tuple[str, ...]]:
     """Each band of an encoder with what its standardised values are made with."""
-    limits = limits_of((encoder.card or {})["scaling"])
-    rows: list[tuple[str, ...]] = []
-    for band in encoder.bands:
-        unit, clip, lower, upper = limits[band]
-        rows.append((band, unit, f"{(lower + upper) / 2:.9g}", f"{(upper - lower) / (2 * clip):.9g}"))
-    return rows
+    limits = encoder.limits()
+    return [
+        (band, limits[band].unit, f"{limits[band].middle:.9g}", f"{limits[band].step:.9g}")
+        for band in encoder.bands
+    ]

@@ -14,7 +14,6 @@ from revisit.nets.external.backbone import library
 from revisit.nets.external.declaration import OF_CUBE
 from revisit.nets.external.encoder import External
 from revisit.nets.external.timm_models import TimmBackbone
-from revisit.nets.rescale import limits_of
 from revisit.nets.vision_transformer import position_code
 
 
@@ -65,17 +64,16 @@ def _external(encoder: External) -> TimmForm:
     backbone = encoder.backbone
     if not isinstance(backbone, TimmBackbone):
         raise RevisitError(f"{encoder.name()}: is torchgeo's own architecture; export to hub or onnx")
-    limits = limits_of((encoder.card or {})["scaling"])
+    limits = encoder.limits()
     scales = encoder.declaration.scale.of_channels(len(encoder.feeds))
     units, means, stds = [], [], []
     for number, (feed, (unit, mean, std)) in enumerate(zip(encoder.feeds, scales, strict=True)):
         if feed.band is not None:
             own = limits[feed.band]
             gain, offset = float(encoder.gain[number]), float(encoder.offset[number])
-            step = (own.upper - own.lower) / (2 * own.clip_sigma)
             units.append(own.unit)
-            means.append((own.upper + own.lower) / 2 - offset * step / gain)
-            stds.append(step / gain)
+            means.append(own.middle - offset * own.step / gain)
+            stds.append(own.step / gain)
         else:
             of, times = OF_CUBE.get(unit, ("deviations", 1.0))
             units.append(of)
@@ -119,22 +117,22 @@ def _form(encoder: Encoder, name: str, arguments: dict[str, Any], weights: dict[
     arguments = {"in_chans": len(encoder.bands), "num_classes": 0, **arguments}
     model = library("timm").create_model(name, pretrained=False, **arguments)
     model.load_state_dict({name: value.cpu() for name, value in weights.items()}, strict=True)
-    limits = [limits_of((encoder.card or {})["scaling"])[band] for band in encoder.bands]
+    limits = [encoder.limits()[band] for band in encoder.bands]
     return TimmForm(
         cast(nn.Module, model.eval()),
         name,
         arguments,
         list(encoder.bands),
         [own.unit for own in limits],
-        [(own.upper + own.lower) / 2 for own in limits],
-        [(own.upper - own.lower) / (2 * own.clip_sigma) for own in limits],
+        [own.middle for own in limits],
+        [own.step for own in limits],
     )
 
 
 @torch.inference_mode()
 def check_form(form: TimmForm, encoder: Encoder, tolerance: float) -> None:
     """Raise RevisitError unless timm's features of a physical image are the encoder's."""
-    limits = limits_of((encoder.card or {})["scaling"])
+    limits = encoder.limits()
     bands, side = encoder.bands, encoder.image_pixels
     shares = torch.rand(1, len(bands), side, side, generator=torch.Generator().manual_seed(0))
     low, high = (

@@ -16,7 +16,7 @@ from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.degradation import Degradation
 from revisit.methods.parts.draws import crop_and_flip
 from revisit.methods.parts.validity import holds_data
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.patches.batch import Batch
 
 

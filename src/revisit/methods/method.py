@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from revisit import parts
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder, build_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import build_encoder
 from revisit.patches.batch import Batch
 from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
@@ -198,7 +199,7 @@ class Method(nn.Module):
 
     @property
     def drawn(self) -> tuple[str, ...]:
-        """Bands of the images of a batch: those of the modality, and behind them what a parent generated."""
+        """Bands of the images of a batch: those of the modality, then those that a parent generated."""
         return self.data.bands
 
     @property
@@ -207,7 +208,7 @@ class Method(nn.Module):
         return ()
 
     def tables(self, store: Store) -> dict[str, list[dict[str, Any]]]:
-        """What it found out of the data it was trained on, to be kept beside the encoders as small CSV files.
+        """What it found out about its data: small tables, which are kept beside the encoders as CSV files.
 
         Rows of each table by its name; those of one table have the same columns.
         """
@@ -216,8 +217,9 @@ class Method(nn.Module):
     def reconstruct(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """``input``, ``masked`` and ``reconstruction``, standardised, shaped like ``images`` (uint8).
 
-        ``masked`` is 0 where the encoder saw nothing; ``reconstruction`` has the input where it saw it.
-        Whoever was told level and contrast of cells to restore says ``moments_given``, their side in pixels.
+        ``masked`` is 0 where the encoder saw nothing; ``reconstruction`` has the input where it saw it. Where
+        predictions get the true mean and deviation of each cell, ``moments_given`` is the side of a cell in
+        pixels.
         """
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from revisit.errors import RevisitError
 from revisit.nets.physical import standardise_physical
-from revisit.nets.rescale import Rescaling, limits_of, rescale_images
+from revisit.nets.rescale import Limits, Rescaling, limits_of, rescale_images
 from revisit.parts import ROOMS
 from revisit.record import Record
 
@@ -137,17 +137,21 @@ class Encoder(nn.Module, ABC):
         RevisitError where a band it needs is not given, for values that are plainly in another unit, and
         where the encoder has no card or takes rescaled images.
         """
-        if self.card is None:
-            raise RevisitError(
-                "encoder: has no card that says what it was trained on; load it with load_encoder"
-            )
+        limits = self.limits()
         if self.rescaled:
             raise RevisitError("encoder: takes images of other limits; load it without rescale")
         given = [band for band in self.bands if band in bands]
         self.channels(given if 0 < len(given) < len(self.bands) else None)
-        return standardise_physical(values, bands, given or self.bands, limits_of(self.card["scaling"])).to(
-            next(self.parameters()).device
-        )
+        standardised = standardise_physical(values, bands, given or self.bands, limits)
+        return standardised.to(next(self.parameters()).device)
+
+    def limits(self) -> dict[str, Limits]:
+        """What its standardised values mean, by band; raises RevisitError where it has no card."""
+        if self.card is None:
+            raise RevisitError(
+                "encoder: has no card that says what it was trained on; load it with load_encoder"
+            )
+        return limits_of(self.card["scaling"])
 
     @abstractmethod
     def pyramid(self, images: Tensor, bands: Sequence[str] | None = None) -> list[Tensor]:

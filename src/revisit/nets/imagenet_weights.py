@@ -13,8 +13,9 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.files import sha256
+from revisit.nets.encoder import Encoder
 from revisit.nets.encoders.resnet import ResNet
-from revisit.nets.load_save import Encoder, check_weights
+from revisit.nets.load_save import check_weights
 from revisit.nets.weight_files import read_file, with_counters
 from revisit.patches.modality import RGB
 

@@ -22,18 +22,6 @@ from revisit.nets.encoder import Encoder, EncoderSettings
 from revisit.nets.rescale import check_scaling, rescaling
 from revisit.record import read
 
-__all__ = [
-    "Encoder",
-    "EncoderSettings",
-    "architecture_modules",
-    "architecture_name",
-    "build_encoder",
-    "check_architecture",
-    "fingerprint",
-    "load_encoder",
-    "save_encoder",
-]
-
 WEIGHTS, CARD, FORMAT = "encoder.safetensors", "card.json", 1
 HUB_WEIGHTS, HUB_CARD = "model.safetensors", "config.json"  # names of the same two in a folder for a hub
 FINGERPRINT_TOLERANCE = 1e-4  # relative; float32 sums differ by about 1e-6 between machines

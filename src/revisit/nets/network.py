@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.record import Record
 
 

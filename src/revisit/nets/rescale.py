@@ -42,6 +42,16 @@ class Limits(NamedTuple):
     lower: float
     upper: float
 
+    @property
+    def middle(self) -> float:
+        """The x whose z is 0."""
+        return (self.upper + self.lower) / 2
+
+    @property
+    def step(self) -> float:
+        """By how much x rises where z rises by 1."""
+        return (self.upper - self.lower) / (2 * self.clip_sigma)
+
 
 def check_scaling(
     folder: Path, own: Mapping[str, Any], given: Mapping[str, Any], bands: Sequence[str]
@@ -76,12 +86,10 @@ def rescaling(
                 f"{folder}: trained with band {band!r} in {new.unit}, the images have {old.unit}; "
                 f"rescaling cannot change the unit"
             )
-        # The physical value of z is middle + z * step, in either scaling.
-        new_step, old_step = ((own.upper - own.lower) / (2 * own.clip_sigma) for own in (new, old))
-        new_middle, old_middle = ((own.upper + own.lower) / 2 for own in (new, old))
         becomes, missing = (float(standardise(torch.tensor(MISSING), of.clip_sigma)) for of in (new, old))
-        shift = (old_middle - new_middle) / new_step
-        result[band] = Rescaling(old_step / new_step, shift, new.clip_sigma, missing, becomes)
+        # The physical value of z is middle + z * step, in either scaling.
+        factor, shift = old.step / new.step, (old.middle - new.middle) / new.step
+        result[band] = Rescaling(factor, shift, new.clip_sigma, missing, becomes)
     return result
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from revisit.cube.grid import Block
+from revisit.cube.grid import Block, inside
 from revisit.evaluation.trained_model import TrainedModel, probabilities
 from revisit.patches.batch import MISSING
 from revisit.patches.standardise import standardise
@@ -62,24 +62,22 @@ class Blend:
             [start for start in line if start < part.stop and start + self.side > part.start]
             for line, part in zip(self.starts, block, strict=True)
         ]
-        read = tuple(
+        rows, columns = (
             slice(line[0], min(line[-1] + self.side, length))
             for line, length in zip(tiles, self.images.place.shape, strict=True)
         )
-        image, valid = self.images.read((read[0], read[1]))
+        read = rows, columns
+        image, valid = self.images.read(read)
         offsets = [
-            (top - read[0].start, left - read[1].start)
+            (top - rows.start, left - columns.start)
             for top in tiles[0]
             for left in tiles[1]
-            if valid[top - read[0].start :, left - read[1].start :][: self.side, : self.side].any()
+            if valid[top - rows.start :, left - columns.start :][: self.side, : self.side].any()
         ]
         scores = self._scores(_at_least(image, self.side), offsets)
-        here = tuple(
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(block, read, strict=True)
-        )
+        here = inside(block, read)
         codes = np.where(valid[here], scores[here] + np.uint8(1), np.uint8(0)).astype(np.uint8)
-        return Mapped(codes, image[(slice(None), *here)])
+        return Mapped(codes, image[:, *here])
 
     @torch.inference_mode()
     def _scores(self, image: NDArray[np.uint8], offsets: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from revisit.cube.bands import ELEVATION
 from revisit.cube.beside import cube_link
 from revisit.cube.contract import grid_of, open_cube, values_of
-from revisit.cube.grid import Block
+from revisit.cube.grid import Block, inside, widened
 from revisit.cube.scaling.eight_bit import to_uint8
 from revisit.errors import RevisitError
 from revisit.nets.rescale import check_scaling
@@ -114,14 +114,11 @@ class CubeImages(Images):
         shape = rows.stop - rows.start, columns.stop - columns.start
         image, valid = np.empty((len(self.card["bands"]), *shape), np.uint8), np.ones(shape, bool)
         for piece in _pieces(block):
-            here = tuple(
-                slice(part.start - whole.start, part.stop - whole.start)
-                for part, whole in zip(piece, block, strict=True)
-            )
+            here = inside(piece, block)
             first = 0
             for sensor, bands in self.bands.items():
                 values, seen = self._seen(sensor, piece)
-                image[(slice(first, first + len(bands)), *here)] = np.where(seen, values, np.uint8(MISSING))
+                image[first : first + len(bands), *here] = np.where(seen, values, np.uint8(MISSING))
                 valid[here] &= seen
                 first += len(bands)
         return image, valid
@@ -135,17 +132,10 @@ class CubeImages(Images):
             look = self._look(sensor, block)
             return look.values[0], look.valid[0]
         # Gaps are filled from pixels around them, so blocks are read with some more on each side.
-        height, width = self.place.shape
-        wide = tuple(
-            slice(max(0, part.start - GAP_REACH), min(length, part.stop + GAP_REACH))
-            for part, length in zip(block, (height, width), strict=True)
-        )
-        inside = tuple(
-            slice(part.start - more.start, part.stop - more.start)
-            for part, more in zip(block, wide, strict=True)
-        )
-        values, valid = self._composite(sensor, self._look(sensor, (wide[0], wide[1])))
-        return values[(slice(None), *inside)], valid[inside]
+        wide = widened(block, GAP_REACH, self.place.shape)
+        here = inside(block, wide)
+        values, valid = self._composite(sensor, self._look(sensor, wide))
+        return values[:, *here], valid[here]
 
     def _composite(self, sensor: str, look: Look) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The composite of the year, strip by strip: it takes four bytes of each date, and sorts them."""
@@ -160,8 +150,8 @@ class CubeImages(Images):
             below = min(until + GAP_REACH, height)
             part = Look(look.values[:, :, above:below], look.valid[:, above:below], look.times)
             made = annual(part, [self.year], scaling)
-            inside = slice(top - above, until - above)
-            values[:, top:until], valid[top:until] = made.values[0][:, inside], made.valid[0][inside]
+            strip = slice(top - above, until - above)
+            values[:, top:until], valid[top:until] = made.values[0][:, strip], made.valid[0][strip]
         return values, valid
 
     def _look(self, sensor: str, block: Block) -> Look:

@@ -45,13 +45,13 @@ class Preview:
         here = slice(top, top + codes.shape[0]), slice(left, left + codes.shape[1])
         self.codes[here] = codes
         shown = [
-            mapped.image[(self.bands.index(name), *every)].astype(np.float32)
+            mapped.image[self.bands.index(name), *every].astype(np.float32)
             for name in self.names
             if name != RATIO
         ]
         if RATIO in self.names:
             shown.append(shown[0] - shown[1])
-        self.image[(slice(None), *here)] = shown
+        self.image[:, *here] = shown
         self.counts += np.bincount(mapped.codes.ravel(), minlength=256)
 
     def shares(self) -> dict[str, float]:

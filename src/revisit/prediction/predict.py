@@ -8,7 +8,7 @@ from pathlib import Path
 from revisit import stage
 from revisit.cube.bands import ELEVATION
 from revisit.cube.contract import open_cube
-from revisit.cube.grid import Block
+from revisit.cube.grid import Block, inside
 from revisit.evaluation.trained_model import TrainedModel, load_model
 from revisit.files import read_json
 from revisit.job import Job
@@ -42,8 +42,9 @@ def predict(model: TrainedModel, images: Images, path: Path, area: Block | None 
 
     Returns the map and what it was made of, reduced to the size of a picture.
     """
-    rows, columns = area or tuple(slice(0, length) for length in images.place.shape)
-    place = images.place.part((rows, columns))
+    height, width = images.place.shape
+    whole = rows, columns = area or (slice(0, height), slice(0, width))
+    place = images.place.part(whole)
     blocks = [
         (slice(top, min(top + BLOCK, rows.stop)), slice(left, min(left + BLOCK, columns.stop)))
         for top in range(rows.start, rows.stop, BLOCK)
@@ -53,16 +54,13 @@ def predict(model: TrainedModel, images: Images, path: Path, area: Block | None 
     with map_file(path, place, model.card) as write:
         for block in stage.progress(blocks, "blocks"):
             mapped = blend.block(block)
-            here = tuple(
-                slice(part.start - first, part.stop - first)
-                for part, first in zip(block, (rows.start, columns.start), strict=True)
-            )
-            write((here[0], here[1]), mapped.codes)
-            preview.add((here[0], here[1]), mapped)
+            here = inside(block, whole)
+            write(here, mapped.codes)
+            preview.add(here, mapped)
     write_map_item(path, place, images, model.card)
-    counts = preview.shares()
-    if not counts:
+    shares = preview.shares()
+    if not shares:
         stage.log.warning("%s: no pixel has data%s", path, f": {images.lacking}" if images.lacking else "")
-    said = ", ".join(f"{name} {share:.1%}" for name, share in counts.items())
+    said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
     stage.log.info("%d x %d pixels: %s", *place.shape, said or "no data")
     return preview

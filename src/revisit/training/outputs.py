@@ -13,7 +13,7 @@ from torch import Tensor
 from revisit import provenance
 from revisit.files import atomic, write_text
 from revisit.methods.method import Method
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.patches.store import PatchStore
 from revisit.record import Record
 from revisit.training.loop import Progress, Row

@@ -19,7 +19,8 @@ from revisit.job import Job
 from revisit.methods.method import DataDescription, Method, build_method
 from revisit.methods.parts import ranks
 from revisit.methods.trial import check_parents
-from revisit.nets.load_save import Encoder, architecture_modules, load_encoder, save_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import architecture_modules, load_encoder, save_encoder
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 from revisit.record import read

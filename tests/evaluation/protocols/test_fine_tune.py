@@ -20,7 +20,8 @@ from revisit.evaluation.scene_network import SceneNetworks
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.evaluation.tasks.segmentation import Segmentation
-from revisit.nets.load_save import Encoder, load_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 
 RECIPE = Recipe(batch_size=16, learning_rate=3e-3, max_steps=60, validate_every=20)

@@ -359,4 +359,4 @@ def test_series_are_refused(
     content = read_json(copy / "index.json") | {"kind": "series"}
     (copy / "index.json").write_text(json.dumps(content))
     assert evaluate(copy / "index.json", [], tmp_path / "x.json", only("plain")) == 1
-    assert "maps need a collection of the kind yearly or dates or pairs" in error_line()
+    assert "labels of a map need a collection of the kind yearly or dates or pairs" in error_line()

@@ -363,7 +363,7 @@ def test_what_does_not_fit_is_one_line_and_no_file(
     assert evaluate(pairs, [foreign], out, only("linear")) == 1
     assert "lower -25.0 of band 'vv', the images have -20.0" in error_line()
     assert evaluate(yearly, vits[:1], out, run) == 1
-    assert "scenes need a collection of the kind pairs or dates" in error_line()
+    assert "labels of a scene need a collection of the kind pairs or dates" in error_line()
     assert evaluate(pairs, [], out, run) == 1
     assert "scenes take one encoder, the job has 0" in error_line()
     assert evaluate(pairs, vits[:1], out, run, recipe={"rate": 1.0}) == 1

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder, build_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import build_encoder
 from revisit.nets.segmentation.linear import LinearMap
 
 SETTINGS = {

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from revisit.errors import RevisitError
 from revisit.evaluation.protocols.fitting import to_training
 from revisit.evaluation.protocols.recipes import parameter_groups
-from revisit.nets.load_save import Encoder, build_encoder
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import build_encoder
 from revisit.nets.segmentation.pyramid_decoder import PyramidDecoder
 from revisit.nets.segmentation.pyramid_difference import PyramidDifference
 from revisit.nets.segmentation.pyramid_unet import PyramidUNet

@@ -23,7 +23,7 @@ from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.coregistration.displacement import optical, radar
 from revisit.cube.coregistration.match import Match
 from revisit.cube.coregistration.move import MARGIN, Move, move_classes
-from revisit.cube.grid import Block, Grid
+from revisit.cube.grid import Block, Grid, inside, widened
 from revisit.cube.in_order import in_order
 from revisit.cube.packing import REFLECTANCE_MISSING, pack_reflectance, unpack_reflectance
 from revisit.cube.write import BLOCK, create_cube
@@ -161,14 +161,8 @@ def _moved(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Values, valid and scene classification of one date in a block, moved; read with a margin around it."""
     margin = MARGIN + int(np.ceil(max(abs(shift.x), abs(shift.y))))
-    wide = tuple(
-        slice(max(part.start - margin, 0), min(part.stop + margin, length))
-        for part, length in zip(block, grid.shape, strict=True)
-    )
-    inner = tuple(
-        slice(part.start - around.start, part.stop - around.start)
-        for part, around in zip(block, wide, strict=True)
-    )
+    wide = widened(block, margin, grid.shape)
+    inner = inside(block, wide)
     around = at.isel(y=wide[0], x=wide[1])
     values, valid = values_of(around).values, around["valid"].values.astype(bool)
     classes = around["scl"].values if "scl" in around else None

@@ -38,11 +38,7 @@ class Change(MapTask):
     headline = "f1"
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
-        if store.kind not in self.kinds:
-            raise RevisitError(
-                f"{store.path}: change needs a collection of the kind bitemporal, this is of the kind "
-                f"{store.kind!r}"
-            )
+        self.check_kind(store)
         bands = bands_of(modality, store.bands)
         every = [band for names in store.bands.values() for band in names]
         data = self.labelled(store, bands, None, store.present(every).all(axis=1), None)

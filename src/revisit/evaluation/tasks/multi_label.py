@@ -161,11 +161,7 @@ class MultiLabel(Task):
         return given if given is not None else read(kind, {}, f"experiments.{name}.{key}")
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
-        if store.kind not in self.kinds:
-            raise RevisitError(
-                f"{store.path}: scenes need a collection of the kind {' or '.join(self.kinds)}, this is of "
-                f"the kind {store.kind!r}"
-            )
+        self.check_kind(store)
         splits = {split: store.indices(split, labelled=True) for split in PARTS}
         targets = store.multi_label(np.arange(store.samples))
         for split, indices in splits.items():

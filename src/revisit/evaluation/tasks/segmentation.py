@@ -61,11 +61,7 @@ class Segmentation(MapTask):
             Merging(cast(SegmentationExperiment, settings).classes, legend)
 
     def data(self, store: PatchStore, modality: str, given: Given) -> Data:
-        if store.kind not in self.kinds:
-            raise RevisitError(
-                f"{store.path}: maps need a collection of the kind {' or '.join(self.kinds)}, this is of the "
-                f"kind {store.kind!r}"
-            )
+        self.check_kind(store)
         bands = bands_of(modality, store.bands)
         time, seen = _label_year(store, bands) if store.attrs["time_axis"] else (None, store.present(bands))
         return self.labelled(store, bands, time, seen, cast(SegmentationGiven, given).classes)

@@ -11,7 +11,7 @@ with the larger mean takes for itself are changes. What was never estimated coun
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from revisit.methods.method import Store
 from revisit.methods.parts import ranks
 from revisit.methods.parts.times import Eras
 from revisit.patches.batch import NO_DATE
@@ -47,14 +48,6 @@ class ChangeSettings(Record):
     def aligned(self) -> bool:
         """Whether the two eras are to be compared in like season."""
         return self.other_era == "if-changed" and self.estimate == "aligned-ratio"
-
-
-class Where(Protocol):
-    """What tells where places lie and when they were seen: a ``revisit.patches.store.PatchStore``."""
-
-    def where(self) -> dict[str, Any]: ...
-
-    def dates(self, bands: Sequence[str], time: int | None = None) -> Any: ...
 
 
 class Changes(nn.Module):
@@ -144,7 +137,7 @@ class Changes(nn.Module):
         """Names of the tables: none where nothing is estimated."""
         return ("changes", "mixture") if self.estimating else ()
 
-    def tables(self, store: Where, eras: Eras, bands: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    def tables(self, store: Store, eras: Eras, bands: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """``changes``: a row per training place and era; ``mixture``: a row per Gaussian. {} where not
         estimated.
 

@@ -5,7 +5,7 @@ are from the step's generator, the whole batch at once.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from revisit import stage
 from revisit.errors import RevisitError
+from revisit.methods.method import Store
 from revisit.patches.batch import NO_DATE
 from revisit.record import Record
 
@@ -105,15 +106,7 @@ def origins_of(place: Tensor, era: Tensor) -> Tensor:
     return torch.stack([place[:, None].expand_as(era), era], -1).flatten(0, 1)
 
 
-class Dated(Protocol):
-    """What holds the dates of all places: a ``revisit.patches.store.PatchStore``."""
-
-    def indices(self, split: str) -> Any: ...
-
-    def dates(self, bands: Sequence[str], time: int | None = None) -> Any: ...
-
-
-def tell_eras(name: str, eras: Eras, store: Dated, bands: Sequence[str]) -> None:
+def tell_eras(name: str, eras: Eras, store: Store, bands: Sequence[str]) -> None:
     """Say in the log how many places to train on have two eras; raises RevisitError where none has.
 
     ``name``: of the method; ``bands``: of one sensor.

@@ -165,8 +165,7 @@ def gain_and_offset(
     (expected, times), own = OF_CUBE[unit], limits[feed.band]
     if own.unit != expected:
         raise RevisitError(f"band {feed.band!r} is in {own.unit}, the encoder takes {expected}")
-    step, middle = (own.upper - own.lower) / (2 * own.clip_sigma), (own.upper + own.lower) / 2
-    return times * step / std, (times * middle - mean) / std
+    return times * own.step / std, (times * own.middle - mean) / std
 
 
 class Channels(Record):

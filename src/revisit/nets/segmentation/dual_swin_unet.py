@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
+from revisit.nets.encoder import Encoder
 from revisit.nets.encoders.swin import SwinEncoder
-from revisit.nets.load_save import Encoder
 from revisit.nets.segmentation.swin_decoder import SwinDecoder, SwinNetwork, set_drop_path
 from revisit.nets.shifted_windows import initialise
 

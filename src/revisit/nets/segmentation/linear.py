@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder, architecture_name
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import architecture_name
 from revisit.nets.network import Network
 from revisit.record import Record
 

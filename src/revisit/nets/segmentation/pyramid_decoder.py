@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder, architecture_name, check_architecture
+from revisit.nets.encoder import Encoder
+from revisit.nets.load_save import architecture_name, check_architecture
 from revisit.nets.network import Network
 from revisit.record import Record
 

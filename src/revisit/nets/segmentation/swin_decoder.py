@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
+from revisit.nets.encoder import Encoder
 from revisit.nets.encoders.swin import SwinEncoder
-from revisit.nets.load_save import Encoder, architecture_name
+from revisit.nets.load_save import architecture_name
 from revisit.nets.network import Network
 from revisit.nets.shifted_windows import initialise, swin_blocks
 from revisit.nets.transformer import DropPath

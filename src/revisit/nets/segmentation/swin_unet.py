@@ -9,8 +9,8 @@ from typing import Self, cast
 
 from torch import Tensor
 
+from revisit.nets.encoder import Encoder
 from revisit.nets.encoders.swin import SwinEncoder
-from revisit.nets.load_save import Encoder
 from revisit.nets.segmentation.swin_decoder import SwinDecoder, SwinNetwork, set_drop_path
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
-from revisit.nets.load_save import Encoder
+from revisit.nets.encoder import Encoder
 from revisit.nets.network import Network
 from revisit.record import Record
 
