@@ -19,7 +19,7 @@ from revisit.config.lineage import check_generated, parents_of
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.cube.cube_settings import check_cubes
-from revisit.cube.grid import region_grid
+from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
 from revisit.errors import RevisitError
@@ -100,7 +100,10 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             layout: [parts.module_of("layout", layout)] for _, own in tasks.values() for layout in own.layouts
         },
         "runs": runs,
-        "of_maps": [name for name, (task, _) in tasks.items() if task.labels == "map"],
+        # Regions are mapped by what learnt from their cubes: a set may have other bands, limits and pixels.
+        "of_maps": [
+            name for name, (task, own) in tasks.items() if task.labels == "map" and own.collection in cut
+        ],
         "facts": facts.content(),
         "figures": figures(facts),
     }
@@ -110,12 +113,11 @@ def _with_places(study: Study) -> Study:
     """The study with the regions of its places beside those it names, each by its own name everywhere."""
     if not study.places:
         return study
-    found = {
-        name: regions_of(name, entry, study.cube.resolution_m, study.split.gap_pixels, study.seed)
-        for name, entry in study.places.items()
-    }
+    found: dict[str, dict[str, Region]] = {}
     regions = dict(study.regions)
-    for name, own in found.items():
+    resolution, gap = study.cube.resolution_m, study.split.gap_pixels
+    for name, entry in study.places.items():
+        own = found[name] = regions_of(name, entry, resolution, gap, study.seed, regions.values())
         if taken := [one for one in (name, *own) if one in regions]:
             raise RevisitError(f"places.{name}: a region is called {taken[0]!r} too; rename one")
         regions |= own

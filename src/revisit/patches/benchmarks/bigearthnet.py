@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from revisit.cube.labels.legend import LabelClass, Legend
 from revisit.cube.split import PARTS
@@ -24,7 +25,7 @@ RADAR, OPTICAL = "sentinel-1", "sentinel-2"
 FOLDERS = {OPTICAL: "BigEarthNet-v1.0", RADAR: "BigEarthNet-S1-v1.0"}
 BANDS = {name: band for name, band in SENTINEL_2.items() if name != "B10"}
 POLARISATIONS = {"VV": "vv", "VH": "vh"}
-SIDE = 120
+SIDE, RESOLUTION_M = 120, 10
 BAD = {  # lists of patches that show no ground, published with the set
     "patches_with_seasonal_snow.csv": "under snow",
     "patches_with_cloud_and_shadow.csv": "under clouds or their shadow",
@@ -87,6 +88,9 @@ class BigEarthNetEntry(Listed):
     """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866
     pairs); or the random one that SeCo, DINO-MM and SSL4EO-S12 take (`bigearthnet-train.txt`), less the
     patches of the two lists of snow and of clouds."""
+    resampled_pixels: int = Field(SIDE, ge=8, le=1024)
+    """Side that patches are resampled to, bilinearly, from 120 pixels: 128 in SeCo and DINO-MM, which all
+    networks take."""
 
 
 class BigEarthNet(Benchmark[BigEarthNetEntry]):
@@ -103,12 +107,16 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
     )
     label_maps = False
     period = ("2017-06-01", "2018-05-31")
-    patch_pixels = SIDE
     legend = LEGEND
 
     def __init__(self, settings: BigEarthNetEntry) -> None:
         super().__init__(settings)
         self.kind = "pairs" if len(set(settings.sensors)) == 2 else "dates"
+        self.resolution_m = RESOLUTION_M * SIDE / settings.resampled_pixels
+
+    @property
+    def patch_pixels(self) -> int:
+        return self.settings.resampled_pixels
 
     @property
     def sensors(self) -> dict[str, Sensor]:
@@ -161,7 +169,7 @@ class BigEarthNet(Benchmark[BigEarthNetEntry]):
 
     def read(self, sample: Sample) -> Reading:
         folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
-        looks, shape = {}, (SIDE, SIDE)
+        looks, shape = {}, (self.patch_pixels, self.patch_pixels)
         for sensor, folder in folders.items():
             date = _about(folder)["acquisition_date" if sensor == OPTICAL else "acquisition_time"]
             names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
