@@ -54,16 +54,16 @@ def test_every_shipped_study_is_right(path):
 
 
 def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
-    """The lines of the preset that are commented out are right too, once the files are there."""
+    """The lines of presets that are commented out are right too, once the files are there."""
     models = pytest.importorskip("torchvision.models")
     text = (ROOT / "workflow/presets/contrast.yaml").read_text().replace("#: ", "")
     with pytest.raises(RevisitError, match=r"resnet18-f37072fd\.pth: no such file"):
         check(yaml.safe_load(text))
     for name in ("resnet18-f37072fd", "resnet50-11ad3fa6"):
         torch.save(models.get_model(name.partition("-")[0]).state_dict(), tmp_path / f"{name}.pth")
-    check(yaml.safe_load(text.replace("weights/", f"{tmp_path}/")))
-    pixels = (ROOT / "workflow/presets/pixels.yaml").read_text().replace("#: ", "")
-    check(yaml.safe_load(pixels.replace("weights/", f"{tmp_path}/")))
+    for preset in ("contrast", "pixels", "works"):
+        text = (ROOT / f"workflow/presets/{preset}.yaml").read_text().replace("#: ", "")
+        check(yaml.safe_load(text.replace("weights/", f"{tmp_path}/")))
 
 
 @pytest.mark.parametrize(

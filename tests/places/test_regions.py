@@ -104,6 +104,17 @@ def test_squares_are_scattered_normally_around_towns(tmp_path: Path) -> None:
     assert apart(found) > 0.89 * GAP
     few = made(towns, **scattering, count=40)
     assert [few[name] for name in few] == [found[name] for name in few]
+    first = next(iter(found.values()))
+    others = regions_of(
+        "here",
+        read(Places, {"around": towns, "size_km": 1, "sigma_km": 20, "count": 40}, "x"),
+        10,
+        32,
+        1,
+        [first],
+    )
+    assert apart({"first": first, **others}) > 0.89 * GAP
+    assert list(others.values())[:10] == list(found.values())[1:11]
     on_land = made(towns, **scattering, count=40, within=land)
     assert degrees(on_land)[:, 0].max() < 4.1 < degrees(few)[:, 0].max()
     assert made(towns, seed=2, **scattering, count=1) != made(towns, seed=1, **scattering, count=1)

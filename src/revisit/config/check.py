@@ -100,7 +100,10 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             layout: [parts.module_of("layout", layout)] for _, own in tasks.values() for layout in own.layouts
         },
         "runs": runs,
-        "of_maps": [name for name, (task, _) in tasks.items() if task.labels == "map"],
+        # Regions are mapped by what learnt from their cubes: a set may have other bands, limits and pixels.
+        "of_maps": [
+            name for name, (task, own) in tasks.items() if task.labels == "map" and own.collection in cut
+        ],
         "facts": facts.content(),
         "figures": figures(facts),
     }

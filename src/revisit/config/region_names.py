@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from revisit.config.study import Study
+from revisit.cube.grid import Region
 from revisit.errors import RevisitError
 from revisit.evaluation.checks import known
 from revisit.places.regions import regions_of
@@ -16,12 +17,11 @@ def with_places(study: Study) -> Study:
     """
     if not study.places:
         return study
-    found = {
-        name: regions_of(name, entry, study.cube.resolution_m, study.split.gap_pixels, study.seed)
-        for name, entry in study.places.items()
-    }
+    found: dict[str, dict[str, Region]] = {}
     regions = dict(study.regions)
-    for name, own in found.items():
+    resolution, gap = study.cube.resolution_m, study.split.gap_pixels
+    for name, entry in study.places.items():
+        own = found[name] = regions_of(name, entry, resolution, gap, study.seed, regions.values())
         if taken := [one for one in (name, *own) if one in regions]:
             raise RevisitError(f"places.{name}: a region is called {taken[0]!r} too; rename one")
         regions |= own

@@ -122,7 +122,7 @@ class Benchmark(ABC, Generic[S]):
     kind: str
     time_axis: ClassVar[bool] = False
     label_maps: ClassVar[bool]
-    resolution_m: ClassVar[float] = 10
+    resolution_m: float = 10
     undated: ClassVar[tuple[str, ...]] = ()
     period: ClassVar[tuple[str, str]]
 

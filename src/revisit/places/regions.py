@@ -1,6 +1,7 @@
 """The regions of an entry of ``places``, by name: told at planning, from the file as it is now."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from revisit.places.squares import square
 BLOCK_KM = 20.0  # where an entry does not say
 
 
-def regions_of(name: str, entry: Places, resolution_m: int, gap_pixels: int, seed: int) -> dict[str, Region]:
+def regions_of(
+    name: str, entry: Places, resolution_m: int, gap_pixels: int, seed: int, taken: Iterable[Region] = ()
+) -> dict[str, Region]:
     """The regions of the entry ``name``, each called by it and what tells the region from its others.
 
     A block is called by its zone and its column and row in the zone's grid of blocks, so that a larger area
-    renames none. Raises RevisitError naming key, file and remedy.
+    renames none. Squares are scattered apart from the regions ``taken``. Raises RevisitError naming key, file
+    and remedy.
     """
     step, gap_m = math.lcm(SNAP_M, resolution_m), gap_pixels * resolution_m
     path: Path = getattr(entry, entry.source)
@@ -34,5 +38,5 @@ def regions_of(name: str, entry: Places, resolution_m: int, gap_pixels: int, see
     else:
         land = read_areas(entry.within, f"places.{name}.within") if entry.within else None
         towns = np.array(list(read_points(path, where).values()))
-        made = scatter(towns, entry, land, gap_m, step, [seed, *name.encode()], where)
+        made = scatter(towns, entry, land, gap_m, step, [seed, *name.encode()], where, taken)
     return {f"{name}-{key}": region for key, region in made.items()}

@@ -4,7 +4,7 @@ Sources: Manas et al. 2021 (SeCo), Mall et al. 2023 (CACo): a normal distributio
 drawn at random; what falls into the open sea is drawn again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import shapely
@@ -27,18 +27,19 @@ def scatter(
     step: int,
     seed: Sequence[int],
     where: str,
+    taken: Iterable[Region] = (),
 ) -> dict[str, Region]:
     """``entry.count`` squares around ``towns`` (n, 2: longitude, latitude), by number, none near another.
 
-    Each is at least ``gap_m`` from all others and touches ``within`` (in degrees). The first ones are the
-    same whatever the count.
+    Each is at least ``gap_m`` from all others and from regions ``taken``, and touches ``within`` (in
+    degrees). The first ones are the same whatever the count.
     """
     count, sigma, side = entry.count or 0, entry.sigma_km or 0, 1000 * (entry.size_km or 0)
     random = np.random.default_rng(seed)
     if within is not None:
         shapely.prepare(within)
     found: list[Region] = []
-    kept = np.empty((0, 4))
+    kept = np.array([one.bbox for one in taken], float).reshape(-1, 4)
     for _ in range(TRIES * count):
         longitude, latitude = towns[random.integers(len(towns))]
         east, north = sigma * random.standard_normal(2)

@@ -37,7 +37,7 @@ class Places(Record):
     size_km: float | None = Field(default=None, gt=0, le=MOST_KM)
     """Side of a square, rounded up to a multiple of 60 m."""
     count: int | None = Field(default=None, ge=1)
-    """How many squares to scatter."""
+    """How many squares to scatter, apart from each other and from the regions and places before them."""
     sigma_km: float | None = Field(default=None, gt=0)
     """Standard deviation of a square's distance from its point, east and north. SeCo has 50, CACo 5."""
     within: Path | None = None

@@ -102,6 +102,20 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert store.attrs["split_distance_m"]["train-val"] == pytest.approx(0, abs=20)
 
 
+def test_patches_resampled(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """Of 120 pixels onto 60: means of four; the ground stays as large as it was."""
+    store = sets.collect(tmp_path, set="bigearthnet", folder=str(folder), resampled_pixels=60)
+    radar = sets.read_bands(folder / S1 / radar_name(1), ("VV", "VH"))
+    radar = radar.reshape(2, 60, 2, 60, 2)[:, 4:].mean((2, 4))
+    with np.errstate(invalid="ignore"):
+        found = store.images(np.array([1]), ["vv", "vh"])[0][:, 4:]
+    limits = store.scaling["sentinel-1"]["bands"]
+    lower, upper = (np.array([limits[band][end] for band in ("vv", "vh")]) for end in ("lower", "upper"))
+    expected = (radar - lower[:, None, None]) / (upper - lower)[:, None, None] * 255
+    np.testing.assert_allclose(found, np.clip(expected, 0, 255), atol=0.51)
+    assert store.patch_pixels * store.attrs["resolution_m"] == 1200
+
+
 def test_random_lists(folder: Path, sets: Any, tmp_path: Path) -> None:
     """Snow, clouds and a patch without a partner are left out, and it is said which and why."""
     entry = {"set": "bigearthnet", "folder": str(folder), "lists": "random"}

@@ -30,7 +30,7 @@ RADAR, OPTICAL = "sentinel-1", "sentinel-2"
 FOLDERS = {OPTICAL: "BigEarthNet-v1.0", RADAR: "BigEarthNet-S1-v1.0"}
 BANDS = {name: band for name, band in SENTINEL_2.items() if name != "B10"}
 POLARISATIONS = {"VV": "vv", "VH": "vh"}
-SIDE = 120
+SIDE, RESOLUTION_M = 120, 10
 BAD = {  # lists of patches that show no ground, published with the set
     "patches_with_seasonal_snow.csv": "under snow",
     "patches_with_cloud_and_shadow.csv": "under clouds or their shadow",
@@ -89,9 +89,6 @@ class PatchesEntry(Listed):
 
     sensors: list[Literal["sentinel-1", "sentinel-2"]] = ["sentinel-1", "sentinel-2"]
     """Sensors to take; without Sentinel-1 its folder is not needed."""
-    patch_pixels: int = Field(SIDE, ge=8, le=SIDE, multiple_of=2)
-    """Side of the middle of the patches that is taken: all 120 pixels; or 112, a multiple of 16, or 96, one
-    of 32, as many networks need."""
 
 
 class BigEarthNetEntry(PatchesEntry):
@@ -101,6 +98,9 @@ class BigEarthNetEntry(PatchesEntry):
     """The split: that of the 19 classes (`bigearthnet-train.csv` and so on: 269,695, 123,723 and 125,866
     pairs); or the random one that SeCo, DINO-MM and SSL4EO-S12 take (`bigearthnet-train.txt`), less the
     patches of the two lists of snow and of clouds."""
+    resampled_pixels: int = Field(SIDE, ge=8, le=1024)
+    """Side that patches are resampled to, bilinearly, from 120 pixels: 128 in SeCo and DINO-MM, which all
+    networks take."""
 
 
 S = TypeVar("S", bound=PatchesEntry)
@@ -111,6 +111,7 @@ class Patches(Benchmark[S]):
 
     period = ("2017-06-01", "2018-05-31")
     legend = LEGEND
+    whole_pixels = SIDE  # to which patches are resampled, before their middle is taken
 
     def __init__(self, settings: S) -> None:
         super().__init__(settings)
@@ -124,20 +125,17 @@ class Patches(Benchmark[S]):
         }
         return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
 
-    @property
-    def patch_pixels(self) -> int:
-        return self.settings.patch_pixels
-
     def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
         """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
         names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
-        numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (SIDE, SIDE))
+        numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (self.whole_pixels,) * 2)
         return of_numbers(self.middle(numbers)[None], [time])
 
     def middle(self, whole: np.ndarray) -> np.ndarray:
         """What is taken of a patch (..., y, x)."""
-        edge = (SIDE - self.patch_pixels) // 2
-        return whole[..., edge : SIDE - edge, edge : SIDE - edge]
+        edge = (self.whole_pixels - self.patch_pixels) // 2
+        middle = slice(edge, edge + self.patch_pixels)
+        return whole[..., middle, middle]
 
 
 def centre(sensor: str, folder: Path) -> tuple[float, float]:
@@ -159,6 +157,15 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
         "CDLA-Permissive-1.0",
     )
     label_maps = False
+
+    def __init__(self, settings: BigEarthNetEntry) -> None:
+        super().__init__(settings)
+        self.whole_pixels = settings.resampled_pixels
+        self.resolution_m = RESOLUTION_M * SIDE / settings.resampled_pixels
+
+    @property
+    def patch_pixels(self) -> int:
+        return self.settings.resampled_pixels
 
     def samples(self) -> list[Sample]:
         for sensor in self.sensors:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Reading, Sample, Source, check_codes, parts_scored
@@ -50,6 +51,10 @@ for number, merged in enumerate(CORINE, start=1):
 class BigEarthNetV2Entry(PatchesEntry):
     """BigEarthNet, version 2 (reBEN). Labels are the set's own: a class that a patch shows at all."""
 
+    patch_pixels: int = Field(SIDE, ge=8, le=SIDE, multiple_of=2)
+    """Side of the middle of the patches that is taken: all 120 pixels; or 112, a multiple of 16, or 96, one
+    of 32, as many networks need."""
+
 
 class BigEarthNetV2(Patches[BigEarthNetV2Entry]):
     """The importer; see ``revisit.patches.benchmark``."""
@@ -68,6 +73,10 @@ class BigEarthNetV2(Patches[BigEarthNetV2Entry]):
     def __init__(self, settings: BigEarthNetV2Entry) -> None:
         super().__init__(settings)
         self.labels = kept(self._labels, 1)
+
+    @property
+    def patch_pixels(self) -> int:
+        return self.settings.patch_pixels
 
     def samples(self) -> list[Sample]:
         for folder in (*(FOLDERS[sensor] for sensor in self.sensors), MAPS):

@@ -11,7 +11,7 @@ from pathlib import Path
 from revisit.plan.arguments import check_arguments, read_yaml
 from revisit.plan.checked import checked
 from revisit.plan.forecast.imagery import ASSUMED, imagery
-from revisit.plan.forecast.rates import FROM_AFAR_MB_S, Cost, costs
+from revisit.plan.forecast.rates import FROM_AFAR_MB_S, GPU_TIMES, Cost, costs, gpu_seconds
 from revisit.plan.forecast.space import Space, fetched, peak, spaces
 from revisit.plan.forecast.work import Stage, Work
 from revisit.plan.plan import Plan
@@ -57,6 +57,7 @@ def forecast(plan: Plan, cores: int) -> str:
             *(_size(staying), f"{files:.0f}", ""),
         )
     )
+    on_gpu = gpu_seconds(stages, cost)
     counts = {
         sensor: sum(one.scenes for one in work.series if one.sensor == sensor)
         for sensor in plan.config["search"]
@@ -71,6 +72,8 @@ def forecast(plan: Plan, cores: int) -> str:
         if remote_files
         else "Download  nothing, the imagery is on this machine",
         f"Disk      {_size(staying)} in the end, {_size(most)} at most",
+        f"GPU       {_time(on_gpu, most_hours=100_000)} on one that is {GPU_TIMES:,} times as fast as a core "
+        "(assumed)",
         f"Memory    {_size(memory * cores)} if {cores} of the largest jobs meet",
         "",
         *_assumptions(work, stages, cost),
@@ -132,8 +135,8 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return [lines[0], "-" * max(map(len, lines)), *lines[1:-1], "-" * max(map(len, lines)), lines[-1]]
 
 
-def _time(seconds: float) -> str:
-    for most, unit, length in ((90, "s", 1), (90, "min", 60), (72, "h", 3600), (900, "days", 86400)):
+def _time(seconds: float, most_hours: int = 72) -> str:
+    for most, unit, length in ((90, "s", 1), (90, "min", 60), (most_hours, "h", 3600), (900, "days", 86400)):
         if seconds < most * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds / 86400 / 365:.0f} years"

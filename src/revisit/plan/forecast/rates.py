@@ -6,7 +6,7 @@ cubes, and to their memory, is what a region of 15 x 15 km on 12 dates took of p
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,8 @@ RATES = {
     "probe": Rate(0.9, 0.23, 160),
     "floor": Rate(2.2, 0.18, 660),
 }
+ON_GPU = ("pretrain", "generate", "embed", "evaluate", "predict")  # whose rules ask for one
+GPU_TIMES = 1000  # as fast as a core: 25 TFLOP/s in the steps against 25 GFLOP/s, which nobody has measured
 OTHER = Rate(2, 0, 300)  # what gathers, lays out and draws
 
 
@@ -80,6 +82,17 @@ def costs(stages: Iterable[Stage], benchmarks: Path, pixels: int) -> dict[str, C
         memory = rate.memory_mb + rate.more_mb * held
         found[stage.name] = _measured(benchmarks / stage.name) or Cost(each, memory, 0)
     return found
+
+
+def gpu_seconds(stages: Iterable[Stage], found: Mapping[str, Cost]) -> float:
+    """Seconds that the jobs on GPUs take on one, all together: as measured here, else by ``GPU_TIMES``."""
+    total = 0.0
+    for stage in stages:
+        if stage.name in ON_GPU:
+            rate, cost = RATES[stage.name], found[stage.name]
+            assumed = stage.jobs * rate.start_s + stage.amount * rate.million_s / GPU_TIMES
+            total += stage.jobs * cost.seconds if cost.measured else assumed
+    return total
 
 
 def _measured(folder: Path) -> Cost | None:

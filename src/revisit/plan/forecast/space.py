@@ -183,5 +183,5 @@ def _patches(work: Work, collection: str) -> float:
 def _generated(work: Work, path: str) -> float:
     """Bytes of the images that a generator makes of a collection: a value a pixel and band."""
     collection, entry = path.split("/")[-4:-2]
-    side = work.plan.config["collections"][collection]["patch_pixels"]
+    side = work.plan.holds(collection)["patch_pixels"]
     return float(work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"]))

@@ -1,5 +1,6 @@
 """The jobs of a study by stage, and how much each stage has to do."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -195,12 +196,17 @@ class Work:
     def _learnt(self, run: dict[str, Any]) -> float:
         """Millions of pixels of a sensor that the repeats of a run see at most."""
         collection = self.plan.config["experiments"][run["experiment"]]["collection"]
-        steps, batch = (run["settings"].get("recipe", {}).get(key) for key in ("max_steps", "batch_size"))
+        recipe = run["settings"].get("recipe", {})
+        steps, batch = (recipe.get(key) for key in ("max_steps", "batch_size"))
         if not steps or not batch:
             return len(run["repeats"]) * self._seen(collection)
-        share = steps * batch / max(1, self.samples(collection))
+        samples = max(1, self.samples(collection))
+        passes = [
+            min(steps * batch / samples, (recipe.get("max_epochs") or math.inf) * _share(repeat, samples))
+            for repeat in run["repeats"]
+        ]
         size = self.parameters(*(entry for entry, _ in run["encoders"]))
-        return float(len(run["repeats"]) * share * self._seen(collection) * size)
+        return float(sum(passes) * self._seen(collection) * size)
 
     def _mapped(self, experiment: str) -> float:
         """Millions of pixels of a sensor that a network sees to map every region: of one like its largest."""
@@ -223,6 +229,11 @@ class Work:
             Stage("figure", len(self.plan.figures())),
             Stage("page", 1),
         ]
+
+
+def _share(repeat: dict[str, Any], samples: int) -> float:
+    """The share of a collection that a repeat learns from at most."""
+    return float(repeat["label_fraction"] or min(1.0, repeat["label_count"] / samples))
 
 
 STAGES_OF_RUNS = ("evaluate", "probe", "floor")
