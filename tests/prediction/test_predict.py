@@ -169,7 +169,8 @@ def test_the_command_maps_an_image(
 ) -> None:
     out = tmp_path / "map.tif"
     assert main([str(saved), str(photograph), str(out), "--device", "cpu", "--threads", "1"]) == 0
-    assert "70 x 60 pixels: Water " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "does not say when it was taken" in told and "70 x 60 pixels: Water " in told
     with rasterio.open(out) as file:
         assert file.shape == (70, 60) and set(np.unique(file.read(1))) <= {1, 2}
     assert json.loads((tmp_path / "map.json").read_text())["id"] == "land-cover-map"

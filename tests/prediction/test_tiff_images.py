@@ -90,15 +90,16 @@ def test_when_it_is_of(own: dict[str, Any], grey: np.ndarray, write: Write) -> N
         TiffImages(own, path, units=["scaled"], when="June")
 
 
-def test_the_time_of_writing_stands_in_with_a_warning(
-    own: dict[str, Any], grey: np.ndarray, write: Write, caplog: pytest.LogCaptureFixture
+def test_the_time_of_writing_stands_in_and_is_in_doubt(
+    own: dict[str, Any], grey: np.ndarray, write: Write
 ) -> None:
     """It is seldom when the image was taken, and the Item would say so for good."""
     path = write(grey, OPTICAL)
     os.utime(path, (0, 0))
-    with caplog.at_level("WARNING"):
-        assert TiffImages(own, path, units=["scaled"]).period == ("1970-01-01T00:00:00Z",) * 2
-    assert "does not say when it was taken" in caplog.text and "give --when" in caplog.text
+    undated = TiffImages(own, path, units=["scaled"])
+    assert undated.period == ("1970-01-01T00:00:00Z",) * 2
+    assert undated.doubt and "does not say when it was taken" in undated.doubt
+    assert TiffImages(own, path, units=["scaled"], when="2020").doubt is None
 
 
 SCALED = {"units": ["scaled"]}

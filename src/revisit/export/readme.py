@@ -7,8 +7,6 @@ from typing import Any
 from revisit.nets.encoder import Encoder
 from revisit.nets.load_save import architecture_name
 
-LIBRARY = {"hub": "revisit", "timm": "timm", "torchgeo": "torchgeo", "onnx": "onnx"}
-
 
 def readme(encoder: Encoder, form: str, code: str, rows: list[tuple[str, ...]], note: str) -> str:
     """Markdown with the header that model hubs read.
@@ -29,7 +27,8 @@ def readme(encoder: Encoder, form: str, code: str, rows: list[tuple[str, ...]], 
         "image side": f"{encoder.image_pixels} pixels, or a multiple of {encoder.settings.side_multiple()}",
         "made by": f"revisit {card.get('code_version', '')}".strip(),
     }
-    header = {"library_name": LIBRARY[form], "tags": ["feature-extraction", "remote-sensing", "sentinel"]}
+    library = "revisit" if form == "hub" else form
+    header = {"library_name": library, "tags": ["feature-extraction", "remote-sensing", "sentinel"]}
     table = ["| channel | unit | mean | deviation |", "| --- | --- | --- | --- |"]
     return "\n".join(
         [

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from revisit.cube.contract import open_cube
 from revisit.errors import RevisitError
 from revisit.evaluation.trained_model import load_model
 from revisit.prediction.cube_images import CubeImages, region_cubes
@@ -71,14 +72,8 @@ def _images(card: Mapping[str, Any], arguments: argparse.Namespace) -> Images:
             f"{path}: no such folder or file; give a region (results/cubes/plain), a cube or an image"
         )
     if (path / "zarr.json").is_file():
-        return CubeImages(card, {_sensor(path): path}, arguments.when)
+        return CubeImages(card, {open_cube(path).attrs["sensor"]: path}, arguments.when)
     return CubeImages(card, region_cubes(path, card), arguments.when)
-
-
-def _sensor(cube: Path) -> str:
-    from revisit.cube.contract import open_cube
-
-    return str(open_cube(cube).attrs["sensor"])
 
 
 def _parser() -> argparse.ArgumentParser:

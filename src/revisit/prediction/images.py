@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from revisit.cube.grid import Block
 from revisit.cube.item import Link
 from revisit.errors import RevisitError
+from revisit.nets.rescale import limits_of
 from revisit.patches.modality import sensor_of
 
 SAME_SIZE = 0.01  # relative: pixels no farther apart in size are of one resolution
@@ -68,7 +69,7 @@ class Images(ABC):
 
     ``place``: where it lies; ``period``: first and last moment it is of, as STAC has it; ``sources``: Items
     it was made from. ``region``: its name, if it is one of a study. ``lacking``: why it has no pixel, None
-    where it may have some.
+    where it may have some. ``doubt``: what may be wrong with it, to be told where it is mapped.
     """
 
     place: Place
@@ -76,6 +77,7 @@ class Images(ABC):
     sources: Sequence[Link] = ()
     region: str | None = None
     lacking: str | None = None
+    doubt: str | None = None
 
     @abstractmethod
     def read(self, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -91,9 +93,11 @@ def by_sensor(card: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def limits(card: Mapping[str, Any], bands: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What 0 and 255 mean to a model, of these bands."""
-    own = [card["scaling"][sensor_of(band)]["bands"][band] for band in bands]
-    return np.array([band["lower"] for band in own]), np.array([band["upper"] for band in own])
+    """What 0 and 255 of these bands mean to a model, in the unit of each: (band,) each."""
+    by_band = limits_of(card["scaling"])
+    return np.array([by_band[band].lower for band in bands]), np.array(
+        [by_band[band].upper for band in bands]
+    )
 
 
 def check_resolution(path: Path, metres: float, card: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ from revisit.cube.bands import ELEVATION
 from revisit.cube.contract import open_cube
 from revisit.cube.grid import Block, inside
 from revisit.evaluation.trained_model import TrainedModel, load_model
-from revisit.files import read_json
 from revisit.job import Job
 from revisit.prediction.blend import Blend
 from revisit.prediction.cube_images import CubeImages
@@ -28,7 +27,7 @@ def run(job: Job) -> None:
     device = choose_device()
     prepare(device, job.threads)
     model = load_model(job.source("weights"), device)
-    cubes = {read_json(path / "zarr.json")["attributes"]["sensor"]: path for path in job.sources("cubes")}
+    cubes = {open_cube(path).attrs["sensor"]: path for path in job.sources("cubes")}
     if elevation := job.sources("elevation"):
         cubes[ELEVATION] = elevation[0]
     images = CubeImages(model.card, cubes)
@@ -50,6 +49,8 @@ def predict(model: TrainedModel, images: Images, path: Path, area: Block | None 
         for top in range(rows.start, rows.stop, BLOCK)
         for left in range(columns.start, columns.stop, BLOCK)
     ]
+    if images.doubt:
+        stage.log.warning("%s: %s", path, images.doubt)
     preview, blend = Preview(place, model.card), Blend(model, images)
     with map_file(path, place, model.card) as write:
         for block in stage.progress(blocks, "blocks"):

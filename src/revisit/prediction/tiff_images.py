@@ -16,7 +16,6 @@ import rasterio.errors
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from revisit import stage
 from revisit.cube.grid import Block
 from revisit.cube.scaling.eight_bit import to_uint8
 from revisit.errors import RevisitError
@@ -169,16 +168,16 @@ class TiffImages(Images):
                 )
 
     def _dated(self) -> tuple[str, str]:
-        """When the image is of, by the file's own words, else when it was written, with a warning."""
+        """When the image is of, by the file's own words; else when it was written, which is in doubt."""
         told = self.file.tags().get(DATE_TAG, "")
         try:
             moment = datetime.strptime(told, DATE_FORMAT).replace(tzinfo=UTC)
         except ValueError:
             moment = datetime.fromtimestamp(int(self.path.stat().st_mtime), UTC)
-            stage.log.warning(
-                "%s: does not say when it was taken (%s); the map is dated by the file, %s: give --when",
-                self.path, DATE_TAG, moment.date(),
-            )  # fmt: skip
+            self.doubt = (
+                f"{self.path} does not say when it was taken ({DATE_TAG}); the map is dated by the file, "
+                f"{moment.date()}: give --when"
+            )
         text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         return text, text
 
