@@ -3,6 +3,7 @@
 #   items/{region}/{sensor}.json                              what the search found
 #   scenes/{region}/{sensor}/{year}/                          clips of the scenes, with a manifest
 #   cubes/{region}/{sensor}/{raw,aligned,scaled}.zarr         physical, co-registered, 0-255
+#   variants/{variant}/{region}/{sensor}/, limits/            the same prepared otherwise, where a collection asks for it
 #   patches/{collection}/{region}.zarr, index.json            what training reads
 #   patches/{collection}/samples.csv, limits.json             of an imported set
 #   encoders/{collection}/{method}/{modality}/seed{seed}/     pretrained encoders
@@ -45,6 +46,7 @@ pathvars:
 
 wildcard_constraints:
     region="[a-z0-9-]+",
+    variant=plan.variants.pattern(),
     sensor="|".join(plan.config["search"]),
     year=r"\d{4}",
     method="[a-z0-9+-]+",
@@ -64,6 +66,7 @@ onstart:
 
 include: "workflow/rules/acquire.smk"
 include: "workflow/rules/cubes.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/patches.smk"
 include: "workflow/rules/imports.smk"
 include: "workflow/rules/pretrain.smk"

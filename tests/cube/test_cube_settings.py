@@ -35,6 +35,8 @@ REGIONS = {
         ({"max_shift_pixels": -1}, "max_shift_pixels"),
         ({"clip_sigma": 0}, "clip_sigma"),
         ({"limits_from": []}, "limits_from"),
+        ({"clip_percent": 50}, "clip_percent: .*less than 50"),
+        ({"variants": {"No": {}}}, "variants"),
         ({"clip_sigmas": 3}, "did you mean 'clip_sigma'"),
     ],
 )
@@ -54,3 +56,28 @@ def test_limits_come_from_regions_with_training_ground() -> None:
         check_cubes(read(Cube, CUBE | {"limits_from": ["larg"]}, "cube"), REGIONS, split)
     with pytest.raises(RevisitError, match="limits_from: small have no train block"):
         check_cubes(read(Cube, CUBE | {"limits_from": ["small"]}, "cube"), REGIONS, split)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"clip_sigma": 3}, r"cube\.variants\.mine: does nothing otherwise than cube; change one of scene_"),
+        ({}, "does nothing otherwise"),
+        ({"bands": {}}, r"cube\.variants\.mine: has 'bands', which all variants share; it may have scene_"),
+        ({"clip_sigmas": 2}, "has 'clip_sigmas'"),
+        ({"clip_sigma": "two"}, r"cube\.variants\.mine\.clip_sigma: .*number.* not 'two'"),
+        ({"cloud_mask": {"by": "guess"}}, r"cube\.variants\.mine\.cloud_mask"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(RevisitError, match=says) as caught:
+        read(Cube, CUBE | {"variants": {"mine": given}}, "cube").variant("mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_variant_is_the_cube_but_for_what_it_says() -> None:
+    cube = read(
+        Cube, CUBE | {"clip_sigma": 4, "variants": {"mine": {"cloud_mask": {"by": "nothing"}}}}, "cube"
+    )
+    mine = cube.variant("mine")
+    assert (mine.clip_sigma, mine.bands, mine.cloud_mask.band) == (4, cube.bands, None)

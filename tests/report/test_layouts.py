@@ -269,6 +269,27 @@ def test_tables_two_and_three_of_3dmae(name: str) -> None:
     assert [cell.value for cell in cells] == pytest.approx([40] * len(cells))
 
 
+def test_rows_of_other_cubes_stand_in_one_block() -> None:
+    """Each is of a collection of its own, which else is a block of its own; floors are of the usual one."""
+    about = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "modality": "s2", "label_fraction": 1.0, "pretrain_data": "none",
+        "collapsed": False, "class": "all", "metric": "miou",
+    }  # fmt: skip
+    named = (("a", "maps", "supervised"), ("b", "maps-unaligned", "supervised"), ("prior", "maps", "floor"))
+    found = [
+        about | {"method": method, "dataset": dataset, "protocol": protocol, "value": 0.1 * number}
+        for number, (method, dataset, protocol) in enumerate(named, 1)
+    ]
+    run = {"experiment": "mine", "modality": "s2", "pretrained": False, "recipe": "", "task": "segmentation"}
+    runs = [run | {"method": name, "title": name.upper(), "protocol": how} for name, _, how in named]
+    given = {"experiment": "mine", "layout": "preparation", "runs": runs}
+    (block,) = table.lay_out(found, table.Settings.model_validate(given)).blocks
+    assert block.columns == ("S2 mIoU",)
+    assert [(label, cell.value) for (label,), (cell,) in block.rows] == [
+        ("A", pytest.approx(10)), ("B", pytest.approx(20)), ("PRIOR", pytest.approx(30)),
+    ]  # fmt: skip
+
+
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:
     """Each pretrained network against its twin, every network against the best floor, signed, in points."""
     blocks = {block.heading: block for block in gains.lay_out(rows, facts).blocks}

@@ -6,7 +6,7 @@ rule scores:
     input:
         scores=plan.scores_of,
         cards=plan.cards_of,
-        index=plan.collection,
+        indexes=plan.indexes_of,
     output:
         table="<results>/tables/{experiment}/all.csv",
         leaks="<results>/tables/{experiment}/leaks.csv",

@@ -19,7 +19,7 @@ from revisit.config.lineage import check_generated, parents_of
 from revisit.config.region_names import with_places, without_skipped
 from revisit.config.study import Study
 from revisit.cube.bands import BANDS, ELEVATION
-from revisit.cube.cube_settings import check_cubes
+from revisit.cube.cube_settings import VARYING, Cube, check_cubes
 from revisit.cube.grid import region_grid
 from revisit.cube.labels.settings import Labelling, labelling
 from revisit.cube.split import TRAIN, areas, check_apart, check_blocks, count_patches
@@ -47,7 +47,12 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
     check_years({sensor: searched[sensor]["years"] for sensor, folder in folders.items() if folder is None})
-    _check_mask(study, searched)
+    variants = {name: study.cube.variant(name) for name in study.cube.variants}
+    for where, cube in (
+        ("cube", study.cube),
+        *((f"cube.variants.{name}", one) for name, one in variants.items()),
+    ):
+        _check_mask(study, searched, cube, where)
     if study.regions:
         check_cubes(study.cube, study.regions, study.split)
     _known(study.split.regions, [*study.regions, *study.skip], "split.regions")
@@ -84,6 +89,13 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         "config": {
             **study.content(),
             "search": searched,
+            "cube": {
+                **study.cube.content(),
+                "variants": {
+                    name: {key: value for key, value in one.content().items() if key in VARYING}
+                    for name, one in variants.items()
+                },
+            },
             "collections": {name: about["content"] for name, about in cut.items()},
             "imports": {name: about["content"] for name, about in imports.items()},
             "experiments": {name: own.content() for name, (_, own) in tasks.items()},
@@ -136,12 +148,12 @@ def _labelled(study: Study) -> set[str]:
     return set(study.regions if named is None else named)
 
 
-def _check_mask(study: Study, searched: Iterable[str]) -> None:
+def _check_mask(study: Study, searched: Iterable[str], cube: Cube, where: str) -> None:
     """Refuse to mask by the scene classification what has none."""
     origin = source(study.provider, "sentinel-2", study.providers) if "sentinel-2" in searched else None
-    if origin and origin.quantity == "top-of-atmosphere reflectance" and study.cube.cloud_mask.has_classes:
+    if origin and origin.quantity == "top-of-atmosphere reflectance" and cube.cloud_mask.has_classes:
         raise RevisitError(
-            f"cube.cloud_mask: Level 1C, which {study.provider} has, knows no scene classification; "
+            f"{where}.cloud_mask: Level 1C, which {study.provider} has, knows no scene classification; "
             f"set cloud_mask to {{by: nothing}} or to a probability of cloud that its items have"
         )
 
@@ -156,6 +168,7 @@ def _collection(study: Study, name: str, labels: Labelling | None) -> dict[str, 
     own = read(kind.Settings, given, where)
     if own.regions is not None:
         _known(own.regions, study.regions, f"{where}.regions")
+    _known([own.cube] if own.cube else [], study.cube.variants, f"{where}.cube")
     searched = study.searched
     images = {sensor: sorted(searched[sensor]["years"]) for sensor in BANDS if sensor in searched}
     years = images | ({LABELS: labels.years} if labels else {})

@@ -2,19 +2,22 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from revisit.cube.bands import BANDS
 from revisit.cube.grid import Region
 from revisit.cube.split import PARTS, TRAIN, Split, check_blocks
 from revisit.cube.stacking.masks import CloudMask
 from revisit.errors import RevisitError
-from revisit.record import Record
+from revisit.record import Record, read
 
 Sensor = Literal["sentinel-1", "sentinel-2"]
 SceneClass = Annotated[int, Field(ge=0, le=11)]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+# What variants may differ in: neither bands nor grid, which labels and patches share.
+VARYING = ("scene_classification_valid", "cloud_mask", "max_shift_pixels", "clip_sigma", "clip_percent")
 
 
 class Cube(Record):
@@ -38,9 +41,31 @@ class Cube(Record):
     clip_sigma: float = Field(default=3, gt=0, le=10)
     """Half the range that 0 to 255 spans, in standard deviations of the training pixels."""
 
+    clip_percent: float | None = Field(default=None, ge=0, lt=50)
+    """In the place of `clip_sigma`: per cent of the training pixels beyond either limit; 0 for none."""
+
     limits_from: list[str] | None = Field(default=None, min_length=1)
     """Regions whose training pixels set the limits of 0 and 255; null takes all. Named, they stay as they
     are when regions are added, and so does every cube already scaled."""
+
+    variants: dict[VariantName, dict[str, Any]] = {}
+    """Other cubes of the same imagery, by name, for collections that ask for one by `cube`, to see what a
+    step of the preparation is worth: what they do otherwise, of `scene_classification_valid`, `cloud_mask`,
+    `max_shift_pixels`, `clip_sigma` and `clip_percent`."""
+
+    def variant(self, name: str) -> "Cube":
+        """The cube with what a variant does otherwise; raises RevisitError where it may not, or does not."""
+        where, given = f"cube.variants.{name}", self.variants[name]
+        if foreign := [key for key in given if key not in VARYING]:
+            raise RevisitError(
+                f"{where}: has {foreign[0]!r}, which all variants share; it may have {', '.join(VARYING)}"
+            )
+        varied = read(Cube, {**self.content(), "variants": {}, **given}, where)
+        if all(getattr(varied, key) == getattr(self, key) for key in VARYING):
+            raise RevisitError(
+                f"{where}: does nothing otherwise than cube; change one of {', '.join(VARYING)}"
+            )
+        return varied
 
     @field_validator("bands")
     @classmethod

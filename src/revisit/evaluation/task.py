@@ -140,6 +140,8 @@ class Run(Record):
     """Bands the network sees, such as `s1+s2`."""
     protocol: str
     """The word for the way of training, as paths and tables have it."""
+    collection: str
+    """The patches it learns from and is tested on."""
     stage: Literal["evaluate", "probe", "floor"]
     """What runs it: `evaluate` trains networks, a `probe` has frozen features, a `floor` neither."""
     draws: bool
@@ -285,10 +287,12 @@ class Task(ABC):
         protocol: str,
         recipe: Record,
         encoders: Sequence[tuple[str, str]],
+        collection: str | None = None,
     ) -> Run:
         """A run with what follows from the experiment's settings and the row.
 
-        ``protocol``: a part of this ``sort``: protocol, probe or floor.
+        ``protocol``: a part of this ``sort``: protocol, probe or floor. ``collection``: where it is not the
+        experiment's.
         """
         content = settings.content()
         job = {
@@ -307,6 +311,7 @@ class Task(ABC):
             method=row.name,
             modality=modality,
             protocol=called,
+            collection=collection or settings.collection,
             stage="evaluate" if sort == "protocol" else sort,
             draws=sort == "protocol" or learner.draws,
             encoders=list(encoders),

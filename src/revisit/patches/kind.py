@@ -62,6 +62,8 @@ class Entry(Record):
     """What a sample is; see `src/revisit/patches/kinds`."""
     regions: list[str] | None = None
     """Regions to take; all if absent."""
+    cube: str | None = None
+    """Key of `cube.variants`: the cubes to cut from; those of `cube` itself if absent."""
     patch_pixels: int = Field(ge=8)
     """Side of a patch, pixels; divides the blocks of the split."""
     min_valid: Share

@@ -9,7 +9,9 @@ from revisit.code_digests import code
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.job import Job
 from revisit.patches.modality import ELEVATION_BAND
+from revisit.plan import variants
 from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json, tell_parameters
+from revisit.plan.variants import Variants
 
 Settings = dict[str, Any]
 
@@ -36,6 +38,7 @@ class DataPlan:
         self.regions: list[str] = list(self.config["regions"])
         first = sorted(self.regions, key=lambda region: region not in self.measured())
         self._urgency = {region: len(self.regions) - 1 - place for place, region in enumerate(first)}
+        self.variants = Variants(self.config["cube"], self.root)
         self.sensors: list[str] = [name for name in BANDS if name in self.config["search"]]
         self._run: dict[tuple[str, ...], Settings] = {
             (run["experiment"], run["method"], run["modality"], run["protocol"]): run for run in self.runs
@@ -186,8 +189,7 @@ class DataPlan:
 
     def fetched(self, sensor: str) -> list[str]:
         """The bands to fetch: those of the cube and, of Sentinel-2, that of its mask."""
-        mask = self.config["cube"]["cloud_mask"]["band"] if sensor == "sentinel-2" else None
-        return self._bands(sensor) + ([mask] if mask else [])
+        return self._bands(sensor) + (self.variants.masks() if sensor == "sentinel-2" else [])
 
     # Cubes
 
@@ -196,7 +198,7 @@ class DataPlan:
         return {
             **self.grid(wildcards),
             "bands": self._bands(wildcards.sensor),
-            **{key: self.config["cube"][key] for key in ("scene_classification_valid", "cloud_mask")},
+            **{key: self.variants.cube(variants.of(wildcards))[key] for key in variants.RAW},
         }
 
     def grid(self, wildcards: Wildcards) -> Settings:
@@ -238,17 +240,27 @@ class DataPlan:
 
     def coregister(self, wildcards: Wildcards) -> Settings:
         """How far a date may be moved."""
-        return {"max_shift_pixels": self.config["cube"]["max_shift_pixels"]}
+        return {"max_shift_pixels": self.variants.cube(variants.of(wildcards))["max_shift_pixels"]}
+
+    def cube(self, wildcards: Wildcards, stage: str) -> str:
+        """The cube of a region and sensor at a stage, as a variant of it has it."""
+        return self._cube(variants.of(wildcards), wildcards.region, wildcards.sensor, stage)
+
+    def _cube(self, variant: str, region: str, sensor: str, stage: str) -> str:
+        return f"{self.variants.folder(variant, stage)}/{region}/{sensor}/{stage}.zarr"
 
     def reference(self, wildcards: Wildcards) -> list[str]:
         """Sentinel-1 is matched to the aligned Sentinel-2 cube of its region, where there is one."""
         if wildcards.sensor == "sentinel-2" or "sentinel-2" not in self.sensors:
             return []
-        return [f"{self.root}/cubes/{wildcards.region}/sentinel-2/aligned.zarr"]
+        return [self._cube(variants.of(wildcards), wildcards.region, "sentinel-2", "aligned")]
 
     def moments(self, wildcards: Wildcards) -> Settings:
         """Which pixels are training pixels."""
-        return {"seed": self.config["seed"], "split": self._split([wildcards.region])}
+        asked = (
+            {} if self.variants.cube(variants.of(wildcards))["clip_percent"] is None else {"histogram": True}
+        )
+        return {"seed": self.config["seed"], "split": self._split([wildcards.region]), **asked}
 
     def _split(self, regions: Sequence[str]) -> Settings:
         """The split as these regions see it: which others are held out whole does not concern them."""
@@ -258,12 +270,15 @@ class DataPlan:
 
     def limits(self, wildcards: Wildcards) -> Settings:
         """How wide the limits are."""
-        return {"clip_sigma": self.config["cube"]["clip_sigma"]}
+        cube = self.variants.cube(variants.of(wildcards))
+        percent = {} if cube["clip_percent"] is None else {"clip_percent": cube["clip_percent"]}
+        return {"clip_sigma": cube["clip_sigma"], **percent}
 
     def limiting(self, wildcards: Wildcards) -> list[str]:
         """The moments that make a sensor's limits: of the regions they are pinned to, or of all."""
         file = "dem-moments" if wildcards.sensor == ELEVATION else f"{wildcards.sensor}/moments"
-        return [f"{self.root}/cubes/{region}/{file}.json" for region in self.measured()]
+        folder = self.variants.folder(variants.of(wildcards), "moments")
+        return [f"{folder}/{region}/{file}.json" for region in self.measured()]
 
     def measured(self) -> list[str]:
         """The regions that limits are measured on."""
@@ -275,11 +290,32 @@ class DataPlan:
             for sensor in self.sensors:
                 yield f"{self.root}/cubes/{region}/{sensor}"
 
+    def variants_asked(self) -> dict[str, list[str]]:
+        """The variants that collections ask for, and the regions of these."""
+        found: dict[str, dict[str, None]] = {}
+        for name, one in self.config["collections"].items():
+            if one.get("cube"):
+                found.setdefault(one["cube"], {}).update(dict.fromkeys(self._regions(name)))
+        return {variant: list(regions) for variant, regions in found.items()}
+
+    def varied(self, stage: str) -> list[str]:
+        """The regions whose cubes of each sensor variants have of their own at a stage."""
+        found, measured = [], dict.fromkeys(self.measured())
+        for name, regions in self.variants_asked().items():
+            if self.variants.has(name, stage):
+                needed = {"scaled": regions, "moments": measured}.get(
+                    stage, dict.fromkeys(regions) | measured
+                )
+                found += list(needed)
+        return found
+
     # Patches
 
     def scaled(self, wildcards: Wildcards) -> list[str]:
-        """The scaled cubes of a region."""
-        return [f"{self.root}/cubes/{wildcards.region}/{sensor}/scaled.zarr" for sensor in self.sensors]
+        """The scaled cubes of a region, as a collection of it asks for."""
+        collection = self.config["collections"].get(getattr(wildcards, "collection", ""), {})
+        variant = collection.get("cube") or ""
+        return [self._cube(variant, wildcards.region, sensor, "scaled") for sensor in self.sensors]
 
     def elevation(self, wildcards: Wildcards) -> list[str]:
         """The elevation of a region and the limits that scale it; nothing where it is not searched."""
@@ -329,10 +365,13 @@ class DataPlan:
         return list(self._modules["collections"][wildcards.collection]["modules"])
 
     def collection(self, wildcards: Wildcards) -> str:
-        """The index of the collection an experiment evaluates on."""
-        return (
-            f"{self.root}/patches/{self.config['experiments'][wildcards.experiment]['collection']}/index.json"
-        )
+        """The index of the collection a run learns from and is tested on."""
+        names = (wildcards.experiment, wildcards.method, wildcards.modality, wildcards.protocol)
+        return self.index_of(self._run[names]["collection"])
+
+    def index_of(self, collection: str) -> str:
+        """The index of a collection."""
+        return f"{self.root}/patches/{collection}/index.json"
 
 
 @cache

@@ -224,7 +224,10 @@ class ModelPlan(ImportPlan):
         return [f"{self.root}/maps/{name}/{region}" for name in self.mapped() for region in self.regions]
 
     def _trained(self, experiment: str) -> list[Settings]:
-        return [run for run in self.runs if run["experiment"] == experiment and run["stage"] == "evaluate"]
+        """The runs of an experiment that train networks on its own collection: not on other cubes."""
+        collection = self.config["experiments"][experiment]["collection"]
+        named = (experiment, "evaluate", collection)
+        return [run for run in self.runs if (run["experiment"], run["stage"], run["collection"]) == named]
 
     def _row(self, run: Settings) -> str:
         return "/".join((f"{self.root}/models", *(run[key] for key in OF_ROW)))
@@ -260,7 +263,7 @@ class ModelPlan(ImportPlan):
     def _features_of(self, run: Settings, repeat: Settings) -> str:
         """The features behind a repeat of a probe."""
         ((entry, pretrained),) = run["encoders"]
-        collection = self.config["experiments"][run["experiment"]]["collection"]
+        collection = run["collection"]
         return self._features(collection, entry, pretrained, repeat["pretraining_seed"], run["modality"])
 
     def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:

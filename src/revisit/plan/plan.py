@@ -57,6 +57,10 @@ class Plan(ModelPlan):
         """The score files of an experiment."""
         return [self._score(run, repeat) for run in self._of(wildcards) for repeat in run["repeats"]]
 
+    def indexes_of(self, wildcards: Wildcards) -> list[str]:
+        """The indexes of the collections that an experiment evaluates on."""
+        return list(dict.fromkeys(self.index_of(run["collection"]) for run in self._of(wildcards)))
+
     def cards_of(self, wildcards: Wildcards) -> list[str]:
         """The cards of the encoders that ``scored_in`` names."""
         encoders = [path for row in self._tested(wildcards) for path in row["encoders"]]
@@ -81,7 +85,7 @@ class Plan(ModelPlan):
             {
                 **{name: run[name] for name in ("experiment", "method", "modality", "protocol")},
                 "encoders": [self.encoder(entry, modality, seed) for entry, modality in run["encoders"]],
-                "index": self.collection(wildcards),
+                "index": self.index_of(run["collection"]),
             }
             for run in self._of(wildcards)
             if run["encoders"]
@@ -199,10 +203,7 @@ class Plan(ModelPlan):
 
     def indexes(self) -> list[str]:
         """The index of every collection."""
-        return [self._index(name) for name in self.collected()]
-
-    def _index(self, collection: str) -> str:
-        return f"{self.root}/patches/{collection}/index.json"
+        return [self.index_of(name) for name in self.collected()]
 
     def page(self, wildcards: Wildcards) -> Settings:
         """The study, for the page that describes it."""

@@ -72,6 +72,20 @@ def test_as_numpy_has_them(two: tuple[list[Path], np.ndarray]) -> None:
         assert entry["upper"] == pytest.approx(column.mean() + 3 * column.std(), rel=1e-6)
 
 
+def test_percentiles_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Two per cent of the training pixels lie beyond either limit, in the place of three deviations."""
+    asked = moments_stage.Settings(seed=3, split=SPLIT, histogram=True)
+    write_cube(tmp_path / "here.zarr", "here", 64, 1000 - 12)
+    found = moments(tmp_path / "here.zarr", asked)
+    write_json(tmp_path / "here.json", found)
+    band = limits([tmp_path / "here.json"], limits_stage.Settings(clip_sigma=3, clip_percent=2))["bands"][
+        "vv"
+    ]
+    assert (band["lower"] - band["mean"]) / band["std"] == pytest.approx(-2.054, abs=0.1)
+    assert (band["upper"] - band["mean"]) / band["std"] == pytest.approx(2.054, abs=0.1)
+    assert "histogram" not in moments(tmp_path / "here.zarr", SETTINGS)
+
+
 def test_merge_with_nothing() -> None:
     """A block without a training pixel changes nothing, first or last."""
     some, nothing = Moments.of(np.array([[1.0, 2.0, 6.0]])), Moments.of(np.empty((1, 0)))

@@ -42,6 +42,13 @@ COLLECTIONS = {
     "pairs": {"kind": "pairs", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
     "yearly": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
     "changes": {"kind": "bitemporal", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "copy": {"kind": "yearly", "patch_pixels": 16, "bands": BANDS, "legend": LEGEND},
+    "other": {
+        "kind": "yearly",
+        "patch_pixels": 16,
+        "bands": BANDS,
+        "legend": ready("io-lulc", "test").described(),
+    },
     "odd": {"kind": "yearly", "patch_pixels": 15, "bands": BANDS, "legend": LEGEND},
 }
 TRAIN = {"max_steps": 80, "batch_size": 8, "learning_rate": 1e-2, "validate_every": 20, "patience": 9}
@@ -124,6 +131,14 @@ def test_a_row_may_be_trained_otherwise() -> None:
     assert found["one"] == found["plain"] | {"learning_rate": 5e-4}
 
 
+def test_a_row_may_have_a_collection_of_its_own() -> None:
+    """Whose settings are those of the others: the job is told where by its files."""
+    rows = {"usual": NETWORKS["plain"], "other": NETWORKS["plain"] | {"collection": "copy"}}
+    usual, other, *floors = runs(networks=rows)
+    assert (usual.collection, other.collection) == ("yearly", "copy")
+    assert usual.settings == other.settings and {floor.collection for floor in floors} == {"yearly"}
+
+
 def test_rows_on_other_bands_are_scored_on_the_same_places(yearly: Path, tmp_path: Path) -> None:
     """A place without an image of one sensor counts for none: else rows would have other tests and labels."""
     copy = tmp_path / "yearly"
@@ -165,6 +180,10 @@ def test_classes_keep_their_order_in_a_job_file() -> None:
         ("linear", {"protocols": []}, r"row\.protocols: is empty"),
         ("linear", {"protocols": ["frzen"]}, r"row\.protocols: no protocol is called 'frzen'.*'frozen'"),
         ("two", {"modalities": ["s1"]}, r"dual-swin-unet has 2 encoders, one a sensor, and 's1' is of 1"),
+        ("plain", {"collection": "copy"}, ""),
+        ("plain", {"collection": "nowhere"}, r"networks\.row\.collection: 'nowhere' is not defined"),
+        ("plain", {"collection": "changes"}, r"networks\.row\.collection: 'changes' is of the kind"),
+        ("plain", {"collection": "other"}, r"row\.collection: the labels of 'other' are others than"),
         ("new", {"network": "pyramid-difference"}, r"network: pyramid-difference takes 2 images of a place"),
     ],
 )  # fmt: skip

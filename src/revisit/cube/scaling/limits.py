@@ -1,8 +1,8 @@
 """Pools the regions' moments into the limits that scale a sensor's bands to 8 bit: limits.json.
 
 A band's limits are its mean over the valid training pixels of the regions given (those that the config pins
-the limits to, or all), less and plus ``clip_sigma`` standard deviations. One set of limits for all regions: a
-value means the same reflectance everywhere.
+the limits to, or all), less and plus ``clip_sigma`` standard deviations; or what leaves ``clip_percent`` of
+these pixels beyond either. One set of limits for all regions: a value means the same reflectance everywhere.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from revisit import stage
+from revisit.cube.scaling.histogram import Histogram
 from revisit.cube.scaling.sums import Moments
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
@@ -30,6 +31,9 @@ class Settings(Record):
 
     clip_sigma: float = Field(gt=0)
     """Standard deviations from the mean to either limit."""
+
+    clip_percent: float | None = Field(default=None, ge=0, lt=50)
+    """Per cent of the pixels beyond either limit, where that decides."""
 
 
 def run(job: Job) -> None:
@@ -58,6 +62,10 @@ def limits(moments_paths: Sequence[str | Path], settings: Settings) -> dict[str,
         Moments.merge,
         [Moments(*(np.array(region[key], float) for key in ("count", "mean", "m2"))) for region in regions],
     )
+    percentiles = None
+    if settings.clip_percent is not None:
+        histogram = Histogram.sum(first["unit"], [region["histogram"] for region in regions])
+        percentiles = histogram.between(settings.clip_percent)
     bands = {}
     for index, band in enumerate(first["bands"]):
         count, mean = total.count[index], total.mean[index]
@@ -67,9 +75,12 @@ def limits(moments_paths: Sequence[str | Path], settings: Settings) -> dict[str,
                 f"{first['sensor']}, band {band}: {int(count)} valid training pixels with no spread; "
                 "widen the search or the training share"
             )
+        lower, upper = mean - settings.clip_sigma * std, mean + settings.clip_sigma * std
+        if percentiles:
+            lower, upper = (end[index] for end in percentiles)
         bands[band] = {
-            "lower": float(mean - settings.clip_sigma * std),
-            "upper": float(mean + settings.clip_sigma * std),
+            "lower": float(lower),
+            "upper": float(upper),
             "mean": float(mean),
             "std": std,
             "valid_pixels": int(count),

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from revisit import stage
 from revisit.cube.contract import grid_of, open_cube, values_of
+from revisit.cube.scaling.histogram import Histogram
 from revisit.cube.scaling.sums import Moments
 from revisit.cube.split import TRAIN, Split, split_map
 from revisit.files import write_json
@@ -31,6 +32,9 @@ class Settings(Record):
     split: Split
     """The geographic split."""
 
+    histogram: bool = False
+    """Whether to count the values too, for limits by percentiles."""
+
 
 def run(job: Job) -> None:
     """Make ``moments`` (JSON) from the aligned ``cube``."""
@@ -48,11 +52,15 @@ def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
     region = cube.attrs["region"]
     training = split_map(grid, settings.split, settings.seed, region) == TRAIN
     total = Moments.of(np.empty((len(bands), 0)))
+    histogram = Histogram.of(cube.attrs["unit"], len(bands)) if settings.histogram else None
     for date in stage.progress(range(cube.sizes["time"]), "moments"):
         for rows, columns in grid.blocks(BLOCK):
             valid = cube["valid"][date, rows, columns].values.astype(bool)
             values = values_of(cube)[date, :, rows, columns].values
-            total = total.merge(Moments.of(values[:, valid & training[rows, columns]]))
+            inside = values[:, valid & training[rows, columns]]
+            total = total.merge(Moments.of(inside))
+            if histogram:
+                histogram.add(inside)
     times = np.datetime_as_string(cube["time"].values, unit="s").tolist()
     return {
         "region": region,
@@ -62,6 +70,7 @@ def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
         "count": [int(count) for count in total.count],
         "mean": total.mean.tolist(),
         "m2": total.m2.tolist(),
+        **({"histogram": histogram.content()} if histogram else {}),
         "dates": times,
         "split": settings.split.described(settings.seed),
         "config_hash": config_hash(settings.content()),

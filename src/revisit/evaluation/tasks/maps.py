@@ -48,6 +48,8 @@ class MapNetwork(Record):
     """Key of `pretraining.methods`: whose encoders to start from."""
     encoder_of: str | None = None
     """Key of `pretraining.methods`: whose encoder's shape to take, with new weights."""
+    collection: str | None = None
+    """The patches to learn and to test on, where they are not the experiment's: as of other cubes."""
     title: str | None = None
     """Name of the row as printed; that of the entry when left out."""
     published_as: str | None = None
@@ -135,7 +137,9 @@ class MapTask(Task):
                 ]
                 recipe = wanted.recipe(where, of_row)
                 found += [
-                    self.run(settings, row, modality, "protocol", protocol, recipe, encoders)
+                    self.run(
+                        settings, row, modality, "protocol", protocol, recipe, encoders, of_row.collection
+                    )
                     for protocol in wanted.learnt_by(of_row, network)
                 ]
         modalities = dict.fromkeys(name for row in wanted.networks.values() for name in row.modalities)
@@ -159,7 +163,15 @@ class MapTask(Task):
         for row_name, of_row in wanted.networks.items():
             of = f"{where}.networks.{row_name}"
             wanted.recipe(of, of_row)
-            self._check_row(of, of_row, pretraining, collections, collection)
+            own = collection
+            if of_row.collection is not None:
+                own = checks.collection_of(of_row.collection, self.kinds, collections, of)
+                if own["legend"] != collection["legend"]:
+                    raise RevisitError(
+                        f"{of}.collection: the labels of {of_row.collection!r} are others than those of "
+                        f"{wanted.collection!r}, of the other rows; choose one with the same"
+                    )
+            self._check_row(of, of_row, pretraining, collections, own)
 
     def _check_protocols(self, names: Sequence[str], where: str) -> None:
         for name in names:

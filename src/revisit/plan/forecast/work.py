@@ -107,6 +107,9 @@ class Work:
             for region in regions
         }
         values, measured = sum(cubes.values()) / MILLION, plan.measured()
+        varied = {stage: plan.varied(stage) for stage in ("raw", "aligned", "moments", "scaled")}
+        others = {stage: sum(cubes[name] for name in names) / MILLION for stage, names in varied.items()}
+        more = {stage: len(names) * len(sensors) for stage, names in varied.items()}
         images, elevations = len(regions) * len(sensors), len(regions) if plan.years(ELEVATION) else 0
         labelled = [region for region in regions if plan.labels(SimpleNamespace(region=region))]
         stores = [
@@ -118,11 +121,15 @@ class Work:
             Stage("archive", len(regions) if simulated else 0, made / MILLION),
             Stage("search", len(plan.items())),
             Stage("download", len(plan.downloads()), clips),
-            Stage("stack", images, values),
-            Stage("coregister", images, values),
-            Stage("moments", len(measured) * len(sensors), sum(cubes[name] for name in measured) / MILLION),
-            Stage("limits", len(sensors) + bool(elevations)),
-            Stage("scale", images, values),
+            Stage("stack", images + more["raw"], values + others["raw"]),
+            Stage("coregister", images + more["aligned"], values + others["aligned"]),
+            Stage(
+                "moments",
+                len(measured) * len(sensors) + more["moments"],
+                sum(cubes[name] for name in measured) / MILLION + others["moments"],
+            ),
+            Stage("limits", len(sensors) * (1 + len(plan.variants_asked())) + bool(elevations)),
+            Stage("scale", images + more["scaled"], values + others["scaled"]),
             Stage("labels", len(labelled), sum(map(self.cells, labelled)) / MILLION),
             Stage("dem", elevations),
             Stage("dem_moments", len(measured) if elevations else 0),
@@ -195,7 +202,7 @@ class Work:
 
     def _learnt(self, run: dict[str, Any]) -> float:
         """Millions of pixels of a sensor that the repeats of a run see at most."""
-        collection = self.plan.config["experiments"][run["experiment"]]["collection"]
+        collection = run["collection"]
         recipe = run["settings"].get("recipe", {})
         steps, batch = (recipe.get(key) for key in ("max_steps", "batch_size"))
         if not steps or not batch:

@@ -1,7 +1,7 @@
 """Precision, recall and F1 of scenes by model, far from where it was pretrained: 3DMAE's Table III."""
 
 from revisit.report.cells import Scores
-from revisit.report.layout import COLLAPSED, CUT, INTERVAL, Block, Layout
+from revisit.report.layout import INTERVAL, Block, Layout
 from revisit.report.layouts import model_rows
 from revisit.report.layouts.class_rows import AVERAGES
 
@@ -20,6 +20,6 @@ LAYOUT = Layout(
     title="Generalisation to other regions: multi-label classification (3DMAE, Table III)",
     task="multi-label",
     blocks=_blocks,
-    notes=(INFERRED, INTERVAL, COLLAPSED, CUT),
+    notes=(INFERRED, INTERVAL),
     dots="mean over classes in %",
 )

@@ -1,7 +1,7 @@
 """Accuracy of SAR scenes by level of contrast: alone, with optical aid, with clusters."""
 
 from revisit.report.cells import Scores
-from revisit.report.layout import COLLAPSED, CUT, INTERVAL, Block, Layout
+from revisit.report.layout import INTERVAL, Block, Layout
 from revisit.report.layouts import model_rows
 
 UNSTATED = (
@@ -17,6 +17,6 @@ LAYOUT = Layout(
     title="Optical aid for SAR scenes",
     task="single-label",
     blocks=_blocks,
-    notes=(UNSTATED, INTERVAL, COLLAPSED, CUT),
+    notes=(UNSTATED, INTERVAL),
     dots="accuracy in %",
 )
