@@ -4,7 +4,8 @@ Clasen et al. 2025, reBEN: refined BigEarthNet dataset for remote sensing image 
 (arXiv:2407.03653). Sentinel-2 by a newer sen2cor, Sentinel-1 as it was; patches lie in folders of the product
 that they were cut from. ``metadata.parquet`` has a row for each of 480,038 patches: patch_id, s1_name, split
 (train, validation, test: 237,871, 122,342 and 119,825) and labels, names of the 19 classes. The 69,450 under
-snow or clouds are in a parquet file of their own and in no split. A reference map is of CORINE codes; those
+snow or clouds are in a parquet file of their own, which is not read. Digital numbers have no offset, though
+sen2cor is new (means of blue that users publish are about 440). A reference map is of CORINE codes; those
 that are in none of the 19 classes, and 999, are no label.
 
 Layout, columns and codes are those of the code that made the set (github.com/kai-tub/bigearthnet-pipeline)
