@@ -18,7 +18,7 @@ SCORE, ENCODER, INDEX, STORE, CUBE, SCENES, SEARCH = (
     "score", "encoder", "index", "patches", "cube", "scenes", "search",
 )  # fmt: skip
 # How deep below the results the files of a room lie; cubes that a region has but one of lie one less.
-DEPTHS = {"scores": 7, "encoders": 6, "patches": 3, "cubes": 4, "scenes": 5, "items": 3}
+DEPTHS = {"scores": 7, "encoders": 6, "patches": 3, "cubes": 4, "variants": 5, "scenes": 5, "items": 3}
 ONE_A_REGION = ("dem.zarr", "labels.zarr")
 
 
@@ -124,7 +124,7 @@ def started(path: Path) -> tuple[Results, Ref]:
     elif path.suffix == ".json" and path.with_suffix(".zarr").exists():
         path = path.with_suffix(".zarr")  # the Item of a cube
     parts = path.absolute().parts
-    rooms = {"scores": SCORE, "encoders": ENCODER, "patches": INDEX, "cubes": CUBE}
+    rooms = {"scores": SCORE, "encoders": ENCODER, "patches": INDEX, "cubes": CUBE, "variants": CUBE}
     for room, kind in rooms.items():
         depth = DEPTHS[room] - (path.name in ONE_A_REGION)
         if len(parts) > depth and parts[-depth] == room:

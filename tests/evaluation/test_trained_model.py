@@ -79,7 +79,7 @@ def test_a_network_of_scenes_is_kept_too(
     model, kept = load_model(tmp_path / "score.model" / WEIGHTS), np.load(tmp_path / "score.npz")
     images = PatchStore(pairs).images(kept["sample"], ["vv", "vh"])
     with torch.no_grad():
-        scores = model.network(standardised(images)).numpy()
+        scores = torch.sigmoid(model.network(standardised(images))).numpy()
     assert scores == pytest.approx(kept["score"], abs=1e-5)
     assert model.card["bands"] == ["vv", "vh"] and model.card["composite_year"] is None
     assert model.card["labels"] == "scene" and model.card["exclusive"] is False
