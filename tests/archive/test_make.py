@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import yaml
 from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
 from shapely.geometry import box, shape
@@ -18,6 +19,7 @@ from revisit.archive.geometry import Grid
 from revisit.archive.land_cover import write_worldcover
 from revisit.archive.make import build as build_with
 from revisit.archive.settings import Archive, Settings, check_years
+from revisit.config.check import check
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.job import Job
@@ -294,19 +296,15 @@ def test_the_section_reads_back_as_the_settings_of_an_archive(settings: dict[str
 
 def test_the_plan_hands_faults_to_their_region() -> None:
     """One region's archive is spoilt as the config says, the others are whole."""
+    study = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
     fault = {"kind": "missing-file", "item": 3, "asset": "map"}
-    section = read(Archive, {"faults": {"plain": [fault]}}, "archive").content()
-    study = {"archive": section, "seed": 1, "study": "default", "search": {}}
-    study["cube"] = {"limits_from": None}
-    study["regions"] = {name: {"bbox": [3.05, 43.2, 3.072, 43.214]} for name in ("plain", "coast")}
-    checked: dict[str, Any] = {"config": study, "folders": {"sentinel-2": None}, "runs": [], "figures": []}
-    checked["of_maps"] = []
-    plan = DataPlan({**checked, "labels": None, "entries": {}, "facts": {}, "collections": {}, "layouts": {}})
+    study["archive"]["faults"] = {"plain": [fault]}
+    plan = DataPlan(check(study))
     found = {
         name: read(Settings, plan.archive(SimpleNamespace(region=name)), "archive").faults
-        for name in study["regions"]
+        for name in ("plain", "polder")
     }
-    assert found == {"plain": [read(Fault, fault, "fault")], "coast": []}
+    assert found == {"plain": [read(Fault, fault, "fault")], "polder": []}
 
 
 def test_the_job_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
