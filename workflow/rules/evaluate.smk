@@ -22,6 +22,7 @@ rule evaluate:
         "<results>/benchmarks/evaluate/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
     wildcard_constraints:
         protocol=plan.protocols("evaluate"),
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:

@@ -17,6 +17,7 @@ rule pretrain:
         "<results>/benchmarks/pretrain/{collection}/{method}/{modality}/{seed}.jsonl"
     wildcard_constraints:
         method=plan.methods("neither"),
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:
@@ -71,6 +72,7 @@ rule generate:
         "<results>/logs/generate/{collection}/{method}/{modality}/{seed}.log",
     benchmark:
         "<results>/benchmarks/generate/{collection}/{method}/{modality}/{seed}.jsonl"
+    priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
     resources:

@@ -91,7 +91,8 @@ class DataPlan:
     def priority(self, wildcards: Wildcards) -> int:
         """The more, the sooner a job runs: region by region, so that a study cut short has whole ones.
 
-        First come the regions that limits are measured on, as the others wait for them, and the limits.
+        First come the regions that limits are measured on, as the others wait for them. What belongs to no
+        region comes before all: limits, and trainings, which take longest and should not be left at the end.
         """
         region = dict(wildcards.items()).get("region")
         return len(self.regions) if region is None else self._urgency[region]
