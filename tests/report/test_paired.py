@@ -140,6 +140,8 @@ def test_both_sensors_are_held_against_the_better_alone() -> None:
         run("scratch", [0.8, 0.8], modality="s2"),
         run("statistics", [0.4, 0.4], protocol="floor", encoder="none", modality="s1"),
         run("statistics", [0.5, 0.4], protocol="floor", encoder="none", modality="s1+s2"),
+        run("prior", [0.2, 0.1], protocol="floor", encoder="none", modality="s1"),
+        run("prior", [0.2, 0.1], protocol="floor", encoder="none", modality="s1+s2"),  # sees no image
     ]
     found = paired(cells, {"masking": "micro_map"}, METHODS)
     fused = {row["method"]: row for row in found if row["metric"] == "micro_map_over_fewer"}

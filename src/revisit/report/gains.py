@@ -48,17 +48,20 @@ def _block(here: list[reading.Row], facts: Facts, name: str, suffix: str, over: 
         words.modality(modality): {"modality": modality, "class": "all", "metric": metric}
         for modality in cells.modalities(scores.models)
     }
-    rows = []
+    floors = {run.title for run in runs if run.protocol == words.FLOOR}
+    rows: dict[tuple[str, ...], list[Cell]] = {}  # a floor is in every setting, and a row once
     for setting in scores.settings:
-        how = (words.training(setting["protocol"]), words.labels(setting, of_all=""))
+        labels = words.labels(setting, of_all="")
         block = scores.block("", setting, ("model",), lines, columns, words.PERCENT, words.POINTS)
         for label, row in block.rows:
             if any(cell.value is not None for cell in row):
                 shown = dict(zip(block.columns, row, strict=True))
-                rows.append(((*label, *how), [shown.get(column, Cell()) for column in columns]))
+                learning = words.training(words.FLOOR if label[0] in floors else setting["protocol"])
+                rows[*label, learning, labels] = [shown.get(column, Cell()) for column in columns]
     heading = f"{facts.title(name)}: {words.metric(metric.removesuffix(suffix))} {over}"
     every = dict.fromkeys(SETTING, "") | {"experiment": name, "dataset": here[0]["dataset"]}
-    return Block(heading, every, ("model", "learning", "labels"), tuple(columns), rows, words.POINTS)
+    labelled = ("model", "learning", "labels")
+    return Block(heading, every, labelled, tuple(columns), [*rows.items()], words.POINTS)
 
 
 def run(job: Job) -> None:

@@ -79,7 +79,7 @@ def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable
             found.append(_difference(cell, floor, words.OVER_FLOOR))
         if twin := against.twin(cell):
             found.append(_difference(cell, twin, words.GAIN))
-        if fewer := against.fewer(cell):
+        if (fewer := against.fewer(cell)) and fewer.values != cell.values:  # the class prior sees none
             found.append(_difference(cell, fewer, words.OVER_FEWER))
     return [row for row in found if row]
 

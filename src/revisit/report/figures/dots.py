@@ -45,7 +45,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
             panel.set_title(column)
             panel.set_xlabel(axis)
         axes[0].set_yticks(range(len(models)), models)
-        axes[0].invert_yaxis()
+        axes[0].set_ylim(len(models) - 0.5, -0.5)
         ends = [
             n for row in cells for c in row for n in (c.value, c.low, c.high, c.published) if n is not None
         ]

@@ -28,7 +28,12 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     ]
     trainings = sorted({row["training"] for row in rows}, reverse=True) or [""]
     modalities = sorted({row["modality"] for row in rows}, key=words.modality_rank) or [""]
-    looks = style.looks(run for run in facts.runs if run.pretrained)
+    gained = {row["method"] for row in rows}
+    looks = {
+        method: look
+        for method, look in style.looks(run for run in facts.runs if run.pretrained).items()
+        if method in gained
+    }
     columns = [words.modality(modality) for modality in modalities]
     value = f"{words.metric(experiment.headline)} gained, points"
     with style.panels(out, trainings, columns, value) as (figure, axes):
