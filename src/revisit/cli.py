@@ -14,7 +14,7 @@ COMMANDS = {
     "export": ("revisit.export.command", "write an encoder in the form of timm, torchgeo, ONNX or a hub"),
     "predict": ("revisit.prediction.command", "map a region, a cube or an image by a trained model"),
     "trace": ("revisit.trace_command", "follow a number, encoder or cube back to its STAC items"),
-    "leak-check": ("revisit.leak_check", "say whether encoders were pretrained on test places"),
+    "leak-check": ("revisit.leaks_command", "say whether encoders were pretrained on test places"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),
     "serve": ("revisit.stac.api.server", "serve folders of STAC items as a STAC API on this machine"),
 }

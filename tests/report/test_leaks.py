@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revisit import leak_check
+from revisit import leaks_command
 from revisit.files import write_json
 from revisit.job import Job
 from revisit.patches.kind import Look
@@ -112,14 +112,14 @@ def test_the_command_looks_at_what_was_scored(root: Path, capsys: pytest.Capture
     """Each row once; the status is that of a failed check where any encoder has seen test places."""
     score(root, "a", pretrain(root, "a", "near"))
     score(root, "floor", None)
-    assert leak_check.main([str(root)]) == 0
+    assert leaks_command.main([str(root)]) == 0
     assert "| a | RGB | near | tested | 3 | 0 | 0 | 240 | – |" in capsys.readouterr().out
     score(root, "b", pretrain(root, "b", "over"))
-    assert leak_check.main([str(root), "--json"]) == 1
+    assert leaks_command.main([str(root), "--json"]) == 1
     rows = json.loads(capsys.readouterr().out)
     assert {row["method"]: row["overlapped"] for row in rows} == {"a": 0, "b": 2}
     encoder = str(root / "encoders/over/b/rgb/seed0")
-    assert leak_check.main([encoder, "--on", str(root / "patches/near")]) == 1
+    assert leaks_command.main([encoder, "--on", str(root / "patches/near")]) == 1
     assert "| near | 1 | 0 | 1 | 0 |" in capsys.readouterr().out
 
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_checked(
     pretrain(root, "a", "near")
     pretrain(root, "bare", "near").with_name("card.json").unlink()
     (root / "encoders/bare").mkdir()
-    assert leak_check.main([one if one == "--on" else str(root / one) for one in arguments]) == 1
+    assert leaks_command.main([one if one == "--on" else str(root / one) for one in arguments]) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 
