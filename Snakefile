@@ -21,6 +21,7 @@ from snakemake.utils import min_version
 
 from revisit.plan.arguments import read_yaml
 from revisit.plan.checked import checked
+from revisit.plan.jobs import any_of
 from revisit.plan.looks import one_at_a_time
 from revisit.plan.plan import Plan
 
@@ -45,16 +46,16 @@ pathvars:
 
 
 wildcard_constraints:
-    region="[a-z0-9-]+",
+    region=any_of(plan.regions),
     variant=plan.variants.pattern(),
     sensor="|".join(plan.config["search"]),
     year=r"\d{4}",
-    method="[a-z0-9+-]+",
-    modality="[a-z0-9+]+",
-    pretrained="[a-z0-9+]+",
+    method=plan.named("method"),
+    modality=plan.named("modality"),
+    pretrained=plan.named("modality"),
     labels=r"[0-9.e-]+",
     seed=r"\d+",
-    experiment="[a-z0-9-]+",
+    experiment=plan.named("experiment"),
     protocol="[^/]+",  # a part of one's own has dots and a colon in its name
     layout=plan.layouts(),
 

@@ -365,11 +365,6 @@ class DataPlan:
         """The module of a collection's kind."""
         return list(self._modules["collections"][wildcards.collection]["modules"])
 
-    def collection(self, wildcards: Wildcards) -> str:
-        """The index of the collection a run learns from and is tested on."""
-        names = (wildcards.experiment, wildcards.method, wildcards.modality, wildcards.protocol)
-        return self.index_of(self._run[names]["collection"])
-
     def index_of(self, collection: str) -> str:
         """The index of a collection."""
         return f"{self.root}/patches/{collection}/index.json"

@@ -1,11 +1,10 @@
 """The benchmark sets of a study in its plan: what is imported, in how many stores."""
 
-import re
 import sys
 from pathlib import Path
 
 from revisit.plan.data import DataPlan, Settings
-from revisit.plan.jobs import Wildcards
+from revisit.plan.jobs import Wildcards, any_of
 
 
 class ImportPlan(DataPlan):
@@ -13,11 +12,11 @@ class ImportPlan(DataPlan):
 
     def imported(self) -> str:
         """The pattern of the collections that are imported."""
-        return _any_of(self.config["imports"])
+        return any_of(self.config["imports"])
 
     def cut(self) -> str:
         """The pattern of the collections that are cut from cubes."""
-        return _any_of(self.config["collections"])
+        return any_of(self.config["collections"])
 
     def collected(self) -> list[str]:
         """Every collection, those cut from cubes first."""
@@ -77,6 +76,3 @@ class ImportPlan(DataPlan):
 OF_THE_INDEX = ("classes",)  # keys of an entry that only the index needs
 LATER = (*OF_THE_INDEX, "stores", "min_class_fraction")  # that the list and limits of a set do not depend on
 
-
-def _any_of(names: object) -> str:
-    return "|".join(map(re.escape, names)) or "(?!)"  # type: ignore[call-overload]

@@ -1,7 +1,8 @@
 """Job files: what a rule asks its stage to do, in a file beside the log instead of on a command line."""
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from revisit.job import Job
 
 Wildcards = Any  # Snakemake's namespace of strings
 SettingsOf = Callable[[Wildcards], Mapping[str, Any]]
+
+
+def any_of(names: Iterable[str]) -> str:
+    """The pattern of a wildcard that is one of these names; of none, one that never matches."""
+    return "|".join(map(re.escape, dict.fromkeys(names))) or "(?!)"
 
 
 class JobFiles:

@@ -1,12 +1,12 @@
 """The models of a study in its plan: what is pretrained, and what is evaluated on which labels."""
 
-import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from revisit.errors import RevisitError
 from revisit.plan.data import Settings
 from revisit.plan.imports import ImportPlan
-from revisit.plan.jobs import Wildcards
+from revisit.plan.jobs import Wildcards, any_of
 
 OF_ROW = ("experiment", "method", "modality", "protocol")  # what names a row of scores, in its path
 
@@ -14,12 +14,19 @@ OF_ROW = ("experiment", "method", "modality", "protocol")  # what names a row of
 class ModelPlan(ImportPlan):
     """Paths and settings of pretraining and evaluation."""
 
+    def named(self, key: str) -> str:
+        """The pattern of what runs and encoders are of: each ``experiment``, ``method`` or ``modality``."""
+        names = [run[key] for run in self.runs]
+        if key != "experiment":
+            names += [{"method": name, "modality": modality}[key] for name, modality, _ in self.encoders()]
+        return any_of(names)
+
     # Pretrain
 
     def methods(self, leaving: str) -> str:
         """The pattern of the entries that leave this beside their encoder: see ``revisit.config.check``."""
         names = [name for name, entry in self.entries.items() if entry["leaves"] == leaving]
-        return "|".join(map(re.escape, names)) or "(?!)"
+        return any_of(names)
 
     def encoder(self, entry: str, modality: str, seed: int) -> str:
         """Path of one encoder."""
@@ -124,19 +131,29 @@ class ModelPlan(ImportPlan):
 
     def run(self, wildcards: Wildcards) -> Settings:
         """The run a score is of."""
-        return self._run[wildcards.experiment, wildcards.method, wildcards.modality, wildcards.protocol]
+        names = (wildcards.experiment, wildcards.method, wildcards.modality, wildcards.protocol)
+        if names not in self._run:
+            raise RevisitError(f"scores/{'/'.join(names)}: the study has no such run; name one of its own")
+        return self._run[names]
+
+    def collection(self, wildcards: Wildcards) -> str:
+        """The index of the collection a run learns from and is tested on."""
+        return self.index_of(self.run(wildcards)["collection"])
 
     def repeat(self, wildcards: Wildcards) -> Settings:
         """The repeat of its run that a score is of."""
         for repeat in self.run(wildcards)["repeats"]:
             if (_labels(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
-        raise KeyError(f"{wildcards} is no repeat of this study")
+        raise RevisitError(
+            f"scores of {wildcards.experiment}: no run with labels{wildcards.labels} and seed{wildcards.seed}; "
+            "add them to label_fractions and seeds of the experiment"
+        )
 
     def protocols(self, stage: str) -> str:
         """The pattern of the protocols whose runs are of this stage: evaluate, probe or floor."""
         names = {run["protocol"] for run in self.runs if run["stage"] == stage}
-        return "|".join(map(re.escape, sorted(names))) or "(?!)"
+        return any_of(sorted(names))
 
     def score_encoders(self, wildcards: Wildcards) -> list[str]:
         """The encoders behind a score, those of its network in order."""

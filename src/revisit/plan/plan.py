@@ -4,12 +4,11 @@ A plan is made of a checked study (``revisit.plan.checked``), in which names are
 what they are; so nothing here depends on how a region, method or experiment is called.
 """
 
-import re
 from pathlib import PurePosixPath
 
 from revisit.cube.bands import ELEVATION
 from revisit.plan.data import Settings
-from revisit.plan.jobs import Wildcards
+from revisit.plan.jobs import Wildcards, any_of
 from revisit.plan.models import ModelPlan
 
 # Sections of the config that change no result.
@@ -21,7 +20,7 @@ class Plan(ModelPlan):
 
     def layouts(self) -> str:
         """The pattern of the tables that are laid out."""
-        return "|".join(map(re.escape, self._modules["layouts"])) or "(?!)"
+        return any_of(self._modules["layouts"])
 
     def of_experiments(self, name: str) -> list[str]:
         """The table of this name of every experiment."""

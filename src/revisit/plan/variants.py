@@ -4,8 +4,9 @@ A variant's cubes lie in a folder of their own. A stage that it does not change,
 made again: the variant takes what the study's own cubes have.
 """
 
-import re
 from typing import Any
+
+from revisit.plan.jobs import any_of
 
 Settings = dict[str, Any]
 RAW = ("scene_classification_valid", "cloud_mask")
@@ -36,7 +37,7 @@ class Variants:
 
     def pattern(self) -> str:
         """The pattern of their names."""
-        return "|".join(map(re.escape, self.own)) or "(?!)"
+        return any_of(self.own)
 
     def masks(self) -> list[str]:
         """The bands that mask clouds, in the study's cubes or a variant's."""
