@@ -124,6 +124,30 @@ def test_each_protocol_has_one_rule(plan):
     assert patterns == {"evaluate": "fine\\-tune|frozen|supervised", "probe": "knn|linear", "floor": "floor"}
 
 
+def test_only_names_of_the_study_are_names_in_paths(plan):
+    """A file of another study has no rule then, which Snakemake says, instead of a failing function."""
+    for key, own in (
+        ("experiment", "land-cover"),
+        ("method", "unet"),
+        ("method", "stmim"),
+        ("modality", "s1+s2"),
+    ):
+        assert re.fullmatch(plan.named(key), own)
+        assert not re.fullmatch(plan.named(key), "nope")
+
+
+def test_a_score_that_the_study_has_not_is_told_in_one_line(plan):
+    """Its names may be of the study, each by itself."""
+    wildcards = Wildcards(
+        experiment="masking", method="scratch", modality="s1+s2", protocol="knn", labels="1", seed="9"
+    )
+    with pytest.raises(RevisitError, match="masking: no run with labels1, seed9; add them to"):
+        plan.score_features(wildcards)
+    wildcards.method = "unet"
+    with pytest.raises(RevisitError, match=r"masking/unet/.*/knn: the study has no such run"):
+        plan.collection(wildcards)
+
+
 def test_a_region_held_out_concerns_no_other(plan):
     """Its tiles alone are cut anew; and a skipped region is nowhere."""
     plain, delta = (Wildcards(region=name, collection="pairs") for name in ("plain", "delta"))

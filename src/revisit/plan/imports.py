@@ -75,4 +75,3 @@ class ImportPlan(DataPlan):
 
 OF_THE_INDEX = ("classes",)  # keys of an entry that only the index needs
 LATER = (*OF_THE_INDEX, "stores", "min_class_fraction")  # that the list and limits of a set do not depend on
-

@@ -146,7 +146,7 @@ class ModelPlan(ImportPlan):
             if (_labels(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
         raise RevisitError(
-            f"scores of {wildcards.experiment}: no run with labels{wildcards.labels} and seed{wildcards.seed}; "
+            f"scores of {wildcards.experiment}: no run with labels{wildcards.labels}, seed{wildcards.seed}; "
             "add them to label_fractions and seeds of the experiment"
         )
 
