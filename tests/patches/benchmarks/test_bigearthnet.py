@@ -11,6 +11,7 @@ import rasterio
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Given
+from revisit.patches.survey import open_set
 
 METRES = {"B01": 60, "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B09": 60, "B11": 20, "B12": 20}
 NAMES = {
@@ -178,6 +179,11 @@ def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
     about.write_text('{"labels": ')
     with pytest.raises(RevisitError, match=r"_labels_metadata.json: cannot be read .*; fetch the set again"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+    about.write_text('{"labels": []}')
+    benchmark = open_set("some", {"set": "bigearthnet", "folder": str(tmp_path / "set")})
+    (sample,) = (one for one in benchmark.samples() if one.name == optical_name(3))
+    with pytest.raises(RevisitError, match=r"_metadata.json: does not say acquisition_date; fetch the set"):
+        benchmark.read(sample)
 
 
 def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:

@@ -158,6 +158,9 @@ def test_bad_town(folder: Path, tmp_path: Path) -> None:
     (tmp_path / LABELS.format("Train")).symlink_to(folder / LABELS.format("Train"))
     files = (f"{IMAGES}/abudhabi", f"{LABELS.format('Train')}/abudhabi/cm/cm.png")
     sample, entry = Sample("abudhabi-0-0", "train", "", files), {"set": "oscd", "folder": str(tmp_path)}
+    (town / "abudhabi.geojson").write_text('{"features": []}')
+    with pytest.raises(RevisitError, match=r"abudhabi.geojson: is no outline of one polygon \(.*; fetch the"):
+        open_set("some", entry).read(sample)
     (town / "imgs_2_rect/B8A.tif").unlink()
     with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: cannot be read"):
         open_set("some", entry).read(sample)

@@ -163,8 +163,13 @@ def _dates(path: Path) -> list[np.datetime64]:
 def _outline(folder: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     """Middle and extent in degrees of the box around the outline of a town; NaN where there is none."""
     for path in sorted(folder.glob("*.geojson")):
-        (feature,) = json.loads(path.read_text(encoding="utf-8"))["features"]
-        corners = np.array(feature["geometry"]["coordinates"][0])
+        try:
+            (feature,) = json.loads(path.read_text(encoding="utf-8"))["features"]
+            corners = np.array(feature["geometry"]["coordinates"][0], float)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RevisitError(
+                f"{path}: is no outline of one polygon ({error}); fetch the set again"
+            ) from error
         low, high = corners.min(axis=0), corners.max(axis=0)
         middle, extent = (low + high) / 2, high - low
         return (float(middle[0]), float(middle[1])), (float(extent[0]), float(extent[1]))
