@@ -47,7 +47,7 @@ CLASSES = {
     "Snow and ice": "#8a2be2",
 }
 SNOW = 7
-IMAGES_KEPT = 16  # read last, 8 MB each
+IMAGES_KEPT = 16  # read last, 26 MB each with what is made of it
 
 
 class DynamicEarthNetEntry(Listed):
