@@ -99,6 +99,9 @@ def test_score_on_validation(tmp_path: Path) -> None:
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     """Squares that do not fit, a line of another sort, a map of other values, a cube that is not there."""
     entry = {"set": "dynamic-earthnet", "folder": str(tmp_path), "tile_pixels": TILE}
+    # How many squares there are follows from their side.
+    assert open_set("some", entry).source.samples == 75 * 24 * 2 * 2
+    assert open_set("some", entry | {"tile_pixels": 64}).source.training == 55 * 24 * 16 * 16
     with pytest.raises(RevisitError, match="tile_pixels: 300 does not divide 1024"):
         open_set("some", entry | {"tile_pixels": 300})
     with pytest.raises(RevisitError, match=r"split_info/train.txt is not there; DynamicEarthNet"):

@@ -157,6 +157,11 @@ def test_bad_town(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(of_set, town)
     (tmp_path / LABELS.format("Train")).symlink_to(folder / LABELS.format("Train"))
     files = (f"{IMAGES}/abudhabi", f"{LABELS.format('Train')}/abudhabi/cm/cm.png")
+    small, large = (
+        open_set("some", {"set": "oscd", "folder": str(tmp_path), "tile_pixels": side}).source
+        for side in (8, 2048)
+    )
+    assert small.training > 10_000 and large.training >= 14
     sample, entry = Sample("abudhabi-0-0", "train", "", files), {"set": "oscd", "folder": str(tmp_path)}
     (town / "abudhabi.geojson").write_text('{"features": []}')
     with pytest.raises(RevisitError, match=r"abudhabi.geojson: is no outline of one polygon \(.*; fetch the"):

@@ -30,6 +30,7 @@ IMAGES = "Onera Satellite Change Detection dataset - Images"
 LABELS = "Onera Satellite Change Detection dataset - {part} Labels"
 MAP = "cm/cm.png"
 UNCHANGED_VALUE, CHANGED_VALUE = 0, 255
+TOWN_PIXELS = 600  # side of a town, about
 TOWNS_KEPT = 8  # read last, each some 30 MB
 
 
@@ -48,7 +49,7 @@ class Oscd(Benchmark[OscdEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = OscdEntry
-    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 1_000, 1_000)
+    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 24, 24)
     kind = "bitemporal"
     time_axis = True
     label_maps = True
@@ -56,6 +57,7 @@ class Oscd(Benchmark[OscdEntry]):
 
     def __init__(self, settings: OscdEntry) -> None:
         super().__init__(settings)
+        self.source = self.source.in_squares((-(-TOWN_PIXELS // settings.tile_pixels)) ** 2)
         self.town = kept(self._town, TOWNS_KEPT)
 
     @property
