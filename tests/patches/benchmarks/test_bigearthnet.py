@@ -104,7 +104,7 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     ):
         parts.find("task", "single-label").data(store, "s1+s2", Given())
     # Patches lie side by side: those of two parts touch.
-    assert store.attrs["split_distance_m"]["train-val"] == pytest.approx(0, abs=20)
+    assert store.attrs["split_distance_m"]["train-val"] == 0 and store.attrs["parts_touch"]
 
 
 def test_patches_resampled(folder: Path, sets: Any, tmp_path: Path) -> None:
