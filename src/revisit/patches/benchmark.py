@@ -59,7 +59,10 @@ class Listed(Entry):
 
 
 class Source(NamedTuple):
-    """What to tell somebody who lacks the set; how many samples it has, and how many to train on at most."""
+    """What to tell somebody who lacks the set; how many samples it has, and how many to train on at most.
+
+    Of a set whose images are cut into squares: how many images; see ``in_squares``.
+    """
 
     name: str
     address: str
@@ -67,6 +70,10 @@ class Source(NamedTuple):
     samples: int
     training: int
     licence: str = "licence as stated there"
+
+    def in_squares(self, squares: int) -> "Source":
+        """Of images that are cut into so many squares each."""
+        return self._replace(samples=self.samples * squares, training=self.training * squares)
 
 
 class Sensor(NamedTuple):
@@ -118,7 +125,7 @@ class Benchmark(ABC, Generic[S]):
     """
 
     Settings: ClassVar[type[Entry]]
-    source: ClassVar[Source]
+    source: Source
     kind: str
     time_axis: ClassVar[bool] = False
     label_maps: ClassVar[bool]

@@ -65,11 +65,11 @@ def import_set(
     """Write the patch store ``region`` of the collection ``name``: its share of all samples of the set.
 
     ``scaling``: limits of each sensor's bands. Raises RevisitError where a file cannot be read, or is not
-    what the set says.
+    what the set says, and where there are more stores than places.
     """
     benchmark = open_set(name, settings.entry)
     entry: Entry = benchmark.settings
-    own = _share(samples, settings.number, entry.stores)
+    own = _share(name, samples, settings.number, entry.stores)
     kept = [sample for sample in own if not sample.left_out]
     places = {place: number for number, place in enumerate(dict.fromkeys(one.place for one in kept))}
     codes = benchmark.legend.codes
@@ -113,7 +113,7 @@ def import_set(
                 "samples": len(kept),
                 "places": tally.places,
                 "parts": {part: sum(one.part == part for one in kept) for part in PARTS},
-                "empty_because": "" if kept else told(tally.lost) or "no sample is listed",
+                "empty_because": "",
                 **tally.attributes({}),
                 "class_codes": codes,
                 "legend": benchmark.legend.described(),
@@ -139,10 +139,23 @@ def import_set(
     stage.log.info("%d samples of %d places; %s", len(kept), tally.places, told(tally.lost))
 
 
-def _share(samples: Sequence[Sample], number: int, stores: int) -> list[Sample]:
-    """The samples of one of so many stores: whole places, in order."""
-    places = np.array(list(dict.fromkeys(sample.place for sample in samples)))
-    own = set(np.array_split(places, stores)[number - 1].tolist())
+def _share(name: str, samples: Sequence[Sample], number: int, stores: int) -> list[Sample]:
+    """The samples of one of so many stores: whole places, in order.
+
+    Places that are left out are shared out by themselves, so that no store is without a sample.
+    """
+    there = dict.fromkeys(sample.place for sample in samples if not sample.left_out)
+    if len(there) < stores:
+        raise RevisitError(
+            f"imports.{name}.stores: {stores}, but there are samples of {len(there)} places; ask for no more "
+            "stores than that"
+        )
+    gone = dict.fromkeys(sample.place for sample in samples if sample.place not in there)
+    own = {
+        place
+        for places in (there, gone)
+        for place in np.array_split(list(places), stores)[number - 1].tolist()
+    }
     return [sample for sample in samples if sample.place in own]
 
 

@@ -20,6 +20,7 @@ from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
 
 RADIUS_M = 6_371_000.0  # of the Earth
+ROUGHLY = 0.01  # of a side: how far a sphere and a grid of UTM may be out between neighbours
 NEAREST = 9  # centres of the other part that are looked at: a patch has eight neighbours
 
 
@@ -87,13 +88,17 @@ def _distances(paths: Sequence[Path], side: float) -> dict[str, float]:
 
 
 def _apart(centres: np.ndarray, others: np.ndarray, side: float) -> float:
-    """Least metres between the edges of squares with these centres (n, 2: longitude, latitude), radians."""
+    """Least metres between the edges of squares with these centres (n, 2: longitude, latitude), radians.
+
+    0 where they are so near that they touch, for all that is known.
+    """
     _, nearest = cKDTree(_on_sphere(others)).query(_on_sphere(centres), min(NEAREST, len(others)))
     there = others[nearest.reshape(len(centres), -1)]
     turn = (there[..., 0] - centres[:, None, 0] + np.pi) % (2 * np.pi) - np.pi
     across = RADIUS_M * np.abs(turn) * np.cos(centres[:, None, 1])
     along = RADIUS_M * np.abs(there[..., 1] - centres[:, None, 1])
-    return float(np.hypot(np.maximum(across - side, 0), np.maximum(along - side, 0)).min().round(1))
+    least = float(np.hypot(np.maximum(across - side, 0), np.maximum(along - side, 0)).min().round(1))
+    return least if least > ROUGHLY * side else 0.0
 
 
 def _on_sphere(degrees: np.ndarray) -> np.ndarray:

@@ -66,8 +66,9 @@ class Raster(NamedTuple):
 def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
     """All bands of a file. Its folder, which may hold thousands, is not searched for files beside it.
 
-    Where it has another ``shape`` (y, x) than is asked for it is resampled bilinearly, to float32. Raises
-    RevisitError where the file is missing or damaged.
+    Where it has another ``shape`` (y, x) than is asked for it is resampled bilinearly, to float32, and is not
+    a number where one that is not valid would be mixed in. Raises RevisitError where the file is missing or
+    damaged.
     """
     try:
         with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path) as file:
@@ -78,9 +79,22 @@ def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
     if shape is None or raster.numbers.shape[1:] == shape:
         return raster
     height, width = raster.numbers.shape[1:]
-    # Not by GDAL, which rounds numbers of whole-number files.
-    numbers = _between(height, shape[0]) @ raster.numbers.astype(np.float32) @ _between(width, shape[1]).T
-    return Raster(numbers, raster.crs, raster.transform @ Affine.scale(width / shape[1], height / shape[0]))
+    finer = raster.transform @ Affine.scale(width / shape[1], height / shape[0])
+    return Raster(_resampled(raster.numbers, shape), raster.crs, finer)
+
+
+def _resampled(numbers: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Bilinearly, float32 (band, y, x); not a number where one that says nothing would be mixed in.
+
+    Not by GDAL, which rounds numbers of whole-number files.
+    """
+    values = numbers.astype(np.float32)
+    rows, columns = _between(values.shape[1], shape[0]), _between(values.shape[2], shape[1]).T
+    nothing = ~np.isfinite(values) | (values == SATURATED) | (values <= NO_BACKSCATTER)
+    found: np.ndarray = rows @ np.where(nothing, 0, values) @ columns
+    if nothing.any():
+        found[(rows > 0) @ nothing @ (columns > 0)] = np.nan
+    return found
 
 
 @lru_cache
@@ -101,8 +115,11 @@ def stacked(paths: Iterable[Path], shape: tuple[int, int]) -> np.ndarray:
 
 
 def optical(numbers: np.ndarray, times: Sequence[np.datetime64]) -> Look:
-    """Reflectance of digital numbers (time, band, y, x); a pixel without any, or saturated, is not valid."""
-    valid = (numbers != 0).any(axis=1) & (numbers != SATURATED).all(axis=1)
+    """Reflectance of digital numbers (time, band, y, x).
+
+    A pixel without any is not valid, nor one that is saturated or not a number in a band.
+    """
+    valid = (numbers != 0).any(axis=1) & (np.isfinite(numbers) & (numbers != SATURATED)).all(axis=1)
     return Look(
         numbers.astype(np.float32) * np.float32(REFLECTANCE), valid, np.array(times, "datetime64[ns]")
     )

@@ -68,11 +68,15 @@ class Sets:
 
     @staticmethod
     def read_bands(folder: Path, bands: Iterable[str]) -> np.ndarray:
-        """Those bands of a patch of BigEarthNet at 10 m: between centres bilinear, the edge going on."""
+        """Those bands of a patch of BigEarthNet at 10 m: between centres bilinear, the edge going on.
+
+        Not a number where a saturated one is mixed in.
+        """
         found = []
         for band in bands:
             with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
                 coarse = file.read(1).astype(float)
+            coarse[coarse == 65535] = np.nan
             fine, own = np.arange(120) + 0.5, (np.arange(len(coarse)) + 0.5) * 120 / len(coarse)
             rows = np.stack([np.interp(fine, own, line) for line in coarse])
             found.append(np.stack([np.interp(fine, own, line) for line in rows.T]).T)

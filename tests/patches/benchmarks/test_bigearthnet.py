@@ -11,6 +11,7 @@ import rasterio
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Given
+from revisit.patches.survey import open_set
 
 METRES = {"B01": 60, "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B09": 60, "B11": 20, "B12": 20}
 NAMES = {
@@ -47,6 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sets: Any) -> Path:
         name = optical_name(number)
         sides = {band: 1200 // METRES.get(band, 10) for band in NAMES}
         bands = {band: random.integers(1, 5000, (side, side), np.uint16) for band, side in sides.items()}
+        if number in (0, 3):
+            bands["B05"][20, 30:33] = bands["B09"][0, 19] = 65535  # saturated
         sets.write_bands(folder / S2 / name, bands, corner)
         about = {"labels": labels, "acquisition_date": "2017-06-13 10:10:31"}
         (folder / S2 / name / f"{name}_labels_metadata.json").write_text(json.dumps(about))
@@ -81,7 +84,9 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     radar = np.stack([sets.read_bands(folder / S1 / radar_name(number), ("VV", "VH")) for number in order])
     assert store.kind == "pairs"
     assert store.bands == {"sentinel-1": ["vv", "vh"], "sentinel-2": list(NAMES.values())}
-    sets.check(store, "sentinel-2", optical / 10_000, np.ones((6, 120, 120), bool), "reflectance")
+    seen = np.isfinite(optical).all(axis=1)
+    assert 0.99 < seen[0].mean() < 1
+    sets.check(store, "sentinel-2", optical / 10_000, seen, "reflectance")
     sets.check(store, "sentinel-1", radar, (np.nan_to_num(radar, nan=-99) > -99).all(1), "dB")
     assert store.attrs["legend"]["names"][11] == "Natural grassland and sparsely vegetated areas"
     assert set(store.attrs["classes"]) == {"Urban fabric", "Arable land", "Marine waters"}
@@ -99,20 +104,18 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     ):
         parts.find("task", "single-label").data(store, "s1+s2", Given())
     # Patches lie side by side: those of two parts touch.
-    assert store.attrs["split_distance_m"]["train-val"] == pytest.approx(0, abs=20)
+    assert store.attrs["split_distance_m"]["train-val"] == 0 and store.attrs["parts_touch"]
 
 
 def test_patches_resampled(folder: Path, sets: Any, tmp_path: Path) -> None:
-    """Of 120 pixels onto 60: means of four; the ground stays as large as it was."""
+    """Of 120 pixels onto 60: means of four, none where one of them says nothing; the ground as large."""
     store = sets.collect(tmp_path, set="bigearthnet", folder=str(folder), resampled_pixels=60)
-    radar = sets.read_bands(folder / S1 / radar_name(1), ("VV", "VH"))
-    radar = radar.reshape(2, 60, 2, 60, 2)[:, 4:].mean((2, 4))
-    with np.errstate(invalid="ignore"):
-        found = store.images(np.array([1]), ["vv", "vh"])[0][:, 4:]
-    limits = store.scaling["sentinel-1"]["bands"]
-    lower, upper = (np.array([limits[band][end] for band in ("vv", "vh")]) for end in ("lower", "upper"))
-    expected = (radar - lower[:, None, None]) / (upper - lower)[:, None, None] * 255
-    np.testing.assert_allclose(found, np.clip(expected, 0, 255), atol=0.51)
+    order = [number for part in ("train", "val", "test") for number, of in enumerate(PARTS) if of == part]
+    radar = np.stack([sets.read_bands(folder / S1 / radar_name(number), ("VV", "VH")) for number in order])
+    means = np.where(radar > -99, radar, np.nan).reshape(6, 2, 60, 2, 60, 2).mean((3, 5))
+    valid = np.isfinite(means).all(axis=1)
+    assert not valid[:, 0, :4].any() and valid.sum() == 6 * (60 * 60 - 4)
+    sets.check(store, "sentinel-1", means, valid, "dB")
     assert store.patch_pixels * store.attrs["resolution_m"] == 1200
 
 
@@ -176,6 +179,11 @@ def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
     about.write_text('{"labels": ')
     with pytest.raises(RevisitError, match=r"_labels_metadata.json: cannot be read .*; fetch the set again"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+    about.write_text('{"labels": []}')
+    benchmark = open_set("some", {"set": "bigearthnet", "folder": str(tmp_path / "set")})
+    (sample,) = (one for one in benchmark.samples() if one.name == optical_name(3))
+    with pytest.raises(RevisitError, match=r"_metadata.json: does not say acquisition_date; fetch the set"):
+        benchmark.read(sample)
 
 
 def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:

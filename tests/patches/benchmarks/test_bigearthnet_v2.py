@@ -11,6 +11,7 @@ from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Given
 from revisit.evaluation.tasks.segmentation import SegmentationGiven
+from revisit.patches.benchmarks import bigearthnet, bigearthnet_v2
 
 # Six rows with the columns, their order and their types of the published table, as pyarrow writes them.
 METADATA = Path(__file__).parent / "data/metadata.parquet"
@@ -29,6 +30,29 @@ PATCHES: list[tuple[str, list[int], list[int], set[str]]] = [
     ("61_39", [213, 313, 141], [3, 11, 0], {"Arable land", "Mixed forest", "Pastures"}),
     ("31_75", [321, 333, 333], [12, 12, 12], {"Natural grassland and sparsely vegetated areas"}),
 ]
+
+
+# CORINE's classes of level 3 by their codes, and the class of the 19, if any, that each is merged into: as
+# BigEarthNet's authors number them (0 to 18).
+NOMENCLATURE: dict[int, tuple[str, int | None]] = {
+    111: ("Continuous urban fabric", 0), 112: ("Discontinuous urban fabric", 0),
+    121: ("Industrial or commercial units", 1), 122: ("Road and rail networks and associated land", None),
+    123: ("Port areas", None), 124: ("Airports", None), 131: ("Mineral extraction sites", None),
+    132: ("Dump sites", None), 133: ("Construction sites", None), 141: ("Green urban areas", None),
+    142: ("Sport and leisure facilities", None), 211: ("Non-irrigated arable land", 2),
+    212: ("Permanently irrigated land", 2), 213: ("Rice fields", 2), 221: ("Vineyards", 3),
+    222: ("Fruit trees and berry plantations", 3), 223: ("Olive groves", 3), 231: ("Pastures", 4),
+    241: ("Annual crops associated with permanent crops", 3), 242: ("Complex cultivation patterns", 5),
+    243: ("Land principally occupied by agriculture, with significant areas of natural vegetation", 6),
+    244: ("Agro-forestry areas", 7), 311: ("Broad-leaved forest", 8), 312: ("Coniferous forest", 9),
+    313: ("Mixed forest", 10), 321: ("Natural grassland", 11), 322: ("Moors and heathland", 12),
+    323: ("Sclerophyllous vegetation", 12), 324: ("Transitional woodland/shrub", 13),
+    331: ("Beaches, dunes, sands", 14), 332: ("Bare rock", None), 333: ("Sparsely vegetated areas", 11),
+    334: ("Burnt areas", None), 411: ("Inland marshes", 15), 412: ("Peatbogs", 15), 421: ("Salt marshes", 16),
+    422: ("Salines", 16), 423: ("Intertidal flats", None), 511: ("Water courses", 17),
+    512: ("Water bodies", 17), 521: ("Coastal lagoons", 18), 522: ("Estuaries", 18),
+    523: ("Sea and ocean", 18),
+}  # fmt: skip
 
 
 def optical_folder(folder: Path, place: str) -> Path:
@@ -86,6 +110,18 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert set(classes) == {"Arable land", "Urban fabric", "Inland waters", "Marine waters"}
     for labels, (*_, wanted) in zip(store.multi_label(np.arange(6)), PATCHES, strict=True):
         assert {classes[number] for number in np.flatnonzero(labels)} == wanted & set(classes)
+
+
+def test_both_versions_merge_corine_alike() -> None:
+    """By name in version 1, by code in version 2; glaciers are in neither, 999 is no code of CORINE."""
+    merged = {name: number for name, number in NOMENCLATURE.values() if number is not None}
+    assert merged == bigearthnet.NUMBERS
+    assert sorted(bigearthnet.LEFT_OUT) == sorted(name for name, to in NOMENCLATURE.values() if to is None)
+    codes = {code: number + 1 for code, (_, number) in NOMENCLATURE.items() if number is not None}
+    assert {
+        int(code): int(bigearthnet_v2.CODES[code]) for code in np.flatnonzero(bigearthnet_v2.CODES)
+    } == codes
+    assert {*bigearthnet_v2.NO_LABEL} == {*NOMENCLATURE} - {*codes} | {335, 999}
 
 
 def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -80,9 +80,28 @@ def test_squares(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert store.attrs["resolution_m"] == 3
 
 
+def test_score_on_validation(tmp_path: Path) -> None:
+    """Every tenth cube of training validates, whole: squares and months of a cube are much alike."""
+    (tmp_path / "split_info").mkdir()
+    for part, numbers in {"train": range(20), "val": [20], "test": [21]}.items():
+        lines = (f"10N/a/{n}_1_13 labels/{n}-{month}.tif {month}\n" for n in numbers for month in MONTHS)
+        (tmp_path / f"split_info/{part}.txt").write_text("".join(lines))
+    entry = {"set": "dynamic-earthnet", "folder": str(tmp_path), "tile_pixels": TILE, "score_on": "val"}
+    samples = open_set("some", entry).samples()
+    cubes = {
+        part: {one.place.partition("-")[0] for one in samples if one.part == part}
+        for part in ("train", "val", "test")
+    }
+    assert cubes["val"] == {"9_1_13", "19_1_13"} and cubes["test"] == {"20_1_13"}
+    assert len(cubes["train"]) == 18 and not cubes["train"] & cubes["val"]
+
+
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
     """Squares that do not fit, a line of another sort, a map of other values, a cube that is not there."""
     entry = {"set": "dynamic-earthnet", "folder": str(tmp_path), "tile_pixels": TILE}
+    # How many squares there are follows from their side.
+    assert open_set("some", entry).source.samples == 75 * 24 * 2 * 2
+    assert open_set("some", entry | {"tile_pixels": 64}).source.training == 55 * 24 * 16 * 16
     with pytest.raises(RevisitError, match="tile_pixels: 300 does not divide 1024"):
         open_set("some", entry | {"tile_pixels": 300})
     with pytest.raises(RevisitError, match=r"split_info/train.txt is not there; DynamicEarthNet"):

@@ -13,6 +13,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.features_item import write_features_item
 from revisit.files import read_json, write_json
 from revisit.patches import survey
+from revisit.patches.survey import open_set
 
 TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
 CLASSES = ("AnnualCrop", "Forest", "SeaLake")
@@ -74,6 +75,7 @@ def test_import(folder: Path, sets: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.stack([where["longitude"], where["latitude"]], 1), centres, atol=1e-6)
     assert where["split"].tolist() == ["train"] * 9 + ["val"] * 3 + ["test"] * 3
     assert store.present(IN_ORDER).all()
+    assert store.attrs["masked"] == {}  # without a date it is there all the same
     assert store.batch(np.arange(3), IN_ORDER).present.all()
     # Scene 1 of a class is of test, 3 of training, both in one zone; and 700 m lie between scenes.
     assert store.attrs["split_distance_m"]["train-test"] == pytest.approx(1400 - 640, rel=0.01)
@@ -144,6 +146,18 @@ def test_rgb(folder: Path, sets: Any, tmp_path: Path) -> None:
     item = read_json(tmp_path / "features.json")
     assert item["geometry"] is None and "bbox" not in item
     assert item["properties"]["start_datetime"] == "2015-06-23T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(("lists", "stem"), [("spatial", "eurosat-spatial"), ("100", "eurosat-100")])
+def test_other_lists(tmp_path: Path, lists: str, stem: str) -> None:
+    """Each split has lists of its own."""
+    (tmp_path / "EuroSAT_MS").mkdir()
+    for number, part in enumerate(("train", "val", "test")):
+        (tmp_path / f"{stem}-{part}.txt").write_text(f"River_{number}.jpg\n")
+    samples = open_set("some", {"set": "eurosat", "folder": str(tmp_path), "lists": lists}).samples()
+    assert [(one.name, one.part) for one in samples] == [
+        ("River_0", "train"), ("River_1", "val"), ("River_2", "test"),
+    ]  # fmt: skip
 
 
 def test_score_on_validation(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -157,7 +157,15 @@ def test_bad_town(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(of_set, town)
     (tmp_path / LABELS.format("Train")).symlink_to(folder / LABELS.format("Train"))
     files = (f"{IMAGES}/abudhabi", f"{LABELS.format('Train')}/abudhabi/cm/cm.png")
+    small, large = (
+        open_set("some", {"set": "oscd", "folder": str(tmp_path), "tile_pixels": side}).source
+        for side in (8, 2048)
+    )
+    assert small.training > 10_000 and large.training >= 14
     sample, entry = Sample("abudhabi-0-0", "train", "", files), {"set": "oscd", "folder": str(tmp_path)}
+    (town / "abudhabi.geojson").write_text('{"features": []}')
+    with pytest.raises(RevisitError, match=r"abudhabi.geojson: is no outline of one polygon \(.*; fetch the"):
+        open_set("some", entry).read(sample)
     (town / "imgs_2_rect/B8A.tif").unlink()
     with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: cannot be read"):
         open_set("some", entry).read(sample)

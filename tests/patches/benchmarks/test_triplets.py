@@ -103,6 +103,9 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         own = np.array(store.attrs["class_codes"])[labels.astype(bool)]
         assert set(own) == set(wanted) & set(store.attrs["class_codes"])
     assert store.attrs["kind"] == "pairs"
+    # Forest on a fourteenth of the test patch is a label where that is asked for.
+    asked = {"classes": [1], "allow_empty": True, "min_class_fraction": 0.05}
+    assert sets.collect(tmp_path / "fine", **entry, **asked).attrs["class_samples"]["test"] == [1]
     usual = open_set("some", {"set": "sen12ms", "folder": str(folder)})
     message = "'ROIs1158_spring_112' is not in the training list .* there is ROIs1158_spring_1, ROIs18"
     with pytest.raises(RevisitError, match=message):
@@ -134,6 +137,22 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
         sets.survey(tmp_path, **entry)
     with pytest.raises(RevisitError, match=r"ROIs0000_validation is not there; DFC2020.* CC BY\)"):
         sets.survey(tmp_path, set="dfc2020", folder=str(tmp_path))
+
+
+def test_dfc2020_list(tmp_path: Path) -> None:
+    """A triplet of which any file is there is listed, in order of numbers; a stray file is named."""
+    name = "ROIs0000_{0}_{1}_0_p{2}.tif"
+    for folder, what, number in (("validation", "s1", 10), ("validation", "s2", 9), ("test", "dfc", 2)):
+        below = tmp_path / f"ROIs0000_{folder}/{what}_{'validation' if folder == 'validation' else 0}"
+        below.mkdir(parents=True)
+        (below / name.format(folder, what, number)).touch()
+    benchmark = open_set("some", {"set": "dfc2020", "folder": str(tmp_path)})
+    samples = benchmark.samples()
+    assert [one.name.rpartition("_")[2] for one in samples] == ["p9", "p10", "p2"]
+    assert samples[1].files[1] == "ROIs0000_validation/s2_validation/ROIs0000_validation_s2_0_p10.tif"
+    (tmp_path / "ROIs0000_test/dfc_0/preview.tif").touch()
+    with pytest.raises(RevisitError, match=r"names 'ROIs0000_test/dfc_0/preview.tif', which is not like ROI"):
+        benchmark.samples()
 
 
 @pytest.mark.parametrize("labels", ["dfc", "modis"])

@@ -204,7 +204,7 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
         """The Sentinel-1 patch of each Sentinel-2 patch, as its JSON says."""
         folder = self.folder / FOLDERS[RADAR]
         return {
-            _about(folder / name)["corresponding_s2_patch"]: name
+            _said(folder / name, "corresponding_s2_patch"): name
             for name in sorted(path.name for path in folder.iterdir() if path.is_dir())
         }
 
@@ -212,23 +212,25 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
         folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
         looks = {}
         for sensor, folder in folders.items():
-            date = _about(folder)["acquisition_date" if sensor == OPTICAL else "acquisition_time"]
+            date = _said(folder, "acquisition_date" if sensor == OPTICAL else "acquisition_time")
             looks[sensor] = self.look(sensor, folder, np.datetime64(date.replace(" ", "T")))
         sensor, folder = list(folders.items())[-1]
-        return Reading(looks, None, _labels(folder, _about(folder)["labels"]), centre(sensor, folder))
+        return Reading(looks, None, _labels(folder, _said(folder, "labels")), centre(sensor, folder))
 
 
 BENCHMARK = BigEarthNet
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    """The JSON of a patch."""
+def _said(folder: Path, key: str) -> Any:
+    """What the JSON of a patch says under a key."""
     path = folder / f"{folder.name}_labels_metadata.json"
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise RevisitError(f"{path}: cannot be read ({error}); fetch the set again") from error
-    return about
+    if key not in about:
+        raise RevisitError(f"{path}: does not say {key}; fetch the set again")
+    return about[key]
 
 
 def _labels(folder: Path, names: list[str]) -> np.ndarray | None:

@@ -53,14 +53,21 @@ class Dfc2020(Triplets):
         self.label_file = "dfc" if settings.labels == "dfc" else "lc"
 
     def samples(self) -> list[Sample]:
-        """Training is on the contest's validation data, as in the works that learn from few labels."""
-        found = []
+        """Training is on the contest's validation data, as in the works that learn from few labels.
+
+        A triplet is listed where any of its files is.
+        """
+        found: list[Sample] = []
         for part, name in FOLDERS.items():
             folder = self.folder / name
             if not folder.is_dir():
                 raise self.missing(f"{folder}")
-            files = sorted(folder.glob("s2_*/*.tif"), key=lambda path: (path.parent.name, _number(path)))
-            found += [self.triplet(path.name, part, path.parent.name.partition("_")[2]) for path in files]
+            listed = {
+                self.triplet(str(path.relative_to(self.folder)), part, path.parent.name.partition("_")[2])
+                for what in ("s1", "s2", self.label_file)
+                for path in folder.glob(f"{what}_*/*.tif")
+            }
+            found += sorted(listed, key=_in_order)
         return with_validation(found)
 
     def codes(self, path: Path) -> np.ndarray:
@@ -74,6 +81,6 @@ class Dfc2020(Triplets):
 BENCHMARK = Dfc2020
 
 
-def _number(path: Path) -> int:
-    """The number of a patch, by which its list is in the order of the ground."""
-    return int(path.stem.rpartition("_p")[2])
+def _in_order(sample: Sample) -> tuple[str, int]:
+    """By folder and number of the patch, which is the order of the ground."""
+    return str(Path(sample.files[0]).parent), int(sample.name.rpartition("_p")[2])

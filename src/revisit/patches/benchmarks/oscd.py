@@ -30,6 +30,7 @@ IMAGES = "Onera Satellite Change Detection dataset - Images"
 LABELS = "Onera Satellite Change Detection dataset - {part} Labels"
 MAP = "cm/cm.png"
 UNCHANGED_VALUE, CHANGED_VALUE = 0, 255
+TOWN_PIXELS = 600  # side of a town, about
 TOWNS_KEPT = 8  # read last, each some 30 MB
 
 
@@ -48,7 +49,7 @@ class Oscd(Benchmark[OscdEntry]):
     """The importer; see ``revisit.patches.benchmark``."""
 
     Settings = OscdEntry
-    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 1_000, 1_000)
+    source = Source("OSCD", "https://rcdaudt.github.io/oscd", "24 pairs of images", 24, 24)
     kind = "bitemporal"
     time_axis = True
     label_maps = True
@@ -56,6 +57,7 @@ class Oscd(Benchmark[OscdEntry]):
 
     def __init__(self, settings: OscdEntry) -> None:
         super().__init__(settings)
+        self.source = self.source.in_squares((-(-TOWN_PIXELS // settings.tile_pixels)) ** 2)
         self.town = kept(self._town, TOWNS_KEPT)
 
     @property
@@ -163,8 +165,13 @@ def _dates(path: Path) -> list[np.datetime64]:
 def _outline(folder: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     """Middle and extent in degrees of the box around the outline of a town; NaN where there is none."""
     for path in sorted(folder.glob("*.geojson")):
-        (feature,) = json.loads(path.read_text(encoding="utf-8"))["features"]
-        corners = np.array(feature["geometry"]["coordinates"][0])
+        try:
+            (feature,) = json.loads(path.read_text(encoding="utf-8"))["features"]
+            corners = np.array(feature["geometry"]["coordinates"][0], float)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RevisitError(
+                f"{path}: is no outline of one polygon ({error}); fetch the set again"
+            ) from error
         low, high = corners.min(axis=0), corners.max(axis=0)
         middle, extent = (low + high) / 2, high - low
         return (float(middle[0]), float(middle[1])), (float(extent[0]), float(extent[1]))

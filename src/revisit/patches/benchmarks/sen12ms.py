@@ -11,6 +11,7 @@ repository. It has no list for validation any more; an earlier state (commit ebc
 one, which are the default here.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,10 +95,10 @@ class Triplets(Benchmark[Entry]):
         Folders are called by what they hold and ``of_folder``, by default the scene.
         """
         pieces = Path(line).stem.split("_")
-        if len(pieces) != 5:
+        if len(pieces) != 5 or not re.fullmatch(r"p\d+", pieces[-1]):
             raise RevisitError(
                 f"{self.folder}: the list of {part} names {line!r}, which is not like "
-                "ROIs1868_summer_s2_146_p202.tif; mend the list"
+                "ROIs1868_summer_s2_146_p202.tif; mend the list, or take the file away"
             )
         roi, season, _, scene, patch = pieces
         name = "_".join((roi, season, scene, patch))
