@@ -17,7 +17,7 @@ from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,pretrain_samples,pretrain_steps,modality,protocol,"
-    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
+    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,test_ci_low,test_ci_high,test_places,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
     "config_hash,code_version,run,test_distance_m,test_places_seen"
 )
 KNOWN = [
