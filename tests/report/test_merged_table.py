@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from operator import methodcaller
 from pathlib import Path
 
@@ -48,11 +49,12 @@ def cells(path: Path, *key: str) -> list[dict[str, str]]:
 
 
 def altered(path: Path, folder: Path, change) -> Path:
-    """A copy of a score file with ``change`` applied to its content."""
+    """A copy of a score file, and what lies beside it, with ``change`` applied to its content."""
     content = json.loads(path.read_text())
     change(content)
     copy = folder / path.name
     copy.write_text(json.dumps(content))
+    shutil.copy(path.with_suffix(".npz"), copy.with_suffix(".npz"))
     return copy
 
 
