@@ -131,7 +131,7 @@ def test_gains_and_page_say_which_interval_is_which(all_csv: Path, facts: Facts,
     }
     assert ends <= {(float(row["S1 test low"]), float(row["S1 test high"])) for row in printed}
     text = (tmp_path / "gains.md").read_text()
-    assert "] {+" in text and "- In brackets:" in text and "- In braces:" in text
+    assert "] {+" in text and "In brackets:" in text and "- In braces:" in text
     (point,) = (one for one in believe.points(rows, facts, [], False) if one.title == "Two intervals")
     assert "on 40 places drawn anew" in point.text
     without = [row | {"test_ci_low": None} for row in rows]
