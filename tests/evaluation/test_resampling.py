@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from revisit.evaluation.intervals import percentiles
-from revisit.evaluation.metrics import accuracy, counts_by_sample, reweighted
 from revisit.evaluation.resampling import RESAMPLES, Reweighted, described, resampled
 
 PLACES, DATES = 50, 4
@@ -45,10 +44,13 @@ def test_the_same_places_are_drawn_for_all_that_is_tested_on_them() -> None:
     assert described(one)["digest"] != described(np.arange(1, 31))["digest"]
 
 
+def accuracy(right: np.ndarray) -> Reweighted:
+    return lambda times: times @ right.astype(float) / times.sum(axis=1)
+
+
 def right_by(positions: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     """The interval of the accuracy of one run, from whether each sample is right."""
-    counts = counts_by_sample(np.ones(len(right), int), right.astype(int), 2)
-    return percentiles({0: resampled(positions, reweighted(counts, accuracy))}, {0: 0})
+    return percentiles({0: resampled(positions, accuracy(right))}, {0: 0})
 
 
 def coverage(by_sample: bool = False) -> float:
@@ -83,7 +85,7 @@ def test_intervals_of_a_difference_hold_the_truth_and_are_narrower_than_unpaired
     for _ in range(STUDIES):
         ease = random.beta(1, 1, 80)
         ours, theirs = (random.random(80) < np.clip(ease + lift, 0, 1) for lift in (0.1, 0.0))
-        one, other = (resampled(np.arange(80), _score(right)) for right in (ours, theirs))
+        one, other = (resampled(np.arange(80), accuracy(right)) for right in (ours, theirs))
         low, high = percentiles({0: one - other}, {0: 0})
         hits += low <= 0.095 <= high  # the mean of min(ease + 0.1, 1) - ease, ease being uniform
         widths.append(high - low)
@@ -92,14 +94,10 @@ def test_intervals_of_a_difference_hold_the_truth_and_are_narrower_than_unpaired
     assert np.mean(widths) < 0.9 * np.mean(unpaired)
 
 
-def _score(right: np.ndarray) -> Reweighted:
-    return reweighted(counts_by_sample(np.ones(len(right), int), right.astype(int), 2), accuracy)
-
-
 def test_the_mean_of_runs_is_resampled_as_the_mean_of_the_row_is_taken() -> None:
     """Every encoder weighs the same, and a test set that shows nothing is left out."""
     values = np.linspace(0, 1, 1001)
-    found = percentiles({0: values, 1: values + 0.4, 2: values + 0.2}, {0: "a", 1: "a", 2: "b"})
-    assert found == pytest.approx((0.025 + 0.2, 0.975 + 0.2))
+    found = percentiles({0: values, 1: values + 0.4, 2: values + 0.6}, {0: "a", 1: "a", 2: "b"})
+    assert found == pytest.approx((0.025 + 0.4, 0.975 + 0.4))
     gap = np.where(values < 0.5, np.nan, values)
     assert percentiles({0: gap}, {0: 0}) == pytest.approx((0.5125, 0.9875))
