@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from revisit.evaluation.average_precision import mean_average_precision
+from revisit.evaluation.average_precision import mean_average_precision, reweighted
 
 
 def test_average_precision_of_three_samples_by_hand() -> None:
@@ -45,3 +45,26 @@ def test_no_positive_at_all_is_an_error_not_a_number() -> None:
     """A score of nothing must not enter a table."""
     with pytest.raises(ValueError, match="positive"):
         mean_average_precision(np.zeros((4, 2)), np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("digits", [1, 12], ids=["ties", "no ties"])
+def test_samples_that_count_several_times_are_as_if_repeated(digits: int) -> None:
+    """Against scikit-learn on the repeated samples: also where the best scores count not at all."""
+    random = np.random.default_rng(2)
+    targets = random.random((60, 5)) < 0.3
+    scores = (random.random((60, 5)) + 0.4 * targets).round(digits)
+    times = random.poisson(1, (40, 60)).astype(np.int32)
+    times[0, scores.max(axis=1).argsort()[-20:]] = 0
+    times[1] = 1
+    found = reweighted(targets, scores)(times)
+    for one, value in zip(times, found, strict=True):
+        index = np.repeat(np.arange(60), one)
+        expected = average_precision_score(targets[index], scores[index], average="micro")
+        assert value == pytest.approx(expected, abs=1e-9)
+    assert found[1] == pytest.approx(mean_average_precision(targets, scores).micro, abs=1e-9)
+
+
+def test_samples_without_a_positive_one_have_no_average_precision() -> None:
+    """It is undefined; 0 would pull down the interval of every method."""
+    of = reweighted(np.array([[1, 0], [0, 0]]), np.array([[0.2, 0.9], [0.4, 0.3]]))
+    np.testing.assert_allclose(of(np.array([[1, 0], [0, 2]], np.int32)), [1 / 2, np.nan])

@@ -9,7 +9,16 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from revisit.evaluation.metrics import IGNORE, ConfusionMatrix, scene_scores
+from revisit.evaluation import metrics
+from revisit.evaluation.metrics import (
+    IGNORE,
+    ConfusionMatrix,
+    accuracy,
+    counts_by_sample,
+    miou,
+    reweighted,
+    scene_scores,
+)
 
 
 def test_confusion_matrix_by_hand() -> None:
@@ -75,3 +84,53 @@ def test_scenes_of_several_classes_are_as_in_scikit_learn() -> None:
     for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
         np.testing.assert_allclose(found[name][:4], expected[:4])
         assert np.isnan(found[name][4])
+
+
+def tiles() -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions of 30 tiles, one of them without a label; the last class is rare."""
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 3, (30, 6, 6)).astype(np.uint8)
+    labels[0, :2] = 3
+    predictions = np.where(random.random(labels.shape) < 0.6, labels, random.integers(0, 4, labels.shape))
+    labels[random.random(labels.shape) < 0.2] = IGNORE
+    labels[5] = IGNORE
+    return labels, predictions
+
+
+@pytest.mark.parametrize("at_once", [2**20, 50])
+def test_matrices_of_samples_are_each_its_own(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are counted at once; together they are the one of all."""
+    monkeypatch.setattr(metrics, "AT_ONCE", at_once)
+    labels, predictions = tiles()
+    counts, whole = counts_by_sample(labels, predictions, 4), ConfusionMatrix(4)
+    for number, (truth, guess) in enumerate(zip(labels, predictions, strict=True)):
+        matrix = ConfusionMatrix(4)
+        matrix.update(truth, guess)
+        np.testing.assert_array_equal(counts[[number]].toarray().reshape(4, 4), matrix.counts)
+        whole.update(truth, guess)
+    np.testing.assert_array_equal(ConfusionMatrix.total(counts).counts, whole.counts)
+
+
+def test_samples_that_count_several_times_are_as_if_repeated() -> None:
+    """Against scikit-learn on the repeated tiles; in some of them no pixel is of the rare class."""
+    labels, predictions = tiles()
+    times = np.random.default_rng(4).poisson(1, (40, 30)).astype(np.int32)
+    counts = counts_by_sample(labels, predictions, 4)
+    shares, means = (reweighted(counts, score)(times) for score in (accuracy, miou))
+    assert 0 < (times[:, 0] == 0).sum() < 40
+    for one, share, mean in zip(times, shares, means, strict=True):
+        index = np.repeat(np.arange(30), one)
+        valid = labels[index] != IGNORE
+        truth, guess = labels[index][valid], predictions[index][valid]
+        assert share == pytest.approx(accuracy_score(truth, guess), abs=1e-9)
+        present = np.unique(truth)
+        expected = jaccard_score(truth, guess, labels=present, average="macro")
+        assert mean == pytest.approx(expected, abs=1e-9)
+
+
+def test_samples_without_a_label_have_no_score() -> None:
+    labels, predictions = tiles()
+    times = np.zeros((1, 30), np.int32)
+    times[0, 5] = 2
+    for score in (accuracy, miou):
+        assert np.isnan(reweighted(counts_by_sample(labels, predictions, 4), score)(times)).all()

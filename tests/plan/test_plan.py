@@ -41,6 +41,8 @@ def test_what_is_held_against_the_sources_and_against_its_own_tests(plan):
     asked = [Wildcards(experiment=name) for name in plan.facts["experiments"]]
     rows = [row for one in asked for row in plan.scored_in(one)["tested"]]
     assert [path for one in asked for path in plan.scores_of(one)] == plan.scores()
+    beside = [path for one in asked for path in plan.predictions_of(one)]
+    assert beside == [path.replace(".json", ".npz") for path in plan.scores()]
     assert {path for one in asked for path in plan.cards_of(one)} == {
         path.replace("encoder.safetensors", "card.json") for row in rows for path in row["encoders"]
     }

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from operator import methodcaller
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from revisit.stage import run_file
 
 HEADER = (
     "experiment,task,dataset,method,encoder,pretrain_data,pretrain_samples,pretrain_steps,modality,protocol,"
-    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
+    "label_fraction,label_count,class,metric,value,ci_low,ci_high,deviation,seeds,test_ci_low,test_ci_high,test_places,published,published_source,collapsed,converged,gpu_hours,cpu_hours,samples_per_second,peak_memory_gb,"
     "config_hash,code_version,run,test_distance_m,test_places_seen"
 )
 KNOWN = [
@@ -48,11 +49,12 @@ def cells(path: Path, *key: str) -> list[dict[str, str]]:
 
 
 def altered(path: Path, folder: Path, change) -> Path:
-    """A copy of a score file with ``change`` applied to its content."""
+    """A copy of a score file, and what lies beside it, with ``change`` applied to its content."""
     content = json.loads(path.read_text())
     change(content)
     copy = folder / path.name
     copy.write_text(json.dumps(content))
+    shutil.copy(path.with_suffix(".npz"), copy.with_suffix(".npz"))
     return copy
 
 

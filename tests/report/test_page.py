@@ -186,7 +186,7 @@ def test_believe_only_what_applies(all_csv: Path, facts: Facts) -> None:
     ]
     bare = {name: one.model_copy(update={"published_as": None}) for name, one in facts.experiments.items()}
     points = believe.points(sound, facts.model_copy(update={"experiments": bare}), [], simulated=False)
-    assert [point.title for point in points] == ["Seeds"]
+    assert [point.title for point in points] == ["Seeds", "Two intervals"]
 
 
 def test_rows_below_the_floor_are_named(all_csv: Path, facts: Facts) -> None:

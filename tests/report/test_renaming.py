@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Names:
             columns[column] = self.new.get(columns[column], columns[column])
         copy = folder / f"{len(list(folder.iterdir()))}.json"
         copy.write_text(json.dumps(content))
+        shutil.copy(path.with_suffix(".npz"), copy.with_suffix(".npz"))
         return copy
 
     def back(self, text: str) -> str:

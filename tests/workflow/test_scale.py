@@ -90,6 +90,7 @@ def test_scores(grown: Grown) -> None:
     for number in range(MANY):
         real["columns"]["method"] = f"method{number}"
         (folder / f"{number}.json").write_text(json.dumps(real))
+        (folder / f"{number}.npz").symlink_to((grown.results / score).with_suffix(".npz"))
 
     def many(job: dict[str, Any]) -> None:
         (run,) = (
@@ -100,6 +101,7 @@ def test_scores(grown: Grown) -> None:
         job["settings"]["runs"] = [{**run, "method": f"method{number}"} for number in range(MANY)]
         job["settings"]["tested"] = []
         job["input"]["scores"] = [f"scores/{number}.json" for number in range(MANY)]
+        job["input"]["predictions"] = [f"scores/{number}.npz" for number in range(MANY)]
         job["output"] = {"table": "all.csv", "leaks": "leaks.csv"}
 
     grown.run("scores/masking", many)

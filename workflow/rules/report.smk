@@ -5,6 +5,7 @@
 rule scores:
     input:
         scores=plan.scores_of,
+        predictions=plan.predictions_of,
         cards=plan.cards_of,
         indexes=plan.indexes_of,
     output:

@@ -9,6 +9,7 @@ import numpy as np
 from revisit import stage
 from revisit.evaluation.labelled import labelled_places, labelled_samples
 from revisit.evaluation.protocol import Indices, Learned, Predict
+from revisit.evaluation.resampling import described, resampled
 from revisit.evaluation.task import REPEAT, Data, JobSettings, Task
 from revisit.files import atomic, write_json
 from revisit.job import Job
@@ -74,6 +75,7 @@ def write(
 ) -> None:
     """Score what was learned on the test split; write the score file and the predictions.
 
+    Beside the arrays of the task, these are ``resampled`` (resample,): the headline on resampled test places.
     ``columns``: of the table, those that say what the network is. ``labelled``, ``validating``: samples that
     kept their labels.
     """
@@ -81,9 +83,11 @@ def write(
     if scored.absent:
         stage.log.info("the test split does not show %s: left out of the averages", ", ".join(scored.absent))
     of_row = {key: value for key, value in settings.content().items() if key not in REPEAT}
+    positions = data.positions[data.test]
+    arrays = {**scored.predictions, "resampled": resampled(positions, scored.reweighted)}
     predictions = job.target("predictions")
     with atomic(predictions) as aside, aside.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **scored.predictions)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     content = {
         "columns": {
             "experiment": job.names["experiment"],
@@ -106,6 +110,7 @@ def write(
         "samples": {
             "train": labelled, "val": validating, "test": len(data.test),
         },
+        "test_places": described(positions),
         "absent_classes": scored.absent,
         "training": learned.record,
         "test": scored.record,

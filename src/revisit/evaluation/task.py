@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation.protocol import Indices, Predict, word
+from revisit.evaluation.resampling import Reweighted
 from revisit.patches.store import PatchStore
 from revisit.record import Record
 
@@ -226,10 +227,12 @@ Numbers = dict[str, dict[str, float]]  # class, or what is over all of them: met
 class Scored(NamedTuple):
     """Scores on the test split, what else of them the score file is to hold (JSON-able), the predictions.
 
-    ``absent``: classes that no test sample shows, and that therefore have no numbers.
+    ``reweighted``: the headline where test samples, in the order of ``Data.test``, count several times or not
+    at all. ``absent``: classes that no test sample shows, and that therefore have no numbers.
     """
 
     numbers: Numbers
+    reweighted: Reweighted
     record: dict[str, Any]
     absent: list[str]
     predictions: dict[str, NDArray[Any]]

@@ -56,6 +56,10 @@ class Plan(ModelPlan):
         """The score files of an experiment."""
         return [self._score(run, repeat) for run in self._of(wildcards) for repeat in run["repeats"]]
 
+    def predictions_of(self, wildcards: Wildcards) -> list[str]:
+        """What lies beside the score files of an experiment."""
+        return [str(PurePosixPath(path).with_suffix(".npz")) for path in self.scores_of(wildcards)]
+
     def indexes_of(self, wildcards: Wildcards) -> list[str]:
         """The indexes of the collections that an experiment evaluates on."""
         return list(dict.fromkeys(self.index_of(run["collection"]) for run in self._of(wildcards)))

@@ -26,6 +26,7 @@ def points(rows: Sequence[Row], facts: Facts, indexes: Sequence[Index], simulate
     found = [
         _simulated(simulated),
         _luck(rows, facts),
+        _intervals(rows),
         *(_split(index) for index in indexes),
         _below_floor(rows, facts),
         _cut(rows, facts),
@@ -60,6 +61,24 @@ def _luck(rows: Sequence[Row], facts: Facts) -> Point | None:
     return Point("Seeds", f"A score is the mean of {runs}.{pretraining}")
 
 
+def _intervals(rows: Sequence[Row]) -> Point | None:
+    """Which interval answers which question, where there is one over test places."""
+    counts = sorted({row["test_places"] for row in rows if row["test_ci_low"] is not None})
+    if not counts:
+        return None
+    places = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
+    text = (
+        "Would other runs score so on these test places? The interval over runs says (in brackets; ci_low, "
+        "ci_high). Would these runs score so on other places of the same regions? The interval over test "
+        "places says, of headline metrics and of gains (in braces; test_ci_low, test_ci_high): the middle "
+        f"95 % of the scores on {places} places drawn anew from those tested, all dates of a place together, "
+        "and the same places for both rows of a gain. Neither holds the luck of the other. Places near each "
+        "other are alike, so that the second is rather too narrow; of few places it is rough. Other regions "
+        "are in neither."
+    )
+    return Point("Two intervals", text)
+
+
 def _split(index: Index) -> Point:
     """The one draw that all runs share, the classes it does not show, and how near its parts are."""
     stores = index["stores"]
@@ -70,7 +89,7 @@ def _split(index: Index) -> Point:
     else:
         text = (
             f"{test} of {total} samples, in {len(stores)} region{'s' * (len(stores) > 1)}, are the test "
-            "split of all runs. They were drawn once: how lucky that draw was is in no interval."
+            "split of all runs. They were drawn once."
         )
     shown = index.get("class_samples", {}).get("test", ())
     if absent := [name for name, count in zip(index["classes"], shown, strict=False) if not count]:

@@ -77,17 +77,18 @@ class Scores:
         unit: float,
         form: str,
         deviations: bool = False,
+        test_places: bool = False,
     ) -> Block:
         """A block whose cell is found by the setting, the line and the column together.
 
         A line of which nothing was run here nor published is left out, and so is a column without a number.
-        ``deviations``: whether its cells have those over runs.
+        ``deviations``, ``test_places``: whether its cells have those over runs, and the interval over places.
         """
         cells = [
             (
                 self._label(line, setting),
                 [
-                    self._cell({**setting, **line.where, **one}, line.model, unit, deviations)
+                    self._cell({**setting, **line.where, **one}, line.model, unit, deviations, test_places)
                     for one in columns.values()
                 ],
             )
@@ -104,7 +105,9 @@ class Scores:
             return (*line.label[:-1], f"{line.label[-1]}, {UNTRAINED}")
         return line.label
 
-    def _cell(self, where: dict[str, Any], model: Model, unit: float, deviations: bool) -> Cell:
+    def _cell(
+        self, where: dict[str, Any], model: Model, unit: float, deviations: bool, test_places: bool
+    ) -> Cell:
         row = self.rows.get(tuple({**where, "method": model.method}[name] for name in CELL), {})
         theirs = lookup(
             self.published_as,
@@ -115,8 +118,9 @@ class Scores:
             where["class"],
             where["metric"],
         )
-        value, low, high = (
-            None if row.get(name) is None else row[name] * unit for name in ("value", "ci_low", "ci_high")
+        value, low, high, test_low, test_high = (
+            None if row.get(name) is None else row[name] * unit
+            for name in ("value", "ci_low", "ci_high", "test_ci_low", "test_ci_high")
         )
         spread = row.get("deviation"), theirs and theirs.deviation
         return Cell(
@@ -124,6 +128,8 @@ class Scores:
             collapsed=row.get("collapsed") is True,
             cut=row.get("converged") is False,
             leaked=bool(row.get("test_places_seen")),
+            test_low=test_low if test_places else None,
+            test_high=test_high if test_places else None,
             **{
                 name: None if one is None or not deviations else one * unit
                 for name, one in zip(("deviation", "published_deviation"), spread, strict=True)

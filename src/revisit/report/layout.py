@@ -18,7 +18,8 @@ Setting = dict[str, Any]  # experiment, dataset, protocol and amount of labels o
 NOT_RUN = "–"
 INTERVAL = (
     "In brackets: 95 % interval of the mean over all luck of pretraining and evaluation; none where one run "
-    "was made. Which places are in the test split is in no interval."
+    "was made. Which places are in the test split is not in it; how much hangs on them, test_ci_low and "
+    "test_ci_high of all.csv say of the headline metric."
 )
 DEVIATION = "After ±: standard deviation over runs."
 COLLAPSED = "† the encoder collapsed in pretraining."
@@ -30,7 +31,7 @@ CUT = "‡ a training had not converged when its budget ended."
 class Cell:
     """A number of ours with its interval, and the published one, all in the unit of the block.
 
-    The standard deviations over runs are there where the layout shows them.
+    The standard deviations over runs and the interval over test places are there where the layout shows them.
     """
 
     value: float | None = None
@@ -42,6 +43,8 @@ class Cell:
     deviation: float | None = None
     published_deviation: float | None = None
     leaked: bool = False
+    test_low: float | None = None
+    test_high: float | None = None
 
     @property
     def filled(self) -> bool:
@@ -49,7 +52,7 @@ class Cell:
         return self.value is not None or self.published is not None
 
     def ours(self, form: str) -> str:
-        """Our number as printed: value and interval, daggers where it is not to be trusted, or a dash."""
+        """Our number as printed: value and intervals, daggers where it is not to be trusted, or a dash."""
         if self.value is None:
             return NOT_RUN
         text = (
@@ -57,9 +60,11 @@ class Cell:
         )
         if self.deviation is not None:
             text += f" ± {self.deviation:{form}}"
-        if self.low is None or self.high is None:
-            return text
-        return f"{text} [{self.low:{form}}, {self.high:{form}}]"
+        if self.low is not None and self.high is not None:
+            text += f" [{self.low:{form}}, {self.high:{form}}]"
+        if self.test_low is not None and self.test_high is not None:
+            text += f" {{{self.test_low:{form}}, {self.test_high:{form}}}}"
+        return text
 
     def theirs(self) -> str:
         """The published number with the digits it has in its source, or a dash."""

@@ -1,9 +1,10 @@
 """Merge the score files of an experiment into one tidy table, a number a row, the published ones beside it.
 
 Values are fractions (0 to 1), published ones too: means over the repeats of a run, with the interval of
-``revisit.evaluation.intervals``. What they say against the same networks without pretraining, the best floor
-and fewer sensors is added (``revisit.report.paired``), and how near to the test places pretraining came
-(``revisit.report.leaks``), which has a table of its own. ``revisit.report.joined_tables`` makes one of all.
+``revisit.evaluation.intervals`` and, of headlines, the one over test places (``revisit.report.over_places``).
+What they say against the same networks without pretraining, the best floor and fewer sensors is added
+(``revisit.report.paired``), and how near to the test places pretraining came (``revisit.report.leaks``),
+which has a table of its own. ``revisit.report.joined_tables`` makes one of all.
 """
 
 import csv
@@ -18,7 +19,7 @@ from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.intervals import deviation, interval
 from revisit.job import Job
 from revisit.record import read
-from revisit.report import leaks
+from revisit.report import leaks, over_places
 from revisit.report.facts import Facts, Run
 from revisit.report.paired import gains
 from revisit.report.published.lookup import lookup
@@ -48,6 +49,8 @@ def merge(paths: Sequence[Path], facts: Facts, seen: Mapping[RunKey, Row] | None
     """
     runs = {(run.experiment, run.method, run.modality, run.protocol): run for run in facts.runs}
     cells = gather(paths)
+    headlines = {name: experiment.headline for name, experiment in facts.experiments.items()}
+    over_places.read_resampled(cells, headlines)
     rows = []
     for cell in cells:
         run = runs.get(tuple(cell.about[name] for name in RUN))
@@ -56,7 +59,6 @@ def merge(paths: Sequence[Path], facts: Facts, seen: Mapping[RunKey, Row] | None
                 f"{cell.about['run']}: is of no run of this study; remove it or rerun its evaluation"
             )
         rows.append(_row(cell, run, facts.experiments[run.experiment].published_as))
-    headlines = {name: experiment.headline for name, experiment in facts.experiments.items()}
     rows += gains(cells, headlines, [run.method for run in facts.runs])
     for row in rows:
         row |= (seen or {}).get(tuple(row[name] for name in RUN), dict.fromkeys(SEEN))
@@ -76,6 +78,7 @@ def _row(cell: Cell, run: Run, experiment: str | None) -> Row:
     mean, low, high = interval(cell.values, cell.clusters, 0, 1)
     own = {**cell.about, "value": mean, "ci_low": low, "ci_high": high, "seeds": len(cell.values)}
     own["deviation"] = deviation(cell.values.values())
+    own |= over_places.columns(cell.resampled, cell.clusters, cell.places)
     where = (own[name] for name in ("modality", "protocol", "label_fraction", "class", "metric"))
     found = lookup(experiment, run.published_as, *where)
     own |= {"published": found and found.value, "published_source": found and found.source}

@@ -2,16 +2,20 @@
 
 Differences are taken run by run: runs of the same seed have the same labels and draws. How much these
 matter is most of the spread of a score over seeds, and it cancels in the difference: a gain may be sure where
-the intervals of the two scores overlap.
+the intervals of the two scores overlap. So it is with test places: the difference is taken on each resampled
+test set, and how hard its places are for both cancels.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from revisit.evaluation.columns import COLUMNS
 from revisit.evaluation.intervals import deviation, interval
-from revisit.report import words
+from revisit.report import over_places, words
 from revisit.report.score_files import Cell
 
 # What a network and its floors must share.
@@ -105,10 +109,22 @@ def run_by_run(cell: Cell, other: Cell) -> dict[int, float]:
 
     What draws nothing but labels has one run where all are kept: it stands for all seeds.
     """
-    values = other.values
-    if len(values) == 1 and cell.about["label_fraction"] == 1 and words.is_floor(other.about):
-        values = dict.fromkeys(cell.values, *values.values())
-    return {seed: value - values[seed] for seed, value in cell.values.items() if seed in values}
+    return {seed: cell.values[seed] - other.values[its] for seed, its in _partners(cell, other).items()}
+
+
+def _partners(cell: Cell, other: Cell) -> dict[int, int]:
+    """The seed of the other's run that each run is held against."""
+    if len(other.values) == 1 and cell.about["label_fraction"] == 1 and words.is_floor(other.about):
+        return dict.fromkeys(cell.values, *other.values)
+    return {seed: seed for seed in cell.values if seed in other.values}
+
+
+def _on_resampled(cell: Cell, other: Cell) -> dict[int, NDArray[np.float64]]:
+    """The same on each resampled test set; none where the two were tested on different places."""
+    if cell.places != other.places or not cell.resampled:
+        return {}
+    partners = _partners(cell, other)
+    return {seed: cell.resampled[seed] - other.resampled[its] for seed, its in partners.items()}
 
 
 def _difference(cell: Cell, other: Cell, suffix: str) -> Row | None:
@@ -120,4 +136,5 @@ def _difference(cell: Cell, other: Cell, suffix: str) -> Row | None:
     kept = {name: cell.about.get(name) for name in KEPT} | {"metric": cell.about["metric"] + suffix}
     own = {"value": mean, "ci_low": low, "ci_high": high, "seeds": len(differences)}
     own["deviation"] = deviation(differences.values())
+    own |= over_places.columns(_on_resampled(cell, other), cell.clusters, cell.places)
     return {name: {**kept, **own}.get(name) for name in COLUMNS}

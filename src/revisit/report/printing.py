@@ -20,7 +20,7 @@ def write(table: Table, csv_path: Path, markdown_path: Path) -> None:
 def to_csv(table: Table) -> str:
     """One number a cell: per column ours, the ends of its interval and the published number.
 
-    And their deviations over runs, where the table shows any.
+    And their deviations over runs and intervals over test places, where the table shows any.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -28,6 +28,7 @@ def to_csv(table: Table) -> str:
     columns = list(dict.fromkeys(itertools.chain.from_iterable(block.columns for block in table.blocks)))
     parts = {"": "value", " low": "low", " high": "high", " published": "published"}
     spread = {" deviation": "deviation", " published deviation": "published_deviation"}
+    spread |= {" test low": "test_low", " test high": "test_high"}
     every = [cell for block in table.blocks for _, row in block.rows for cell in row]
     parts |= {
         end: name for end, name in spread.items() if any(getattr(one, name) is not None for one in every)

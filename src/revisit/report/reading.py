@@ -11,7 +11,8 @@ from revisit.errors import RevisitError
 Row = dict[str, Any]
 # Columns of all.csv and leaks.csv.
 NUMBERS = (
-    "label_fraction", "value", "ci_low", "ci_high", "deviation", "published", "test_distance_m", "distance_m",
+    "label_fraction", "value", "ci_low", "ci_high", "deviation", "test_ci_low", "test_ci_high", "published",
+    "test_distance_m", "distance_m",
 )  # fmt: skip
 COUNTS = (
     "label_count", "seeds", "pretrain_samples", "pretrain_steps", "test_places_seen", "test_places", "same",
@@ -67,12 +68,22 @@ def number(path: str | Path, text: str) -> float:
 
 def read_arrays(path: str | Path, arrays: Sequence[str]) -> dict[str, Any]:
     """The arrays of an .npz file, which must hold at least ``arrays``; nothing is unpickled."""
-    import numpy as np  # tables read no arrays
+    return _arrays(path, arrays, None)
+
+
+def read_array(path: str | Path, name: str) -> Any:
+    """This array alone of an .npz file, however large the others are."""
+    return _arrays(path, (name,), (name,))[name]
+
+
+def _arrays(path: str | Path, needed: Sequence[str], wanted: Sequence[str] | None) -> dict[str, Any]:
+    """The arrays ``wanted``, or all."""
+    import numpy as np  # most tables read no arrays
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            _need(path, "array", arrays, archive.files)
-            return {name: archive[name] for name in archive.files}
+            _need(path, "array", needed, archive.files)
+            return {name: archive[name] for name in wanted or archive.files}
     except FileNotFoundError as error:
         raise RevisitError(f"{path}: no such file; has the stage before this one run?") from error
     except (ValueError, OSError, EOFError) as error:

@@ -5,7 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from revisit import files
 from revisit.errors import RevisitError
@@ -17,27 +20,39 @@ OF_RUN = (
     "pretrain_steps", "modality", "protocol", "config_hash",
 )  # fmt: skip
 GATHERED = ("collapsed", "converged", "code_version")
-KEYS = ("columns", "label_fraction", "seed", "pretraining_seed", "values")
+KEYS = ("columns", "label_fraction", "seed", "pretraining_seed", "values", "test_places")
 AVERAGES = ("macro avg", "weighted avg", "all")  # of a metric, over classes
+
+
+class Places(NamedTuple):
+    """Places that something was tested on: how many, and a digest of which."""
+
+    number: int
+    digest: str
 
 
 @dataclass
 class Cell:
     """One number of the table, by evaluation seed: class and metric of a run at an amount of labels.
 
-    ``clusters``: which seeds share the luck of a pretraining. ``about``: columns of the table.
+    ``clusters``: which seeds share the luck of a pretraining. ``about``: columns of the table. ``files``: the
+    score files, all tested on the same ``places``. ``resampled`` (resample,): the number on resampled test
+    places, of a headline once ``revisit.report.over_places`` has read it.
     """
 
     about: dict[str, Any]
     values: dict[int, float] = field(default_factory=dict)
     clusters: dict[int, Any] = field(default_factory=dict)
+    files: dict[int, Path] = field(default_factory=dict)
+    places: Places | None = None
+    resampled: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def gather(paths: Sequence[Path]) -> list[Cell]:
     """The cells of these score files, in order of appearance.
 
     Raises RevisitError for a file of another layout, a repeat that two files give, repeats made by different
-    settings, or an average over classes that the classes do not give.
+    settings or tested on different places, or an average over classes that the classes do not give.
     """
     repeats: dict[tuple[Any, ...], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
     for path in sorted(paths):
@@ -83,6 +98,8 @@ def _cells(repeats: list[tuple[Path, dict[str, Any]]]) -> list[Cell]:
             raise RevisitError(
                 f"{path}: was made by other settings than {first}; remove the older one and rerun"
             )
+        if other["test_places"] != content["test_places"]:
+            raise RevisitError(f"{path}: was tested on other places than {first}; rerun both evaluations")
         if (seed := other["seed"]) in seeds:
             raise RevisitError(f"{path}: repeats {seeds[seed]} (seed {seed}); keep one of the two")
         seeds[seed] = path
@@ -99,12 +116,13 @@ def _cells(repeats: list[tuple[Path, dict[str, Any]]]) -> list[Cell]:
         **{name: _mean([one.get(name) for one in columns]) for name in COSTS},
     }
     cells: dict[tuple[str, str], Cell] = {}
-    for _, other in repeats:
+    places = Places(**content["test_places"])
+    for path, other in repeats:
         seed, pretraining = other["seed"], other["pretraining_seed"]
         for entry in other["values"]:
             key = entry["class"], entry["metric"]
-            cell = cells.setdefault(key, Cell({**about, "class": key[0], "metric": key[1]}))
-            cell.values[seed] = entry["value"]
+            cell = cells.setdefault(key, Cell({**about, "class": key[0], "metric": key[1]}, places=places))
+            cell.values[seed], cell.files[seed] = entry["value"], path
             cell.clusters[seed] = ("run", seed) if pretraining is None else ("encoder", pretraining)
     return list(cells.values())
 

@@ -25,7 +25,8 @@ class Settings(Record):
 
 COLUMNS = (
     "experiment", "dataset", "method", "pretrain_data", "modality", "protocol", "label_fraction",
-    "label_count", "class", "metric", "value", "ci_low", "ci_high", "deviation", "collapsed", "converged",
+    "label_count", "class", "metric", "value", "ci_low", "ci_high", "deviation", "test_ci_low",
+    "test_ci_high", "collapsed", "converged",
 )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from revisit.cube.labels.change import CHANGE
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
-from revisit.evaluation.metrics import ConfusionMatrix
+from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks import segmentation
 from revisit.evaluation.tasks.change import TASK, _scores
@@ -82,6 +83,22 @@ def test_scores_are_of_the_change_over_all_pixels() -> None:
     matrix.update(np.array([[1, 1, 0, 0, 0]]), np.array([[1, 0, 0, 0, 0]]))
     assert _scores(matrix) == pytest.approx({"precision": 3 / 5, "recall": 3 / 4, "f1": 2 / 3, "iou": 1 / 2})
     assert set(_scores(ConfusionMatrix(2)).values()) == {0.0}
+
+
+def test_places_that_count_several_times_are_as_if_repeated(changed: Path) -> None:
+    """Against scikit-learn on the labelled pixels of the repeated places; none counts in the last."""
+    data = TASK.data(PatchStore(changed), "rgb", TASK.Slice())
+    outputs = np.random.default_rng(0).normal(size=(40, 2, SIDE, SIDE)).astype(np.float32)
+    scored = TASK.score(data, lambda indices: outputs[indices])
+    times = np.random.default_rng(1).poisson(1, (9, 8)).astype(np.int32)
+    times[0], times[-1] = 1, 0
+    found = scored.reweighted(times)
+    assert found[0] == pytest.approx(scored.numbers["all"]["f1"], abs=1e-9) and found[-1] == 0
+    for one, value in zip(times[:-1], found, strict=False):
+        index = np.repeat(data.test, one)
+        truth, said = data.labels(index), outputs[index].argmax(axis=1)
+        known = truth != IGNORE
+        assert value == pytest.approx(f1_score(truth[known], said[known]), abs=1e-9)
 
 
 @pytest.mark.parametrize("protocol", ["fine-tune", "frozen"])

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from sklearn.metrics import jaccard_score
 
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.metrics import IGNORE
+from revisit.evaluation.resampling import RESAMPLES, SEED
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks.maps import PLACES
 from revisit.evaluation.tasks.segmentation import TASK
@@ -247,6 +249,20 @@ def test_rows_hold_classes_averages_and_totals(unet: Path) -> None:
     assert value["weighted avg", "recall"] == pytest.approx(value["all", "accuracy"])
     assert content["samples"] == {"train": 24, "val": 8, "test": 8}
     assert content["columns"]["encoder"] == "unet width 8"
+
+
+def test_a_score_is_kept_on_test_places_drawn_anew(unet: Path) -> None:
+    """Each of the eight places is kept as a map: against scikit-learn on the first of these test sets."""
+    random = np.random.default_rng(SEED)
+    with np.load(unet.with_suffix(".npz")) as maps:
+        label, prediction, found = maps["label"], maps["prediction"], maps["resampled"]
+    assert read_json(unet)["test_places"]["number"] == len(label) and found.shape == (RESAMPLES,)
+    for value in found[:20]:
+        place = random.integers(0, len(label), len(label))
+        known = label[place] != IGNORE
+        truth, said = label[place][known], prediction[place][known]
+        expected = jaccard_score(truth, said, labels=np.unique(truth), average="macro")
+        assert value == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("floor", ["class-prior", "pixel-statistics"])

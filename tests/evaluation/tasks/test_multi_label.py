@@ -13,6 +13,7 @@ from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.outcome import labels_kept
+from revisit.evaluation.resampling import RESAMPLES, SEED
 from revisit.evaluation.task import Given, JobSettings, Run
 from revisit.evaluation.tasks import multi_label_batches
 from revisit.evaluation.tasks.multi_label import TASK
@@ -232,6 +233,20 @@ def test_predictions_give_the_scores_again(linear: Path) -> None:
         assert kept["classes"].tolist() == ["a", "b", "c"]
 
 
+def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path) -> None:
+    """Two dates of each of 15 places, drawn together: against scikit-learn on the first test sets."""
+    random = np.random.default_rng(SEED)
+    with np.load(linear.with_suffix(".npz")) as kept:
+        target, score, found = kept["target"], kept["score"], kept["resampled"]
+    assert read_json(linear)["test_places"]["number"] == 15 and found.shape == (RESAMPLES,)
+    for value in found[:20]:
+        place = np.repeat(random.integers(0, 15, 15), 2)
+        index = 2 * place + np.tile([0, 1], 15)
+        expected = average_precision_score(target[index], score[index], average="micro")
+        assert value == pytest.approx(expected, abs=1e-9)
+    assert found.min() < values(linear)["all", "micro_map"] < found.max()
+
+
 def test_few_labels_score_lower_and_are_counted(
     linear: Path, pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int]
 ) -> None:
@@ -288,6 +303,24 @@ def test_batches_are_averaged_as_published(
     assert found["all", "micro_map"] == pytest.approx(average_precision_score(target, score, average="micro"))
     assert abs(found["all", "batch_map"] - found["all", "micro_map"]) > 1e-4
     assert read_json(out)["headline"] == "batch_map"
+
+
+def test_batches_stay_what_they_are_where_samples_count_several_times(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that shows no class any more is left out; once each gives the score."""
+    monkeypatch.setattr(multi_label_batches, "BATCH", 8)
+    data = multi_label_batches.TASK.data(PatchStore(pairs), "s1", Given())
+    outputs = np.random.default_rng(0).random((150, 3))
+    scored = multi_label_batches.TASK.score(data, lambda indices: outputs[indices])
+    target, score = scored.predictions["target"], scored.predictions["score"]
+    times = np.ones((2, 30), np.int32)
+    times[1, :8], times[1, 9] = 0, 3
+    once, several = scored.reweighted(times)
+    assert once == pytest.approx(scored.numbers["all"]["batch_map"], abs=1e-9)
+    parts = [[8, *[9] * 3, *range(10, 16)], range(16, 24)]
+    expected = [average_precision_score(target[part], score[part], average="micro") for part in parts]
+    assert several == pytest.approx(np.mean(expected), abs=1e-9)
 
 
 def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(

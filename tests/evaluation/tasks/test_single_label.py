@@ -75,6 +75,9 @@ def test_scores_are_those_of_the_textbook(arrays, made) -> None:
     assert scored.numbers["macro avg"]["recall"] == pytest.approx(np.mean(expected[1]))
     assert np.sum(scored.record["confusion"]) == len(data.test)
     assert TASK.agreement(data.labels(data.test), outputs[data.test]) == scored.numbers["all"]["accuracy"]
+    times = np.random.default_rng(2).poisson(1, (9, len(truth))).astype(np.int32)
+    repeated = [accuracy_score(np.repeat(truth, one), np.repeat(said, one)) for one in times]
+    np.testing.assert_allclose(scored.reweighted(times), repeated, atol=1e-9)
 
 
 def test_training_descends_on_one_class_a_scene() -> None:

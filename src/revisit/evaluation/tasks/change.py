@@ -11,11 +11,11 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.evaluation.features import batches
-from revisit.evaluation.metrics import ConfusionMatrix
+from revisit.evaluation.metrics import ConfusionMatrix, class_scores, reweighted
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Given, Metric, Scored
 from revisit.evaluation.tasks.losses import segmentation_loss
-from revisit.evaluation.tasks.maps import MapExperiment, MapTask, confusion, kept
+from revisit.evaluation.tasks.maps import MapExperiment, MapTask, confusion, confusions, kept
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PARTS, PatchStore
 
@@ -64,9 +64,11 @@ class Change(MapTask):
 
     def score(self, data: Data, predict: Predict) -> Scored:
         """From one confusion matrix of the whole test set; predictions see ``kept``, images of two dates."""
-        matrix = confusion(data, predict, data.test)
+        counts = confusions(data, predict, data.test)
+        matrix = ConfusionMatrix.total(counts)
         return Scored(
             numbers={"all": _scores(matrix)},
+            reweighted=reweighted(counts, _f1),
             record={"confusion": matrix.counts.tolist()},
             absent=[],
             predictions=kept(data, predict),
@@ -80,3 +82,8 @@ def _scores(matrix: ConfusionMatrix) -> dict[str, float]:
     """The metrics of the changed pixels; 0 where none is changed."""
     scores = matrix.scores()
     return {name: float(np.nan_to_num(scores[name][CHANGED])) for name in Change.metrics}
+
+
+def _f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """That of ``_scores``, of matrices (..., class, class)."""
+    return np.nan_to_num(class_scores(counts)["f1"][..., CHANGED])

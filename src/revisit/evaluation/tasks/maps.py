@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict
+from scipy.sparse import csr_array, vstack
 from torch import nn
 
 from revisit import parts
@@ -18,7 +19,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation import checks
 from revisit.evaluation.columns import NOT_PRETRAINED
 from revisit.evaluation.features import batches
-from revisit.evaluation.metrics import IGNORE, ConfusionMatrix
+from revisit.evaluation.metrics import IGNORE, ConfusionMatrix, counts_by_sample
 from revisit.evaluation.networks import Networks, load_encoders
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.protocols.recipes import Recipe
@@ -375,12 +376,20 @@ def kept(data: Data, predict: Predict) -> dict[str, NDArray[Any]]:
     }
 
 
+def confusions(data: Data, predict: Predict, indices: Indices) -> csr_array:
+    """The matrices of the given samples, as ``counts_by_sample`` has them."""
+    classes = len(data.classes)
+    return vstack(
+        [
+            counts_by_sample(data.labels(part), class_maps(predict, part), classes)
+            for part in batches(indices, BATCH)
+        ]
+    )
+
+
 def confusion(data: Data, predict: Predict, indices: Indices) -> ConfusionMatrix:
     """One matrix over all labelled pixels of the given samples."""
-    matrix = ConfusionMatrix(len(data.classes))
-    for part in batches(indices, BATCH):
-        matrix.update(data.labels(part), class_maps(predict, part))
-    return matrix
+    return ConfusionMatrix.total(confusions(data, predict, indices))
 
 
 def class_maps(predict: Predict, indices: Indices) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from pydantic import Field, create_model
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
-from revisit.evaluation.average_precision import mean_average_precision
+from revisit.evaluation.average_precision import mean_average_precision, reweighted
 from revisit.evaluation.metrics import scene_scores
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
@@ -231,6 +231,7 @@ class MultiLabel(Task):
                 "macro avg": macro,
                 **classes,
             },
+            reweighted=reweighted(targets, outputs),
             record={},
             absent=[name for name, shown in zip(data.classes, targets.any(0), strict=True) if not shown],
             predictions={

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
-from revisit.evaluation.metrics import ConfusionMatrix
+from revisit.evaluation.metrics import ConfusionMatrix, miou, reweighted
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Scored
 from revisit.evaluation.tasks.landcover import LandClass, Merging
 from revisit.evaluation.tasks.losses import segmentation_loss
-from revisit.evaluation.tasks.maps import MapExperiment, MapTask, confusion, kept
+from revisit.evaluation.tasks.maps import MapExperiment, MapTask, confusion, confusions, kept
 from revisit.patches.modality import bands_of
 from revisit.patches.store import PatchStore
 
@@ -79,7 +79,8 @@ class Segmentation(MapTask):
 
     def score(self, data: Data, predict: Predict) -> Scored:
         """From one confusion matrix of the whole test set; predictions see ``kept``."""
-        matrix = confusion(data, predict, data.test)
+        counts = confusions(data, predict, data.test)
+        matrix = ConfusionMatrix.total(counts)
         by_metric = matrix.scores()
         support = by_metric.pop("support")
         by_class = {
@@ -89,6 +90,7 @@ class Segmentation(MapTask):
         }
         return Scored(
             numbers=by_class | matrix.summary(),
+            reweighted=reweighted(counts, miou),
             record={"confusion": matrix.counts.tolist()},
             absent=[name for number, name in enumerate(data.classes) if not support[number]],
             predictions=kept(data, predict),

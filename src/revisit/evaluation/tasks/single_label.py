@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit.errors import RevisitError
-from revisit.evaluation.metrics import ConfusionMatrix
+from revisit.evaluation.metrics import ConfusionMatrix, accuracy, counts_by_sample, reweighted
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Given, Metric, Scored
 from revisit.evaluation.tasks.multi_label import MultiLabel
@@ -72,8 +72,8 @@ class SingleLabel(MultiLabel):
     def score(self, data: Data, predict: Predict) -> Scored:
         """From one confusion matrix of the whole test set; predictions as of ``multi-label``, and colours."""
         targets, outputs = data.labels(data.test), predict(data.test)
-        matrix = ConfusionMatrix(len(data.classes))
-        matrix.update(targets.argmax(axis=1), outputs.argmax(axis=1))
+        counts = counts_by_sample(targets.argmax(axis=1), outputs.argmax(axis=1), len(data.classes))
+        matrix = ConfusionMatrix.total(counts)
         by_metric, shown = matrix.scores(), targets.any(axis=0)
         of_classes = {
             name: {metric: float(by_metric[metric][number]) for metric in by_metric}
@@ -85,6 +85,7 @@ class SingleLabel(MultiLabel):
                 name: {metric: value for metric, value in values.items() if metric in self.metrics}
                 for name, values in (of_classes | matrix.summary()).items()
             },
+            reweighted=reweighted(counts, accuracy),
             record={"confusion": matrix.counts.tolist()},
             absent=[name for number, name in enumerate(data.classes) if not shown[number]],
             predictions={
