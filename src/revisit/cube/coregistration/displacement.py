@@ -110,7 +110,7 @@ def _across(
     radar: Sequence[np.ndarray],
     low_ground: Sequence[np.ndarray],
     max_shift: float,
-    threads: int,
+    threads: int = 1,
 ) -> Match:
     """Displacement of mean backscatter from median reflectance, (band, y, x) each.
 
@@ -137,7 +137,7 @@ def _across_on(
     optical: Sequence[np.ndarray],
     radar: Sequence[np.ndarray],
     max_shift: float,
-    threads: int,
+    threads: int = 1,
 ) -> np.ndarray:
     """The shifts of all windows (n, 3), matched where the ``grounds`` (y, x) are true."""
 
@@ -172,7 +172,7 @@ def _settle(
     refined: np.ndarray,
     compose: Compose,
     max_shift: float,
-    threads: int,
+    threads: int = 1,
 ) -> list[Match]:
     """Displacement of all dates from the centre of those that match.
 
@@ -234,7 +234,7 @@ def _compare(
     compose: Compose,
     max_shift: float,
     without: bool,
-    threads: int,
+    threads: int = 1,
 ) -> list[np.ndarray]:
     """The windows' shifts of each date's field (y, x) from a composite, ``without`` the date itself if so.
 
@@ -296,7 +296,7 @@ def _centred(matches: Sequence[Match], refined: np.ndarray) -> list[Match]:
 
 
 def _put_back(
-    sample: Sample, matches: Sequence[Match], dates: np.ndarray, threads: int
+    sample: Sample, matches: Sequence[Match], dates: np.ndarray, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images (time, band, y, x) and valid (time, y, x) of dates put back from where they were found.
 
