@@ -26,7 +26,11 @@ Item = TypeVar("Item")
 log = logging.getLogger("revisit")
 # Codecs of cubes run in the thread that calls them, however many cores the machine has: how many calls run
 # side by side is for the stage to say, by its job's threads. zarrs and zarr read this when they are first used.
-CODECS = {"RAYON_NUM_THREADS": "1", "ZARR_ASYNC__CONCURRENCY": "1"}
+CODECS = {
+    "RAYON_NUM_THREADS": "1",
+    "ZARR_CODEC_PIPELINE__CHUNK_CONCURRENT_MINIMUM": "1",  # or all calls would share rayon's one thread
+    "ZARR_ASYNC__CONCURRENCY": "1",  # of zarr's own codecs, for what zarrs does not take
+}
 WITHOUT_DASK = "revisit.cube."  # stages that need none and load no part from outside
 
 

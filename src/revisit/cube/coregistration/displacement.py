@@ -241,9 +241,7 @@ def _compare(
     ``placed``: images and valid of the dates ``composed``.
     """
 
-    def edges(taken: np.ndarray, threads: int) -> np.ndarray:
-        images, valid = (part[taken] for part in placed)
-
+    def edges(images: np.ndarray, valid: np.ndarray, threads: int) -> np.ndarray:
         def strip(top: int) -> np.ndarray:
             rows = slice(top, top + STRIP)
             return compose(images[..., rows, :], valid[..., rows, :])
@@ -252,10 +250,11 @@ def _compare(
         return orientations(composite, _known(composite))
 
     if not without:
-        return window_shifts(edges(composed >= 0, threads), fields, max_shift, threads=threads)
+        return window_shifts(edges(*placed, threads), fields, max_shift, threads=threads)
 
     def from_others(date: int) -> np.ndarray:
-        return window_shifts(edges(composed != date, 1), [fields[date]], max_shift)[0]
+        images, valid = (part[composed != date] for part in placed)
+        return window_shifts(edges(images, valid, 1), [fields[date]], max_shift)[0]
 
     return each(from_others, range(len(fields)), threads)
 
