@@ -25,7 +25,7 @@ from revisit.job import Job
 Item = TypeVar("Item")
 log = logging.getLogger("revisit")
 # Codecs of cubes run in the thread that calls them, however many cores the machine has: how many calls run
-# side by side is for the stage to say, by its job's threads. zarrs and zarr read this when they are first used.
+# side by side is for the stage to say, by its job's threads. zarrs and zarr read this when first used.
 CODECS = {
     "RAYON_NUM_THREADS": "1",
     "ZARR_CODEC_PIPELINE__CHUNK_CONCURRENT_MINIMUM": "1",  # or all calls would share rayon's one thread
