@@ -3,18 +3,24 @@
     python benchmarks/cubes.py FOLDER
 
 Simulates a Sentinel-2 archive of 20 x 20 km in FOLDER (once, shared with benchmarks/imagery.py), makes its
-cubes and times each stage in one thread and in two. `limit` decompresses the stage's input and compresses its
-output in two threads. Peak memory is that of the process so far.
+raw cube (once) and times each stage in one thread and in two. Codecs are held to the threads as in a job
+(``revisit.stage.CODECS``); `cores` is processor time over time, which shows whether one thread was one core.
+`limit` decompresses the stage's input and compresses its output in two threads. Peak memory is that of the
+process so far.
 """
 
 import argparse
+import os
 import resource
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from revisit.stage import CODECS
+
+os.environ.update(CODECS)  # before zarr is imported, which reads them once
 
 import zarr
 from regions import SENSOR, Region
@@ -22,7 +28,7 @@ from regions import SENSOR, Region
 from revisit import files
 from revisit.cube.contract import codecs
 from revisit.cube.coregistration import coregister
-from revisit.cube.in_order import in_order
+from revisit.cube.in_order import each
 from revisit.cube.scaling import limits, moments, scale
 from revisit.cube.split import Split
 from revisit.cube.write import create_array
@@ -40,24 +46,29 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the archive and the cubes are made")
     parser.add_argument("--kilometres", type=int, default=20, help="size of the region")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--stages", nargs="+", help="those to time, once the ones before have run; else all")
     arguments = parser.parse_args()
     region = Region(arguments.folder, arguments.kilometres)
     bench = Bench(region, arguments.folder / f"cubes{arguments.kilometres}km")
-    region.make_raw(region.fetch(bench.folder), bench.raw, THREADS[-1])
+    if not bench.raw.exists():
+        region.make_raw(region.fetch(bench.folder), bench.raw, THREADS[-1])
     print(f"{arguments.kilometres} km, {len(region.items)} scenes")
     print(
-        "| stage | read, MB | written, MB | limit, s | 1 thread, s | 2 threads, s | of limit | times 1 | MB |"
+        "| stage | read, MB | written, MB | limit, s | 1 thread, s (cores) | 2 threads, s (cores) | of limit "
+        "| times as fast | MB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, run in bench.stages():
-        seconds = [_median(partial(run, threads), arguments.repeats) for threads in THREADS]
+        if arguments.stages and name not in arguments.stages:
+            continue
+        ones, twos = (_median(partial(run, threads), arguments.repeats) for threads in THREADS)
         reads, writes = bench.data[name]
-        least = _median(partial(bench.copy, reads, writes), arguments.repeats)
-        sizes = [sum(_size(path) for path in paths) / 1e6 for paths in (reads, writes)]
+        limit = _median(partial(bench.copy, reads, writes), arguments.repeats)
+        read, written = (sum(_size(path) for path in paths) / 1e6 for paths in (reads, writes))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"| {name} | {sizes[0]:.0f} | {sizes[1]:.0f} | {least:.1f} | {seconds[0]:.1f} | {seconds[1]:.1f} "
-            f"| {least / seconds[1]:.0%} | {seconds[0] / seconds[1]:.2f} | {peak:.0f} |",
+            f"| {name} | {read:.0f} | {written:.0f} | {limit.seconds:.1f} "
+            f"| {ones.seconds:.1f} ({ones.cores:.2f}) | {twos.seconds:.1f} ({twos.cores:.2f}) "
+            f"| {limit.seconds / twos.seconds:.0%} | {ones.seconds / twos.seconds:.2f} | {peak:.0f} |",
             flush=True,
         )
 
@@ -86,40 +97,48 @@ class Bench:
         )
         measured = self.folder / "moments.json"
         of_split = moments.Settings(seed=1, split=SPLIT)
-        yield "moments", lambda threads: files.write_json(measured, moments.moments(self.aligned, of_split))
+        yield (
+            "moments",
+            lambda threads: files.write_json(measured, moments.moments(self.aligned, of_split, threads)),
+        )
         scaling = self.folder / "limits.json"
         files.write_json(scaling, limits.limits([measured], limits.Settings(clip_sigma=3)))
         yield "scale", lambda threads: scale.scale(self.aligned, scaling, self.scaled, threads)
         cut = tile.Settings(seed=1, split=SPLIT, collection=COLLECTION, years={SENSOR: self.region.years})
         patches = self.folder / "patches.zarr"
-        yield "tile", lambda threads: tile.tile("series", "bench", [self.scaled], [], patches, cut)
+        yield (
+            "tile",
+            lambda threads: tile.tile("series", "bench", [self.scaled], [], patches, cut, threads=threads),
+        )
 
     def copy(self, reads: list[Path], writes: list[Path]) -> None:
-        """Decompress and compress what a stage has to, a date at a time in two threads."""
+        """Decompress and compress what a stage has to, dates side by side in two threads."""
         with codecs():
             for path in reads:
                 for array in _arrays(path):
-                    every = [slice(date, date + 1) for date in range(array.shape[0])]
-                    for _ in in_order(array.__getitem__, every, THREADS[-1]):
-                        pass
+                    _by_date(array, array.__getitem__)
             target = self.folder / "copy.zarr"
             for path in writes:
                 files.remove(target)
                 zarr.create_group(target, zarr_format=3)
                 for array in _arrays(path):
-                    same = create_array(
-                        target,
-                        array.basename,
-                        array.shape,
-                        array.metadata.dimension_names,
-                        array.dtype,
-                        0,
-                        {},
-                    )
-                    numbers = array[:1]
-                    for date in range(array.shape[0]):
-                        same[date : date + 1] = numbers
+                    about = array.shape, array.metadata.dimension_names, array.dtype, 0, {}
+                    same = create_array(target, array.basename, *about)
+                    _by_date(array, partial(_set, same, array[:1]))
             files.remove(target)
+
+
+def _by_date(array: Any, work: Callable[[slice], object]) -> None:
+    """Have the dates of an array worked on in two threads."""
+
+    def done(date: int) -> None:
+        work(slice(date, date + 1))
+
+    each(done, range(array.shape[0]), THREADS[-1])
+
+
+def _set(array: Any, numbers: Any, date: slice) -> None:
+    array[date] = numbers
 
 
 def _arrays(path: Path) -> list[Any]:
@@ -132,13 +151,21 @@ def _size(path: Path) -> int:
     return sum(array.nbytes for array in _arrays(path))
 
 
-def _median(run: Callable[[], object], repeats: int) -> float:
-    seconds = []
+class Time(NamedTuple):
+    """How long something took, and how many cores it had busy."""
+
+    seconds: float
+    cores: float
+
+
+def _median(run: Callable[[], object], repeats: int) -> Time:
+    times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin, worked = time.perf_counter(), time.process_time()
         run()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+        seconds = time.perf_counter() - begin
+        times.append(Time(seconds, (time.process_time() - worked) / seconds))
+    return sorted(times)[len(times) // 2]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """What tests share: one thread a process, and where the real data lie."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from revisit.stage import CODECS
+
 # Two cores shared by several processes: threads that wait for each other cost more than they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.update(CODECS)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -27,3 +31,13 @@ def shared() -> Path:
     if not (SHARED / "real").is_dir():
         pytest.skip(f"no real data at {SHARED / 'real'}; the tests on real imagery need it")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """The bytes of all files of a folder, by their paths in it."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

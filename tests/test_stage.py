@@ -10,17 +10,20 @@ from revisit import stage
 from revisit.job import Job
 
 STAGE = """
+import os
 from revisit.errors import RevisitError
 from revisit.files import atomic
 
 def run(job):
     if number := job.settings.get("signal"):
-        import os
         import time
         with atomic(job.target("made")) as aside:
             aside.write_text("half")
             os.kill(os.getpid(), number)
             time.sleep(10)
+    if "codecs" in job.settings:
+        job.target("made").write_text(os.environ["RAYON_NUM_THREADS"])
+        return
     if "full" in job.settings:
         raise RuntimeError("encoder: No space left on device (os error 28)")
     if "refuse" in job.settings:
@@ -47,6 +50,13 @@ def test_a_stage_gets_the_files_and_names_of_its_job(job, tmp_path):
     files = {"input": {"given": str(tmp_path / "given")}, "output": {"made": str(tmp_path / "made")}}
     assert run(job(names={"region": "plain"}, **files), tmp_path) == 0
     assert (tmp_path / "made").read_text() == "hello plain"
+
+
+def test_codecs_of_a_job_take_no_cores_of_their_own(job, tmp_path, monkeypatch):
+    """How many run side by side is for its threads to say, not for the machine."""
+    monkeypatch.setenv("RAYON_NUM_THREADS", "64")
+    assert run(job(settings={"codecs": True}, output={"made": str(tmp_path / "made")}), tmp_path) == 0
+    assert (tmp_path / "made").read_text() == "1"
 
 
 def test_bad_input_is_one_line_and_exit_one(job, tmp_path, capsys):

@@ -6,6 +6,7 @@ and settings. Nothing else starts a stage.
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,13 @@ from revisit.job import Job
 
 Item = TypeVar("Item")
 log = logging.getLogger("revisit")
+# Codecs of cubes run in the thread that calls them, however many cores the machine has: how many calls run
+# side by side is for the stage to say, by its job's threads. zarrs and zarr read this when first used.
+CODECS = {
+    "RAYON_NUM_THREADS": "1",
+    "ZARR_CODEC_PIPELINE__CHUNK_CONCURRENT_MINIMUM": "1",  # or all calls would share rayon's one thread
+    "ZARR_ASYNC__CONCURRENCY": "1",  # of zarr's own codecs, for what zarrs does not take
+}
 WITHOUT_DASK = "revisit.cube."  # stages that need none and load no part from outside
 
 
@@ -42,6 +50,7 @@ def run_file(path: str | Path) -> int:
             job = Job.read(path)
             with alone(Path(job.log).with_suffix(".lock")) if job.log else nullcontext():
                 _log_to(job.log)
+                os.environ.update(CODECS)
                 if job.stage.startswith(WITHOUT_DASK):
                     # Where dask is installed xarray imports it with the first slice: half a second.
                     sys.modules.setdefault("dask", None)  # type: ignore[arg-type]

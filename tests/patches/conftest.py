@@ -73,7 +73,8 @@ class Cubes:
         cubes = given.get("cubes", [self.scaled(region, sensor) for sensor in self.bands])
         labels = given.get("labels", [self.labels(region)])
         settings = self.settings(entry, **given.get("split", {}))
-        tile.tile("some", region, cubes, labels, store, settings, given.get("elevation", ()))
+        elevation, threads = given.get("elevation", ()), given.get("threads", 1)
+        tile.tile("some", region, cubes, labels, store, settings, elevation, threads)
         return store
 
     def index(

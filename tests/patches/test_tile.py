@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import zarr
 from revisit.cube.split import PARTS, split_map
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.patches import ground, index, tile
+from revisit.patches import ground, index, tile, writer
 from revisit.patches.batch import MISSING
 from revisit.patches.store import PatchStore
 from revisit.patches.tally import CUT_OFF
@@ -121,6 +122,24 @@ def test_pieces(cubes: Any, tmp_path: Path, kind: str, monkeypatch: pytest.Monke
     assert pieces.samples == whole.samples
     for one, other in zip(*images, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "yearly"])
+def test_same_bits_in_any_number_of_threads(
+    cubes: Any,
+    tmp_path: Path,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    contents: Callable[[Path], dict[str, bytes]],
+) -> None:
+    """Samples in one order, whichever window is cut first, and shards that windows share."""
+    monkeypatch.setattr(ground, "READ_BYTES", 40_000)  # 34 pixels a side
+    monkeypatch.setattr(writer.StoreWriter.__init__, "__defaults__", (20_000,))
+    one, three = (
+        cubes.tile(tmp_path / str(threads), "here", cubes.entry(kind), threads=threads) for threads in (1, 3)
+    )
+    assert len(list((one / "sentinel-2").rglob("c/*"))) > 1
+    assert contents(one) == contents(three)
 
 
 def test_yearly(cubes: Any, tmp_path: Path) -> None:

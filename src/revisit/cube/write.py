@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,10 @@ _KINDS: dict[str, tuple[str, float]] = {
 
 
 class CubeWriter:
-    """Writes the dates of a cube one after another; made by ``create_cube``.
+    """Writes the dates of a cube; made by ``create_cube``.
 
-    A block is compressed and stored while the next one is made.
+    Dates are kept one after another. Their blocks are written before, in any order, and by several threads
+    where these say of which date they are.
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class CubeWriter:
         bands: Sequence[str],
         unit: str,
         scene_classification: bool,
-        behind: ThreadPoolExecutor,
+        behind: Executor | None,
     ) -> None:
         self._grid, self._bands, self._unit, self._path = grid, list(bands), unit, path
         self._dates: list[dict[str, Any]] = []
-        self._valid_pixels = 0
-        self._behind, self._stored = behind, behind.submit(lambda: None)
+        self._valid_pixels, self._counting = np.zeros(dates, int), Lock()
+        self._behind = behind
+        self._stored: Future[None] | None = None
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
@@ -69,9 +72,14 @@ class CubeWriter:
             )
 
     def write(
-        self, block: Block, values: np.ndarray, valid: np.ndarray, classes: np.ndarray | None = None
+        self,
+        block: Block,
+        values: np.ndarray,
+        valid: np.ndarray,
+        classes: np.ndarray | None = None,
+        date: int | None = None,
     ) -> None:
-        """Write a block (rows, columns) of the present date.
+        """Write a block (rows, columns) of the present date, or of the number ``date``.
 
         ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, int16 steps of
         reflectance (revisit.cube.packing), or uint8 of unit ``scaled``; ``valid`` (y, x) is true where the
@@ -79,9 +87,19 @@ class CubeWriter:
         afterwards.
         Blocks that begin at multiples of 2048 pixels share no chunk and no shard.
         """
-        self._valid_pixels += int(np.count_nonzero(valid))
-        self._stored.result()  # one block behind at most, or memory would grow
-        self._stored = self._behind.submit(self._store, len(self._dates), block, values, valid, classes)
+        date = self._present if date is None else date
+        with self._counting:
+            self._valid_pixels[date] += np.count_nonzero(valid)
+        if self._behind is None:
+            self._store(date, block, values, valid, classes)
+            return
+        if self._stored:
+            self._stored.result()  # one block behind at most, or memory would grow
+        self._stored = self._behind.submit(self._store, date, block, values, valid, classes)
+
+    def wait(self) -> None:
+        """Wait for the block that is being stored behind, whatever becomes of it."""
+        wait([self._stored] if self._stored else [])
 
     def _store(
         self, date: int, block: Block, values: np.ndarray, valid: np.ndarray, classes: np.ndarray | None
@@ -98,9 +116,14 @@ class CubeWriter:
         self._arrays[0].attrs["long_name"] = quantity
 
     @property
+    def _present(self) -> int:
+        """Number of the date that is kept next."""
+        return len(self._dates)
+
+    @property
     def valid_fraction(self) -> float:
         """Share of valid pixels in what was written of the present date."""
-        return self._valid_pixels / (self._grid.width * self._grid.height)
+        return float(self._valid_pixels[self._present] / (self._grid.width * self._grid.height))
 
     def keep(self, time: np.datetime64, **coordinates: Any) -> None:
         """Close the present date and go on to the next; ``coordinates`` are among DATE_COORDINATES."""
@@ -110,15 +133,15 @@ class CubeWriter:
         defaults = {name: default for name, (default, _) in DATE_COORDINATES.items()}
         date = defaults | {"valid_fraction": self.valid_fraction} | coordinates | {"time": time}
         self._dates.append(date)
-        self._valid_pixels = 0
 
     def drop(self) -> None:
         """Forget the present date; the next is written over it."""
-        self._valid_pixels = 0
+        self._valid_pixels[self._present] = 0
 
     def finish(self, attributes: Mapping[str, Any], band_coordinates: Mapping[str, Sequence[Any]]) -> None:
         """Write the coordinates and attributes, which make the group a cube."""
-        self._stored.result()
+        if self._stored:
+            self._stored.result()
         for array in self._arrays:
             if array.shape[0] > len(self._dates):
                 array.resize((len(self._dates), *array.shape[1:]))
@@ -153,16 +176,21 @@ def create_cube(
     scene_classification: bool = False,
     band_coordinates: Mapping[str, Sequence[Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    behind: Executor | None = None,
 ) -> Iterator[CubeWriter]:
     """Make a cube of at most ``dates`` dates: it is at ``path`` once the block ends without an error.
 
     ``unit`` is ``reflectance``, ``dB`` or ``scaled``; ``settings`` are the stage's, kept as a hash.
     ``attributes`` and ``band_coordinates`` (name: one value a band) are written at the end, so they
-    may be filled in the block.
+    may be filled in the block. Blocks are compressed and stored by the thread that writes them, or ``behind``
+    it, while it makes the next one.
     """
-    with atomic(path) as aside, codecs(), ThreadPoolExecutor(1) as behind:
+    with atomic(path) as aside, codecs():
         writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification, behind)
-        yield writer
+        try:
+            yield writer
+        finally:
+            writer.wait()  # what went wrong is removed, and nothing may be stored there meanwhile
         writer.finish(
             {
                 **(attributes or {}),

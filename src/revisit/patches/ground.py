@@ -128,30 +128,38 @@ def sensed(cube: xr.Dataset) -> Sensed:
     return Sensed(scaling, np.unique(years_of(cube["time"].values)).tolist())
 
 
-def grounds(region: Region, pixels: int) -> Iterator[Ground]:
-    """The patches of a region, area by area: in each, from its upper left corner on."""
-    for area in region.areas:
-        for rows, columns in _reads(area, pixels, _pixel_bytes(region)):
-            looks = {sensor: _look(cube.isel(y=rows, x=columns)) for sensor, cube in region.cubes.items()}
-            by_year: dict[int, np.ndarray] = {}
-            if region.labels is None:
-                land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
-            else:
-                land_cover = region.labels["land_cover"][rows, columns].values
-                by_year = _by_year(region.labels, rows, columns)
-            elevation = region.elevation.look((rows, columns)) if region.elevation else None
-            block = region.grid.part((rows, columns))
-            for here in block.blocks(pixels):
-                patch = block.part(here)
-                yield Ground(
-                    float(patch.x.mean()),
-                    float(patch.y.mean()),
-                    area.part,
-                    {sensor: _part(look, here) for sensor, look in looks.items()},
-                    land_cover[here],
-                    _part(elevation, here) if elevation else None,
-                    {year: codes[here] for year, codes in by_year.items()},
-                )
+def windows(region: Region, pixels: int) -> list[Area]:
+    """What is read at once, of whole patches: in each area of the region, from its upper left corner on."""
+    return [
+        Area(area.part, *block)
+        for area in region.areas
+        for block in _reads(area, pixels, _pixel_bytes(region))
+    ]
+
+
+def grounds(region: Region, window: Area, pixels: int) -> Iterator[Ground]:
+    """The patches of a window, row by row."""
+    part, rows, columns = window
+    looks = {sensor: _look(cube.isel(y=rows, x=columns)) for sensor, cube in region.cubes.items()}
+    by_year: dict[int, np.ndarray] = {}
+    if region.labels is None:
+        land_cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+    else:
+        land_cover = region.labels["land_cover"][rows, columns].values
+        by_year = _by_year(region.labels, rows, columns)
+    elevation = region.elevation.look((rows, columns)) if region.elevation else None
+    block = region.grid.part((rows, columns))
+    for here in block.blocks(pixels):
+        patch = block.part(here)
+        yield Ground(
+            float(patch.x.mean()),
+            float(patch.y.mean()),
+            part,
+            {sensor: _part(look, here) for sensor, look in looks.items()},
+            land_cover[here],
+            _part(elevation, here) if elevation else None,
+            {year: codes[here] for year, codes in by_year.items()},
+        )
 
 
 def _reads(area: Area, pixels: int, pixel_bytes: int) -> Iterator[Block]:

@@ -110,6 +110,7 @@ class Kind(ABC, Generic[S]):
         """The samples of a place, each a look by sensor, always of as many times; if none, what it lacks.
 
         A time that a place does not have is no reason to lose it: ``times`` of the look is ``NO_TIME`` there.
+        Called by several threads at once.
         """
 
     def label_map(self, ground: Ground, sample: Mapping[str, Look]) -> np.ndarray | None:

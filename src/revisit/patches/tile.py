@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from revisit import parts, stage
 from revisit.cube.bands import ELEVATION
+from revisit.cube.in_order import in_turn
 from revisit.cube.labels.legend import Legend
-from revisit.cube.split import PARTS, Split, count_patches, distance
+from revisit.cube.split import PARTS, Area, Split, count_patches, distance
 from revisit.errors import RevisitError
 from revisit.files import atomic
 from revisit.job import Job
-from revisit.patches.ground import Region, grounds, open_region, sensed
-from revisit.patches.kind import LABELS, Entry, Kind, check_classes
+from revisit.patches.ground import Region, grounds, open_region, sensed, windows
+from revisit.patches.kind import LABELS, Entry, Ground, Kind, Look, check_classes
 from revisit.patches.tally import Tally, cover, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
@@ -51,7 +52,7 @@ def run(job: Job) -> None:
     settings = read(Settings, job.settings, "tile")
     collection, region = job.names["collection"], job.names["region"]
     cubes, labels, elevation = (job.sources(name) for name in ("cubes", "labels", "elevation"))
-    tile(collection, region, cubes, labels, job.target("patches"), settings, elevation)
+    tile(collection, region, cubes, labels, job.target("patches"), settings, elevation, job.threads)
 
 
 def tile(
@@ -62,8 +63,9 @@ def tile(
     patches_path: Path,
     settings: Settings,
     elevation_paths: Sequence[Path] = (),
+    threads: int = 1,
 ) -> None:
-    """Write the patch store of a region for the collection ``name``.
+    """Write the patch store of a region for the collection ``name``; it is read and cut in ``threads``.
 
     ``elevation_paths``: the cube of its elevation and its limits, for a store that is to hold it too.
     Raises RevisitError where the cubes do not belong together or lack what the collection asks for, and
@@ -88,7 +90,7 @@ def tile(
     pixels, resolution = entry.patch_pixels, region.grid.resolution
     with atomic(patches_path) as aside:
         writer = StoreWriter(aside)
-        tally = _write_samples(writer, region, kind, legend)
+        tally = _write_samples(writer, region, kind, legend, threads)
         cause = "" if writer.places else f"patches: {told(tally.lost)}"
         if cause and not entry.allow_empty:
             raise RevisitError(
@@ -151,31 +153,67 @@ def _with_sensors(region: Region, sensors: Sequence[str]) -> Region:
     return replace(region, cubes={sensor: region.cubes[sensor] for sensor in sensors})
 
 
-def _write_samples(writer: StoreWriter, region: Region, kind: Kind[Any], legend: Legend | None) -> Tally:
+class _Sample(NamedTuple):
+    """Looks by sensor, the same with the elevation if any, land cover (y, x) and labels (class,) if any."""
+
+    looks: Mapping[str, Look]
+    stored: Mapping[str, Look]
+    label_map: np.ndarray | None
+    labels: np.ndarray | None
+
+
+class _Cut(NamedTuple):
+    """What is kept of a patch of ground: its samples with their label maps and labels, or what they lack."""
+
+    x: float
+    y: float
+    part: int
+    samples: list[_Sample]
+    cause: str
+
+
+def _write_samples(
+    writer: StoreWriter, region: Region, kind: Kind[Any], legend: Legend | None, threads: int
+) -> Tally:
     """Write all samples, and count them and what is lost."""
-    entry: Entry = kind.settings
     codes = legend.codes if legend else []
-    pixels = entry.patch_pixels
+    pixels = kind.settings.patch_pixels
     height, width = region.grid.shape
     cut, uncut = count_patches(region.areas, pixels), (height // pixels) * (width // pixels)
     tally = Tally(cut, uncut, len(codes))
-    for ground in grounds(region, pixels):
-        samples, cause = kind.samples(ground)
-        if samples and ground.elevation and ground.elevation.valid.mean() < entry.min_valid:
-            samples, cause = [], "enough elevation"
-        if not samples:
-            tally.lose(ground.part, f"without {cause}")
-            continue
-        place = Place(ground.x, ground.y, tally.places, ground.part)
-        for looks in samples:
-            label_map, labels = kind.label_map(ground, looks), None
-            if label_map is not None:
-                labels = (cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
-            stored = looks | {ELEVATION: ground.elevation} if ground.elevation else looks
-            writer.append(stored, place, label_map, labels)
-            tally.sample(ground.part, looks, labels)
-        tally.keep()
+
+    def make(window: Area) -> list[_Cut]:
+        return [_cut(ground, kind, codes) for ground in grounds(region, window, pixels)]
+
+    def take(patches: list[_Cut]) -> None:
+        for patch in patches:
+            if not patch.samples:
+                tally.lose(patch.part, f"without {patch.cause}")
+                continue
+            place = Place(patch.x, patch.y, tally.places, patch.part)
+            for looks, stored, label_map, labels in patch.samples:
+                writer.append(stored, place, label_map, labels)
+                tally.sample(patch.part, looks, labels)
+            tally.keep()
+
+    in_turn(make, take, windows(region, pixels), threads)
     return tally
+
+
+def _cut(ground: Ground, kind: Kind[Any], codes: Sequence[int]) -> _Cut:
+    """The samples of a patch of ground."""
+    entry: Entry = kind.settings
+    samples, cause = kind.samples(ground)
+    if samples and ground.elevation and ground.elevation.valid.mean() < entry.min_valid:
+        samples, cause = [], "enough elevation"
+    made = []
+    for looks in samples:
+        label_map, labels = kind.label_map(ground, looks), None
+        if label_map is not None:
+            labels = (cover(label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
+        stored = looks | {ELEVATION: ground.elevation} if ground.elevation else looks
+        made.append(_Sample(looks, stored, label_map, labels))
+    return _Cut(ground.x, ground.y, ground.part, made, cause)
 
 
 def _by_part(places: Sequence[Place]) -> dict[str, np.ndarray]:

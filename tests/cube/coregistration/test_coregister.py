@@ -38,6 +38,7 @@ CENTRE = np.average(
 OTHER_ORBIT = np.array([0.9, -0.6])
 
 Look = Callable[[float, float, int], np.ndarray]
+Contents = Callable[[Path], dict[str, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -314,6 +315,21 @@ def test_job(folder: Path, tmp_path: Path) -> None:
     )
     assert (tmp_path / "aligned.png").is_file()
     assert (tmp_path / "shifts.csv").read_text() == (folder / "s2.csv").read_text()
+
+
+@pytest.mark.parametrize("sensor", ["s1", "s2"])
+def test_same_bits_in_any_number_of_threads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents, sensor: str
+) -> None:
+    """Displacements, images, masks and what is said of each date; matched in several parts of the region."""
+    monkeypatch.setattr(displacement, "MOST_SAMPLES", 9 * 4 * 120**2)
+    monkeypatch.setattr(displacement, "STRIP", 48)
+    reference = folder / "s2-aligned.zarr" if sensor == "s1" else None
+    for threads in (1, 3):
+        cube, table = tmp_path / f"{threads}.zarr", tmp_path / f"{threads}.csv"
+        coregister(folder / f"{sensor}.zarr", cube, table, SETTINGS, reference, threads)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "3.csv").read_bytes()
+    assert contents(tmp_path / "1.zarr") == contents(tmp_path / "3.zarr")
 
 
 def test_large_region(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

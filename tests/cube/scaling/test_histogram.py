@@ -13,9 +13,7 @@ def test_as_numpy_has_them(unit: str, mean: float, spread: float) -> None:
     values[:, :4] = [[-1e3, -1e3, 1e3, 1e3]]
     parts = []
     for part in np.split(values, 4, axis=1):
-        parts.append(Histogram.of(unit, 2))
-        parts[-1].add(part[:, :5_000])
-        parts[-1].add(part[:, 5_000:])
+        parts.append(Histogram.of(unit, part[:, :5_000]).merge(Histogram.of(unit, part[:, 5_000:])))
     found = Histogram.sum(unit, [part.content() for part in parts])
     assert found.counts.sum() == values.size
     for percent in (2, 10):
@@ -25,8 +23,7 @@ def test_as_numpy_has_them(unit: str, mean: float, spread: float) -> None:
 
 def test_none_beyond_the_limits() -> None:
     """At 0 per cent they enclose the least and the largest value."""
-    histogram = Histogram.of("dB", 1)
-    histogram.add(np.array([[-20.01, -12.0, 3.01]]))
+    histogram = Histogram.of("dB", np.array([[-20.01, -12.0, 3.01]]))
     (lower,), (upper,) = histogram.between(0)
     width = BINS["dB"][1]
     assert -20.01 - width < lower <= -20.01 and 3.01 <= upper <= 3.01 + width

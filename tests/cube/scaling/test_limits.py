@@ -1,5 +1,6 @@
 """Limits are those of the valid training pixels of all regions, however they were added up."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from revisit.cube.contract import values_of
 from revisit.cube.grid import Grid
 from revisit.cube.scaling import limits as limits_stage
 from revisit.cube.scaling import moments as moments_stage
@@ -84,6 +86,27 @@ def test_percentiles_where_they_are_asked_for(tmp_path: Path) -> None:
     assert (band["lower"] - band["mean"]) / band["std"] == pytest.approx(-2.054, abs=0.1)
     assert (band["upper"] - band["mean"]) / band["std"] == pytest.approx(2.054, abs=0.1)
     assert "histogram" not in moments(tmp_path / "here.zarr", SETTINGS)
+
+
+def test_same_bits_in_any_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small blocks, some done before those that come first: they are added up in one order."""
+    monkeypatch.setattr(moments_stage, "BLOCK", 16)
+    monkeypatch.setattr(moments_stage, "values_of", lambda cube: Slowed(values_of(cube)))
+    write_cube(tmp_path / "here.zarr", "here", 64, 1)
+    asked = moments_stage.Settings(seed=3, split=SPLIT, histogram=True)
+    one, three = (moments(tmp_path / "here.zarr", asked, threads) for threads in (1, 3))
+    assert one == three
+
+
+class Slowed:
+    """Values of which every third block takes its time."""
+
+    def __init__(self, values: Any) -> None:
+        self.values, self.name = values, values.name
+
+    def __getitem__(self, at: Any) -> Any:
+        time.sleep(0.01 if at[2].start % 48 == 0 else 0)
+        return self.values[at]
 
 
 def test_merge_with_nothing() -> None:

@@ -1,5 +1,6 @@
 """Scaling to 8 bit can be undone, is the same for all regions, and never mistakes data for gaps."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,15 @@ def test_cube(aligned: Path) -> None:
     assert after["upper"].values.tolist() == UPPER.tolist()
     assert after["valid_pixels"].values.tolist() == [7, 7]
     assert (after.attrs["clip_sigma"], after.attrs["source_unit"]) == (3.0, "reflectance")
+
+
+def test_same_bits_in_any_number_of_threads(
+    aligned: Path, tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
+) -> None:
+    """Whichever date is done first."""
+    for threads in (1, 3):
+        scale(aligned, tmp_path / "limits.json", tmp_path / f"{threads}.zarr", threads)
+    assert contents(tmp_path / "1.zarr") == contents(tmp_path / "3.zarr")
 
 
 @pytest.mark.parametrize(

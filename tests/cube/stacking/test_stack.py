@@ -390,3 +390,20 @@ def test_settings_that_are_none_are_named(tmp_path, settings) -> None:
             run(job(tmp_path / "manifest.json", tmp_path / "raw.zarr", content | wrong))
     with pytest.raises(RevisitError, match=r"manifest\.json: no such file"):
         run(job(tmp_path / "manifest.json", tmp_path / "raw.zarr", content))
+
+
+def test_same_bits_in_any_number_of_threads(tmp_path, download, settings, contents) -> None:
+    """Dates are read and stored side by side; one of them is dropped."""
+    scenes = download("sentinel-2")
+    for month in range(1, 6):
+        bands = {
+            "red": random(month),
+            "nir": random(10 + month),
+            "scl": classes(CLOUD if month == 2 else CLEAR),
+        }
+        scenes.add(f"m{month}", f"2020-0{month}-01T10:00:00Z", bands)
+    for threads in (1, 3):
+        where = {"region": "here", "sensor": "sentinel-2", "settings": settings(["red", "nir"])}
+        stack([scenes.manifest()], tmp_path / f"{threads}.zarr", **where, threads=threads)
+    assert contents(tmp_path / "1.zarr") == contents(tmp_path / "3.zarr")
+    assert open_cube(tmp_path / "3.zarr").sizes["time"] == 4

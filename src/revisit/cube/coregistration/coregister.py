@@ -77,18 +77,18 @@ def coregister(
 ) -> list[Shift]:
     """Write the aligned cube and the table of its shifts, one a date, which are returned too.
 
-    ``reference_path`` is an aligned Sentinel-2 cube of the region. Dates are moved in ``threads``.
-    Raises RevisitError where a cube is of another stage, sensor or grid than that.
+    ``reference_path`` is an aligned Sentinel-2 cube of the region. Dates are matched and moved
+    in ``threads``. Raises RevisitError where a cube is of another stage, sensor or grid than that.
     """
     max_shift = settings.max_shift_pixels
     cube = open_cube(cube_path, stage="raw")
     if cube.attrs["sensor"] == "sentinel-2":
-        matches = optical(cube, max_shift)
+        matches = optical(cube, max_shift, threads)
     else:
         reference = open_cube(reference_path, "aligned", sensor="sentinel-2") if reference_path else None
         if reference is not None and grid_of(reference) != grid_of(cube):
             raise RevisitError(f"{reference_path}: not on the grid of {cube_path}; make both of one region")
-        matches, offsets = radar(cube, reference, max_shift)
+        matches, offsets = radar(cube, reference, max_shift, threads)
         for orbit, offset in offsets.items():
             found = (
                 offset.cause or f"lies {offset.x:+.2f}, {offset.y:+.2f} pixels from it ± {offset.error:.2f}"
@@ -135,18 +135,18 @@ def _write(
         scene_classification="scl" in cube,
     ) as writer:
         writer.name(values_of(cube).attrs["long_name"])
-        blocks = list(grid.blocks(BLOCK))
+        moving = [date for date, shift in enumerate(shifts) if not shift.cause]
+        staying = [date for date, shift in enumerate(shifts) if shift.cause]
 
-        def moved(at: tuple[int, Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        def moved(at: tuple[int, Block]) -> None:
             date, block = at
-            return _moved(cube.isel(time=date), grid, block, shifts[date])
+            writer.write(block, *_moved(cube.isel(time=date), grid, block, shifts[date]), date=date)
 
-        every = [(date, block) for date in range(len(shifts)) for block in blocks]
-        for (date, block), found in stage.progress(in_order(moved, every, threads), "moving", len(every)):
-            writer.write(block, *found)
-            if block != blocks[-1]:
-                continue
-            shift = shifts[date]
+        # What takes longest first, so that no thread is left alone with it at the end.
+        every = [(date, block) for date in moving + staying for block in grid.blocks(BLOCK)]
+        for _ in stage.progress(in_order(moved, every, threads), "moving", len(every)):
+            pass
+        for date, shift in enumerate(shifts):
             about = {
                 "shift_x": shift.x,
                 "shift_y": shift.y,

@@ -23,12 +23,14 @@ from revisit.cube.coregistration.match import (
 )
 from revisit.cube.coregistration.move import move
 from revisit.cube.grid import Block
+from revisit.cube.in_order import each
 
 # Bands whose edges are matched: of 10 m, and unlike each other.
 MATCH_BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["red", "nir"]}
 # Pixels times dates that are looked at: bounds memory to a few hundred MB, whatever the region's size.
 MOST_SAMPLES = 2**24
 CLEAREST_DATES = 12
+STRIP = 128  # rows of a composite that are made at a time
 TALL_VH_DB = -17.0  # mean gamma nought from which ground counts as tall: forest near -14, fields near -19
 # Pixels that layover and shadow alone may make of nothing: a stand of 10 m shows its near edge 8 to 18 m
 # nearer to Sentinel-1 (29 to 46 degrees), and its far edge in its shadow.
@@ -51,18 +53,18 @@ class Sample:
     valid: np.ndarray
 
 
-def optical(cube: xr.Dataset, max_shift: float) -> list[Match]:
+def optical(cube: xr.Dataset, max_shift: float, threads: int = 1) -> list[Match]:
     """Displacement of each date of a Sentinel-2 cube from the centre of its dates, which stands for the map.
 
     The composite is the median of the clearest dates, at first as they lie, then as found.
     """
-    samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube))
+    samples = _samples(cube, np.arange(cube.sizes["time"]), _blocks(cube), threads)
     refined = np.array([is_refined(baselines) for baselines in cube["processing_baseline"].values])
-    return _settle(samples, clearest(cube, CLEAREST_DATES), refined, median_of_valid, max_shift)
+    return _settle(samples, clearest(cube, CLEAREST_DATES), refined, median_of_valid, max_shift, threads)
 
 
 def radar(
-    cube: xr.Dataset, reference: xr.Dataset | None, max_shift: float
+    cube: xr.Dataset, reference: xr.Dataset | None, max_shift: float, threads: int = 1
 ) -> tuple[list[Match], dict[int, Match]]:
     """Displacement of each date of a Sentinel-1 cube from the reference; also that of each relative orbit.
 
@@ -75,16 +77,18 @@ def radar(
     offsets: dict[int, Match] = {}
     orbits, blocks = cube["relative_orbit"].values, _blocks(cube)
     low_ground = _low if "vh" in cube["band"].values else _known
-    medians = [] if reference is None else _medians(reference, blocks)
+    medians = [] if reference is None else _medians(reference, blocks, threads)
     for orbit in np.unique(orbits):
         dates = np.flatnonzero(orbits == orbit)
-        samples = _samples(cube, dates, blocks)
+        samples = _samples(cube, dates, blocks, threads)
         alike = np.zeros(len(dates), bool)
-        found = _settle(samples, np.arange(len(dates)), alike, mean_of_valid, max_shift)
+        found = _settle(samples, np.arange(len(dates)), alike, mean_of_valid, max_shift, threads)
         if medians:
             placed = [date for date, match in enumerate(found) if not match.cause] or range(len(dates))
-            means = [mean_of_valid(*_put_back(sample, found, np.array(placed))) for sample in samples]
-            offset = _across(medians, means, [low_ground(mean) for mean in means], max_shift)
+            means = [
+                mean_of_valid(*_put_back(sample, found, np.array(placed), threads)) for sample in samples
+            ]
+            offset = _across(medians, means, [low_ground(mean) for mean in means], max_shift, threads)
             offsets[int(orbit)] = offset
             if len(dates) == 1 and not offset.cause:
                 found = [offset]
@@ -106,6 +110,7 @@ def _across(
     radar: Sequence[np.ndarray],
     low_ground: Sequence[np.ndarray],
     max_shift: float,
+    threads: int = 1,
 ) -> Match:
     """Displacement of mean backscatter from median reflectance, (band, y, x) each.
 
@@ -113,11 +118,12 @@ def _across(
     windows must agree better, lie farther off than tall ground alone would have them, and not contradict
     those of the low ground there is.
     """
-    low = _across_on(low_ground, optical, radar, max_shift)
+    low = _across_on(low_ground, optical, radar, max_shift, threads)
     on_low = agree(low)
     if not on_low.cause:
         return on_low
-    on_all = agree(_across_on([_known(mean) for mean in radar], optical, radar, max_shift), STRICT)
+    known = [_known(mean) for mean in radar]
+    on_all = agree(_across_on(known, optical, radar, max_shift, threads), STRICT)
     hint = agree(low, ANY)
     apart = np.hypot(on_all.x - hint.x, on_all.y - hint.y)
     contradicted = not hint.cause and apart > BEYOND * np.hypot(on_all.error, hint.error)
@@ -131,13 +137,16 @@ def _across_on(
     optical: Sequence[np.ndarray],
     radar: Sequence[np.ndarray],
     max_shift: float,
+    threads: int = 1,
 ) -> np.ndarray:
     """The shifts of all windows (n, 3), matched where the ``grounds`` (y, x) are true."""
-    shifts = []
-    for ground, median, mean in zip(grounds, optical, radar, strict=True):
+
+    def shifts(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+        ground, median, mean = sample
         valid = ground & _known(median)
-        shifts += window_shifts(orientations(median, valid), [orientations(mean, valid)], max_shift)
-    return np.concatenate(shifts)
+        return window_shifts(orientations(median, valid), [orientations(mean, valid)], max_shift)[0]
+
+    return np.concatenate(each(shifts, zip(grounds, optical, radar, strict=True), threads))
 
 
 def _known(image: np.ndarray) -> np.ndarray:
@@ -163,6 +172,7 @@ def _settle(
     refined: np.ndarray,
     compose: Compose,
     max_shift: float,
+    threads: int = 1,
 ) -> list[Match]:
     """Displacement of all dates from the centre of those that match.
 
@@ -171,10 +181,7 @@ def _settle(
     """
     dates = range(len(samples[0].images))
     shared = [_shared(sample.valid, composed) for sample in samples]
-    fields = [
-        [orientations(sample.images[date], part[date]) for date in dates]
-        for sample, part in zip(samples, shared, strict=True)
-    ]
+    fields = [_fields(sample, part, threads) for sample, part in zip(samples, shared, strict=True)]
     # Pixels of each date, in all samples: those it shares, those it has.
     in_common, own = (
         np.sum([part.sum(axis=(1, 2)) for part in parts], axis=0)
@@ -185,7 +192,15 @@ def _settle(
     few, held = 1 < len(composed) < FEW, matches
     for without in [False] + [True] * ROUNDS if few else [False] * ROUNDS:
         windows = [
-            _compare(_put_back(sample, matches, composed), part, composed, compose, max_shift, without)
+            _compare(
+                _put_back(sample, matches, composed, threads),
+                part,
+                composed,
+                compose,
+                max_shift,
+                without,
+                threads,
+            )
             for sample, part in zip(samples, fields, strict=True)
         ]
         found = [agree(np.concatenate(parts)) for parts in zip(*windows, strict=True)]
@@ -196,6 +211,11 @@ def _settle(
         found = [Match(cause=ALONE) if alone[date] else found[date] for date in dates]
         matches = _centred(found, refined)
     return matches
+
+
+def _fields(sample: Sample, shared: np.ndarray, threads: int) -> list[np.ndarray]:
+    """The ``orientations`` of each date where it is ``shared`` (time, y, x)."""
+    return each(lambda date: orientations(sample.images[date], shared[date]), range(len(shared)), threads)
 
 
 def _shared(valid: np.ndarray, composed: np.ndarray) -> np.ndarray:
@@ -214,21 +234,29 @@ def _compare(
     compose: Compose,
     max_shift: float,
     without: bool,
+    threads: int = 1,
 ) -> list[np.ndarray]:
     """The windows' shifts of each date's field (y, x) from a composite, ``without`` the date itself if so.
 
     ``placed``: images and valid of the dates ``composed``.
     """
 
-    def edges(taken: np.ndarray) -> np.ndarray:
-        composite = compose(*(part[taken] for part in placed))
+    def edges(images: np.ndarray, valid: np.ndarray, threads: int) -> np.ndarray:
+        def strip(top: int) -> np.ndarray:
+            rows = slice(top, top + STRIP)
+            return compose(images[..., rows, :], valid[..., rows, :])
+
+        composite = np.concatenate(each(strip, range(0, valid.shape[1], STRIP), threads), axis=1)
         return orientations(composite, _known(composite))
 
     if not without:
-        return window_shifts(edges(composed >= 0), fields, max_shift)
-    return [
-        window_shifts(edges(composed != date), [field], max_shift)[0] for date, field in enumerate(fields)
-    ]
+        return window_shifts(edges(*placed, threads), fields, max_shift, threads=threads)
+
+    def from_others(date: int) -> np.ndarray:
+        images, valid = (part[composed != date] for part in placed)
+        return window_shifts(edges(images, valid, 1), [fields[date]], max_shift)[0]
+
+    return each(from_others, range(len(fields)), threads)
 
 
 def _from_all(match: Match, before: Match, held: Match, count: int) -> Match:
@@ -266,23 +294,28 @@ def _centred(matches: Sequence[Match], refined: np.ndarray) -> list[Match]:
     ]
 
 
-def _put_back(sample: Sample, matches: Sequence[Match], dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _put_back(
+    sample: Sample, matches: Sequence[Match], dates: np.ndarray, threads: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Images (time, band, y, x) and valid (time, y, x) of dates put back from where they were found.
 
     They are matched by their edges and then forgotten, so backscatter may be moved in dB here.
     """
     images, valid = sample.images[dates], sample.valid[dates]
-    for place, date in enumerate(dates):
-        match = matches[date]
+
+    def put(place: int) -> None:
+        match = matches[dates[place]]
         if match.x or match.y:
             images[place] = move(images[place], -match.x, -match.y, valid[place])
-            valid[place] = ~np.isnan(images[place]).any(axis=0)
+            valid[place] = _known(images[place])
+
+    each(put, range(len(dates)), threads)
     return images, valid
 
 
-def _medians(reference: xr.Dataset, blocks: Sequence[Block]) -> list[np.ndarray]:
-    samples = _samples(reference, clearest(reference, CLEAREST_DATES), blocks)
-    return [median_of_valid(sample.images, sample.valid) for sample in samples]
+def _medians(reference: xr.Dataset, blocks: Sequence[Block], threads: int) -> list[np.ndarray]:
+    samples = _samples(reference, clearest(reference, CLEAREST_DATES), blocks, threads)
+    return each(lambda sample: median_of_valid(sample.images, sample.valid), samples, threads)
 
 
 def _blocks(cube: xr.Dataset) -> list[Block]:
@@ -304,12 +337,22 @@ def _starts(length: int, side: int) -> list[int]:
     return sorted({spare // 4, spare - spare // 4})
 
 
-def _samples(cube: xr.Dataset, dates: np.ndarray, blocks: Sequence[Block]) -> list[Sample]:
-    bands = [band for band in MATCH_BANDS[cube.attrs["sensor"]] if band in cube["band"].values]
-    part = cube.sel(band=bands or cube["band"].values[:2])
-    samples = []
-    for rows, columns in blocks:
-        images = np.stack([values_of(part)[date, :, rows, columns].values for date in dates])
-        valid = np.stack([part["valid"][date, rows, columns].values for date in dates]).astype(bool)
-        samples.append(Sample(images, valid & ~np.isnan(images).any(axis=1)))
-    return samples
+def _samples(cube: xr.Dataset, dates: np.ndarray, blocks: Sequence[Block], threads: int) -> list[Sample]:
+    names = cube["band"].values.tolist()
+    bands = [names.index(band) for band in MATCH_BANDS[cube.attrs["sensor"]] if band in names]
+    return [
+        _sample(cube.isel(y=rows, x=columns), dates, bands or [0, 1], threads) for rows, columns in blocks
+    ]
+
+
+def _sample(part: xr.Dataset, dates: np.ndarray, bands: Sequence[int], threads: int) -> Sample:
+    # A slice, of which the bands are taken: the rust codecs read no bands that lie apart.
+    span = slice(min(bands), max(bands) + 1)
+    wanted = [band - span.start for band in bands]
+
+    def read(date: int) -> tuple[np.ndarray, np.ndarray]:
+        image = values_of(part)[date, span].values[wanted]
+        return image, part["valid"][date].values.astype(bool) & _known(image)
+
+    images, valid = (np.stack(parts) for parts in zip(*each(read, dates, threads), strict=True))
+    return Sample(images, valid)

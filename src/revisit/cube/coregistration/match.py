@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
+from revisit.cube.in_order import each
+
 SMOOTHING = 1.5  # pixels, of the gradients
 LEAST_VALID = 0.15  # share of a window that both images must show
 LEAST_PEAK = 5.0  # height of a window's peak over the correlation around it, in standard deviations
@@ -85,13 +87,14 @@ def orientations(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def window_shifts(
-    reference: np.ndarray, fields: Sequence[np.ndarray], reach: float, window: int = 128
+    reference: np.ndarray, fields: Sequence[np.ndarray], reach: float, window: int = 128, threads: int = 1
 ) -> list[np.ndarray]:
     """Displacement of each of ``fields`` from ``reference`` in half-overlapping windows: float (n, 3) each.
 
     The columns are x, y (pixels) and the peak's height over the correlation around it, in standard
     deviations. Reference and fields are of ``orientations`` (y, x). A window that shows too little of either
-    is not among the n; one whose peak lies at the edge of the search (``reach`` pixels) is nan.
+    is not among the n; one whose peak lies at the edge of the search (``reach`` pixels) is nan. Fields are
+    compared in ``threads``.
     """
     side = max(16, min(window, min(reference.shape) // 2))
     radius = int(np.ceil(reach)) + 1
@@ -100,13 +103,14 @@ def window_shifts(
     # The farther apart, the less the tapers overlap: that alone would draw peaks inwards.
     overlap = fft.fftshift(fft.ifft2(np.abs(fft.fft2(taper)) ** 2).real)
     wanted = fft.fft2(_cut(reference, side) * taper).conj()
-    shifts = []
-    for field in fields:
+
+    def shifts(field: np.ndarray) -> np.ndarray:
         enough = _cut((reference != 0) & (field != 0), side).mean((1, 2)) >= LEAST_VALID
         spectra = fft.fft2(_cut(field, side)[enough] * taper)
         surfaces = fft.fftshift(fft.ifft2(wanted[enough] * spectra).real, axes=(1, 2))
-        shifts.append(np.array([_peak(surface, overlap, radius) for surface in surfaces]).reshape(-1, 3))
-    return shifts
+        return np.array([_peak(surface, overlap, radius) for surface in surfaces]).reshape(-1, 3)
+
+    return each(shifts, fields, threads)
 
 
 def agree(shifts: np.ndarray, gate: Gate = USUAL) -> Match:

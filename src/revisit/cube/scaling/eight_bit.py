@@ -4,6 +4,8 @@ import numpy as np
 
 from revisit.cube.packing import unpack_reflectance
 
+ROWS = 64  # of 2048 columns: as places of the table they are a megabyte, which fits the cache
+
 
 def to_uint8(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Scale (..., band, y, x) to uint8: 0 at ``lower`` and below, 255 at ``upper`` and above; NaN becomes 0.
@@ -22,8 +24,8 @@ def steps_to_uint8(steps: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> n
     bands = np.broadcast_to(values[None, None], (len(lower), 1, 2**16))
     scaled = np.empty(steps.shape, np.uint8)
     for table, band, into in zip(to_uint8(bands, lower, upper), steps.view(np.uint16), scaled, strict=True):
-        for row, line in zip(band, into, strict=True):  # a line's places fit the cache
-            np.take(table[0], row, out=line)
+        for top in range(0, len(band), ROWS):
+            np.take(table[0], band[top : top + ROWS], out=into[top : top + ROWS], mode="clip")
     return scaled
 
 

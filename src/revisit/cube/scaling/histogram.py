@@ -18,21 +18,20 @@ class Histogram:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, unit: str, bands: int) -> "Histogram":
-        """One without values."""
-        return cls(unit, np.zeros((bands, BINS[unit][2]), np.int64))
+    def of(cls, unit: str, values: np.ndarray) -> "Histogram":
+        """That of the values of (band, pixel)."""
+        first, width, bins = BINS[unit]
+        places = np.clip((values.astype(np.float64) - first) / width, 0, bins - 1).astype(np.int64)
+        return cls(unit, np.stack([np.bincount(own, minlength=bins) for own in places]))
 
     @classmethod
     def sum(cls, unit: str, contents: Iterable[Mapping[str, Any]]) -> "Histogram":
         """That of all values of several, as ``content`` gives them."""
         return cls(unit, np.sum([np.array(one["counts"], np.int64) for one in contents], axis=0))
 
-    def add(self, values: np.ndarray) -> None:
-        """Count the values of (band, pixel)."""
-        first, width, bins = BINS[self.unit]
-        places = np.clip((values.astype(np.float64) - first) / width, 0, bins - 1).astype(np.int64)
-        for counts, own in zip(self.counts, places, strict=True):
-            counts += np.bincount(own, minlength=bins)
+    def merge(self, other: "Histogram") -> "Histogram":
+        """That of the values of both."""
+        return Histogram(self.unit, self.counts + other.counts)
 
     def between(self, percent: float) -> tuple[np.ndarray, np.ndarray]:
         """Edges of bins (band,) that leave at most so many per cent of the values below, and above."""

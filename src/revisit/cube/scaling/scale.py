@@ -28,7 +28,10 @@ def run(job: Job) -> None:
 
 
 def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Path, threads: int = 1) -> None:
-    """Write the scaled cube; raises RevisitError where limits and cube differ in sensor, unit or bands."""
+    """Write the scaled cube, its blocks in ``threads``.
+
+    Raises RevisitError where limits and cube differ in sensor, unit or bands.
+    """
     cube, limits = open_cube(cube_path, stage="aligned", packed=True), read_json(limits_path)
     bands = cube["band"].values.tolist()
     for key, found in (("sensor", cube.attrs["sensor"]), ("unit", cube.attrs["unit"]), ("band_order", bands)):
@@ -57,16 +60,16 @@ def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Pat
             "limits_regions": limits["regions"],
         },
     ) as writer:
-        blocks = list(grid.blocks(BLOCK))
         to_8_bit = steps_to_uint8 if cube.attrs["unit"] == "reflectance" else to_uint8
 
-        def scaled(at: tuple[int, Block]) -> tuple[np.ndarray, np.ndarray]:
+        def scaled(at: tuple[int, Block]) -> None:
             date, (rows, columns) = at
             values = values_of(cube)[date, :, rows, columns].values
-            return to_8_bit(values, lower, upper), cube["valid"][date, rows, columns].values
+            valid = cube["valid"][date, rows, columns].values
+            writer.write((rows, columns), to_8_bit(values, lower, upper), valid, date=date)
 
-        every = [(date, block) for date in range(cube.sizes["time"]) for block in blocks]
-        for (date, block), found in stage.progress(in_order(scaled, every, threads), "scaling", len(every)):
-            writer.write(block, *found)
-            if block == blocks[-1]:
-                writer.keep(cube["time"].values[date], **about_date(cube, date))
+        every = [(date, block) for date in range(cube.sizes["time"]) for block in grid.blocks(BLOCK)]
+        for _ in stage.progress(in_order(scaled, every, threads), "scaling", len(every)):
+            pass
+        for date, time in enumerate(cube["time"].values):
+            writer.keep(time, **about_date(cube, date))

@@ -19,7 +19,9 @@ class Moments:
         values = values.astype(np.float64)
         bands, pixels = values.shape
         mean = values.mean(axis=1) if pixels else np.zeros(bands)
-        return cls(np.full(bands, float(pixels)), mean, ((values - mean[:, None]) ** 2).sum(axis=1))
+        values -= mean[:, None]  # in place: of many pixels each copy counts
+        np.square(values, out=values)
+        return cls(np.full(bands, float(pixels)), mean, values.sum(axis=1))
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets of pixels together."""

@@ -77,7 +77,7 @@ def stack(
     settings: Settings,
     threads: int = 1,
 ) -> None:
-    """Make the raw cube at ``path`` from download manifests; clips are read in ``threads``.
+    """Make the raw cube at ``path`` from download manifests; ``threads`` read clips and store blocks.
 
     Raises RevisitError where a clip is not the one downloaded, or where no date has a usable pixel.
     """
@@ -93,6 +93,7 @@ def stack(
     dropped: list[str] = []
     about: dict[str, Any] = {"dropped_dates": dropped, "provider": _providers(manifests)}
     with (
+        ThreadPoolExecutor(threads) as pool,
         create_cube(
             path,
             grid,
@@ -105,9 +106,9 @@ def stack(
             settings=settings.content(),
             scene_classification=mask.has_classes,
             attributes=about,
+            behind=pool,
         ) as cube,
         rasterio.Env(GDAL_CACHEMAX=16),  # MB: every pixel is read once
-        ThreadPoolExecutor(threads) as pool,
     ):
         clear = settings.scene_classification_valid
         if quantity := _quantity(manifests):
