@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from numpy.typing import DTypeLike
 from zarr.codecs import BloscCodec
 
 from revisit.cube import conventions
@@ -32,8 +33,8 @@ BLOCK = 2048
 _KINDS: dict[str, tuple[str, float]] = {
     "reflectance": ("int16", REFLECTANCE_MISSING),
     "dB": ("float32", np.nan),
-    "scaled": ("uint8", SCALED_FILL),
 }
+_SCALED: dict[str, tuple[str, float]] = {"uint8": ("uint8", SCALED_FILL), "float32": ("float32", np.nan)}
 
 
 class CubeWriter:
@@ -49,6 +50,7 @@ class CubeWriter:
         dates: int,
         bands: Sequence[str],
         unit: str,
+        dtype: DTypeLike,
         scene_classification: bool,
         behind: ThreadPoolExecutor,
     ) -> None:
@@ -59,8 +61,9 @@ class CubeWriter:
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
+        kind = _SCALED[np.dtype(dtype).name] if unit == "scaled" else _KINDS[unit]
         self._arrays = [
-            create_array(path, VARIABLES[unit], *cube, *_KINDS[unit], conventions.VALUES[unit]),
+            create_array(path, VARIABLES[unit], *cube, *kind, conventions.VALUES[unit]),
             create_array(path, "valid", *flat, "uint8", MASK_FILL, conventions.VALID),
         ]
         if scene_classification:
@@ -74,9 +77,9 @@ class CubeWriter:
         """Write a block (rows, columns) of the present date.
 
         ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, int16 steps of
-        reflectance (revisit.cube.packing), or uint8 of unit ``scaled``; ``valid`` (y, x) is true where the
-        pixel is to be used; ``classes`` (y, x) is the scene classification. The arrays must not be changed
-        afterwards.
+        reflectance (revisit.cube.packing), or of unit ``scaled`` and its ``dtype``; ``valid`` (y, x) is true
+        where the pixel is to be used; ``classes`` (y, x) is the scene classification. The arrays must not be
+        changed afterwards.
         Blocks that begin at multiples of 2048 pixels share no chunk and no shard.
         """
         self._valid_pixels += int(np.count_nonzero(valid))
@@ -150,18 +153,20 @@ def create_cube(
     stage: str,
     unit: str,
     settings: Mapping[str, Any],
+    dtype: DTypeLike = "uint8",
     scene_classification: bool = False,
     band_coordinates: Mapping[str, Sequence[Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[CubeWriter]:
     """Make a cube of at most ``dates`` dates: it is at ``path`` once the block ends without an error.
 
-    ``unit`` is ``reflectance``, ``dB`` or ``scaled``; ``settings`` are the stage's, kept as a hash.
+    ``unit`` is ``reflectance``, ``dB`` or ``scaled``, which is of ``dtype`` uint8 or float32; ``settings``
+    are the stage's, kept as a hash.
     ``attributes`` and ``band_coordinates`` (name: one value a band) are written at the end, so they
     may be filled in the block.
     """
     with atomic(path) as aside, codecs(), ThreadPoolExecutor(1) as behind:
-        writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification, behind)
+        writer = CubeWriter(aside, grid, dates, bands, unit, dtype, scene_classification, behind)
         yield writer
         writer.finish(
             {
