@@ -41,6 +41,16 @@ def test_what_is_not_kept_is_there_for_a_while(config):
     assert peak(pinned, spaces(pinned), 64) == pytest.approx(peaks[2], rel=1e-3)  # every region at a time
 
 
+def test_patches_of_floats_take_four_times_the_space(config):
+    """But for masks and labels, of a byte a pixel either way."""
+    cube = config["cube"]
+    eight, floats = (
+        spaces(work(config, cube={**cube, "scaled_dtype": dtype}))["tile"].stays
+        for dtype in ("uint8", "float32")
+    )
+    assert 3 * eight < floats < 4 * eight
+
+
 def test_only_what_comes_from_afar_is_a_download(config):
     assert fetched(work(config)) == (0, 0)
     remote = yaml.safe_load((ROOT / "workflow/presets/planetary-computer.yaml").read_text())

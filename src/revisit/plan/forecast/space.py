@@ -175,8 +175,9 @@ def _chunks(work: Work, region: str, sensor: str) -> float:
 def _patches(work: Work, collection: str) -> float:
     about = work.plan.holds(collection)
     side = about["patch_pixels"]
-    bands = sum(len(own) + 1 for sensor, own in about["bands"].items() if sensor != ELEVATION)
-    static = 1 + (2 if ELEVATION in about["bands"] else 0)  # labels, elevation and where it is valid
+    value = _value(work, collection)
+    bands = sum(len(own) * value + 1 for sensor, own in about["bands"].items() if sensor != ELEVATION)
+    static = 1 + (value + 1 if ELEVATION in about["bands"] else 0)  # labels, elevation and where it is valid
     return float(work.samples(collection) * side**2 * (bands * work.times(collection) + static))
 
 
@@ -184,4 +185,12 @@ def _generated(work: Work, path: str) -> float:
     """Bytes of the images that a generator makes of a collection: a value a pixel and band."""
     collection, entry = path.split("/")[-4:-2]
     side = work.plan.holds(collection)["patch_pixels"]
-    return float(work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"]))
+    pixels = work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"])
+    return float(pixels * _value(work, collection))
+
+
+def _value(work: Work, collection: str) -> int:
+    """Bytes of a value of a collection's images; those of imported sets are of 8 bit."""
+    entry = work.plan.config["collections"].get(collection)
+    cube = work.plan.variants.cube(entry.get("cube") or "") if entry else {"scaled_dtype": "uint8"}
+    return FLOAT if cube["scaled_dtype"] == "float32" else 1
