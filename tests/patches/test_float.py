@@ -90,7 +90,7 @@ def test_types_are_not_mixed(cubes: Any, floats: dict[str, list[Path]], tmp_path
         cubes.tile(tmp_path, "here", entry),
         cubes.tile(tmp_path, "there", entry, cubes=floats["there"]),
     ]
-    with pytest.raises(RevisitError, match="scaling.*scale all with one limits.json"):
+    with pytest.raises(RevisitError, match=r"scaling.*scale all with one limits\.json"):
         cubes.index(tmp_path, stores, entry)
     store = collect(cubes, tmp_path / "32", "pairs", floats)
     for sensor in store.attrs["scaling"].values():
