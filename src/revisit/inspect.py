@@ -11,6 +11,7 @@ import xarray as xr
 
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.labels.legend import Legend
+from revisit.cube.scaling.scaled_values import dtype_of_all
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -224,6 +225,7 @@ def _patch_facts(about: Mapping[str, Any], counts: Mapping[str, int]) -> dict[st
             f"{parts} {metres:g} m" for parts, metres in about["split_distance_m"].items()
         ),
         "years": "; ".join(f"{sensor} {_list(years)}" for sensor, years in about["years"].items()),
+        "values": f"{dtype_of_all(about['scaling'])}, 0 to 255 between the limits",
     }
 
 

@@ -22,15 +22,17 @@ CUBES = {
     "reflectance": ("sentinel-2", ["red", "nir08"]),
     "dB": ("sentinel-1", ["vv", "vh"]),
     "scaled": ("sentinel-1", ["vv", "vh"]),
+    "float": ("sentinel-1", ["vv", "vh"]),  # scaled, and not rounded
 }
+NAMES = VARIABLES | {"float": VARIABLES["scaled"]}
 LIMITS = {name: [1.0, 2.0] for name in ("lower", "upper", "mean", "std")} | {"valid_pixels": [5, 6]}
 
 
 def values(unit: str) -> np.ndarray:
     """One date: NaN or 0 where nothing was seen; scaled images have every value from 0 to 255."""
     numbers = np.arange(2 * GRID.width * GRID.height).reshape(2, *GRID.shape)
-    if unit == "scaled":
-        return (numbers % 256).astype(np.uint8)
+    if unit in ("scaled", "float"):
+        return (numbers % 256).astype(np.float32 if unit == "float" else np.uint8)
     image = (numbers % 1000 / 1000).astype(np.float32)
     image[:, :20] = np.nan
     return image
@@ -41,7 +43,7 @@ def cube(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A cube of each unit, with all that a stage may say of it."""
     unit = request.param
     sensor, bands = CUBES[unit]
-    optical, scaled = unit == "reflectance", unit == "scaled"
+    optical, scaled = unit == "reflectance", unit in ("scaled", "float")
     with create_cube(
         tmp_path / f"{unit}.zarr",
         GRID,
@@ -50,11 +52,13 @@ def cube(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         sensor=sensor,
         region="here",
         stage="scaled" if scaled else "raw",
-        unit=unit,
+        unit="scaled" if scaled else unit,
+        dtype="float32" if unit == "float" else "uint8",
         settings={},
         scene_classification=optical,
         band_coordinates=LIMITS if scaled else None,
         attributes={"source_unit": "dB", "limits_regions": ["here", "there"]}
+        | ({"dtype": "float32"} if unit == "float" else {})
         if scaled
         else {"provider": "test", "dropped_dates": []},
     ) as writer:
@@ -82,7 +86,7 @@ def test_metadata_of_all_arrays_stand_in_the_group(cube: Path) -> None:
     group = json.loads((cube / "zarr.json").read_text())
     found = group["consolidated_metadata"]["metadata"]
     assert set(found) == {path.parent.name for path in cube.glob("*/zarr.json")}
-    name = VARIABLES[cube.stem]
+    name = NAMES[cube.stem]
     own = json.loads((cube / name / "zarr.json").read_text())
     assert {key: found[name][key] for key in ("shape", "fill_value")} == {
         key: own[key] for key in ("shape", "fill_value")
@@ -104,7 +108,7 @@ def test_it_is_written_as_netcdf(cube: Path, tmp_path: Path) -> None:
     opened = open_cube(cube)
     opened.to_netcdf(tmp_path / "cube.nc")
     again = xr.open_dataset(tmp_path / "cube.nc", decode_coords="all")
-    name = VARIABLES[cube.stem]
+    name = NAMES[cube.stem]
     np.testing.assert_allclose(again[name].values, opened[name].values, atol=1e-7)
     assert again["time"].values.tolist() == opened["time"].values.tolist()
 
@@ -145,8 +149,8 @@ def test_cf_names_and_units(cube: Path) -> None:
 
 @pytest.mark.skipif(rasterio.__gdal_version__ < "3.12", reason="GDAL reads Zarr v3 from 3.12 on")
 def test_gdal_takes_no_data_for_what_is_data(cube: Path) -> None:
-    """GDAL hides whatever the fill value is: never 0 of the 8-bit images, nor what masks say."""
-    name = VARIABLES[cube.stem]
+    """GDAL hides whatever the fill value is: never 0 of images, none of floats, nor what masks say."""
+    name = NAMES[cube.stem]
     with rasterio.open(f'ZARR:"{cube}":/{name}:0:0') as source:
         numbers, seen = source.read(1), source.dataset_mask() > 0
     image = values(cube.stem)[0]

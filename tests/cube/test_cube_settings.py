@@ -36,6 +36,7 @@ REGIONS = {
         ({"clip_sigma": 0}, "clip_sigma"),
         ({"limits_from": []}, "limits_from"),
         ({"clip_percent": 50}, "clip_percent: .*less than 50"),
+        ({"scaled_dtype": "float16"}, "scaled_dtype: .*'uint8' or 'float32'"),
         ({"variants": {"No": {}}}, "variants"),
         ({"clip_sigmas": 3}, "did you mean 'clip_sigma'"),
     ],

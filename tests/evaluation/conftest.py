@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from revisit.cube.labels.ready import ready
+from revisit.cube.scaling.scaled_values import dtype_of_all
 from revisit.evaluation.task import Run
 from revisit.files import write_json
 from revisit.job import Job
@@ -181,11 +182,11 @@ def relabelled(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {part: _pairs(tmp_path_factory.mktemp("patches") / "pairs", part) for part in (1, 2)}
 
 
-@pytest.fixture(scope="session")
-def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _yearly(folder: Path, **attrs: Any) -> Path:
     """40 places with halves of two classes each; only the images of 2020 show them.
 
-    Water (80) is in no test place, sample 0 (train) has no label, a corner of all others has none.
+    Water (80) is in no test place, sample 0 (train) has no label, a corner of all others has none. Images are
+    of the type that ``attrs`` have a ``scaling`` of.
     """
     random = np.random.default_rng(1)
     split = np.repeat([0, 1, 2], [24, 8, 8]).astype(np.uint8)
@@ -197,11 +198,24 @@ def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for sensor, bands in BANDS.items():
         noise = random.normal(0, 12, (40, len(YEARS[sensor]), len(bands), SIDE, SIDE))
         noise[:, YEARS[sensor].index(2020)] += levels[:, None]
-        arrays[sensor] = noise.clip(0, 255).astype(np.uint8)
+        arrays[sensor] = noise.clip(0, 255).astype(dtype_of_all(attrs.get("scaling", scaling())))
     arrays["land_cover"] = CODES[classes]
     arrays["land_cover"][:, :2, :2] = 0
     arrays["land_cover"][0] = 0
-    return write_store(tmp_path_factory.mktemp("patches") / "yearly", "yearly", arrays)
+    return write_store(folder, "yearly", arrays, **attrs)
+
+
+@pytest.fixture(scope="session")
+def yearly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Land cover of 40 places, see ``_yearly``."""
+    return _yearly(tmp_path_factory.mktemp("patches") / "yearly")
+
+
+@pytest.fixture(scope="session")
+def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, its images not rounded to 8 bit."""
+    given = {sensor: one | {"dtype": "float32"} for sensor, one in scaling().items()}
+    return _yearly(tmp_path_factory.mktemp("patches") / "yearly", scaling=given)
 
 
 def write_encoder(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from revisit.cube.scaling.eight_bit import from_uint8
+from revisit.cube.scaling.scaled_values import from_scaled
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json
 from revisit.job import Job
@@ -135,7 +135,7 @@ def test_features_are_timms_on_the_same_physical_values(
     bands = ["red", "green", "blue", "vv"]
     stored = store.images(np.arange(80), bands, 0)
     limits = {band: about for one in scaling().values() for band, about in one["bands"].items()}
-    physical = from_uint8(stored, *([limits[band][key] for band in bands] for key in ("lower", "upper")))
+    physical = from_scaled(stored, *([limits[band][key] for band in bands] for key in ("lower", "upper")))
     physical[:, :3] *= 10_000
     inputs = (physical - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
     images = torch.from_numpy(inputs.astype(np.float32))

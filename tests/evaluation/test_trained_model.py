@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from revisit.cube.scaling.scaled_values import dtype_of
 from revisit.errors import RevisitError
 from revisit.evaluation.task import Run
 from revisit.evaluation.tasks import multi_label, segmentation
@@ -51,9 +52,17 @@ def standardised(images: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("row", ["plain", "swin"])
+@pytest.mark.parametrize("collection", ["yearly", "floats"])
 def test_a_kept_network_maps_as_it_was_scored(
-    yearly: Path, swins: dict[str, Path], evaluate: Callable[..., int], tmp_path: Path, row: str
+    request: pytest.FixtureRequest,
+    collection: str,
+    swins: dict[str, Path],
+    evaluate: Callable[..., int],
+    tmp_path: Path,
+    row: str,
 ) -> None:
+    """Of 8 bit and of floats; ``swin`` was pretrained on 8 bit either way."""
+    yearly = request.getfixturevalue(collection)
     out, encoders = tmp_path / "score.json", [swins["s1"]] if row == "swin" else []
     assert evaluate(yearly, encoders, out, map_run(row)) == 0
     model = load_model(tmp_path / "score.model")
@@ -69,6 +78,9 @@ def test_a_kept_network_maps_as_it_was_scored(
     assert model.card["codes"] == [[50], [40], [80], [10, 20, 30, 60, 70, 90, 95, 100]]
     sensors = {"plain": {"sentinel-1", "sentinel-2"}, "swin": {"sentinel-1"}}
     assert set(model.card["scaling"]) == sensors[row]
+    dtype = "float32" if collection == "floats" else "uint8"
+    assert kept["image"].dtype == dtype
+    assert {dtype_of(one).name for one in model.card["scaling"].values()} == {dtype}
 
 
 def test_a_network_of_scenes_is_kept_too(

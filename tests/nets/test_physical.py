@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.scaling.scaled_values import to_scaled
 from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
 from revisit.nets.load_save import build_encoder, load_encoder, save_encoder
@@ -53,7 +53,7 @@ def values() -> np.ndarray:
 def test_it_is_what_the_cube_and_the_patches_make_of_them(encoder: Encoder, values: np.ndarray) -> None:
     """But for the rounding to 8 bit: half a step, 3 / 255 of a deviation."""
     lower, upper = (np.array([LIMITS[band][end] for band in BANDS]) for end in (0, 1))
-    stored = standardise(torch.from_numpy(to_uint8(values, lower, upper)), 3.0)
+    stored = standardise(torch.from_numpy(to_scaled(values, lower, upper)), 3.0)
     found = encoder.standardise(values, BANDS)
     assert found.dtype == torch.float32 and found.abs().max() == 3.0
     assert (found - stored).abs().max() <= 3 / 255 + 1e-5

@@ -62,6 +62,17 @@ def test_same_ground_same_features(folder: Path) -> None:
     assert (load_encoder(folder).pooled(images) - expected).abs().max() > 0.01, "unscaled they differ"
 
 
+def test_rounded_or_not_is_no_other_scaling(folder: Path) -> None:
+    """An encoder that learnt from 8 bit takes floats of the same limits, half a step apart at most."""
+    floats = {sensor: entry | {"dtype": "float32"} for sensor, entry in OWN.items()}
+    encoder = load_encoder(folder, scaling=floats)
+    physical = torch.stack([torch.rand(4, 8, 8) * 24 - 22, torch.rand(4, 8, 8) * 0.2], 1)
+    exact, clip = stored(physical, OWN)
+    images, eight = standardise(exact, clip), standardise(exact.round().to(torch.uint8), clip)
+    assert 0 < (images - eight).abs().max() <= 0.5 * 2 * clip / 255 + 1e-6
+    torch.testing.assert_close(encoder.pooled(images), encoder.pooled(eight), atol=0.05, rtol=0.05)
+
+
 def test_only_when_asked(folder: Path) -> None:
     """Without the word other limits are refused; with it, units still are, and so is a missing scaling."""
     with pytest.raises(RevisitError, match="the images have"):

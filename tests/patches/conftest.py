@@ -97,12 +97,14 @@ class Cubes:
         """A scaled cube of noise, in which clouds cover a third of one date and a whole place of all 2019.
 
         ``upper``, ``stage``, ``times``: another limit, stage or dates than usual; ``clouded``: rows
-        that no date shows.
+        that no date shows; ``dtype``: float32 for values that are the usual ones once they are rounded.
         """
         times = other.get("times", self.times[sensor])
         random = np.random.default_rng([len(region), len(sensor), ord(sensor[-1])])
         shape = (len(times), len(self.bands[sensor]), self.size, self.size)
         values = random.integers(0, 256, shape, dtype=np.uint8)
+        if (dtype := other.get("dtype", "uint8")) == "float32":
+            values = (values + random.uniform(-0.49, 0.49, shape)).clip(0, 255).astype(np.float32)
         valid = np.ones((shape[0], self.size, self.size), bool)
         if sensor == "sentinel-2":
             valid[2, :45] = False
@@ -114,7 +116,7 @@ class Cubes:
         columns = {"lower": lower, "upper": upper, "mean": 0.1, "std": 0.2, "valid_pixels": 9}
         with create_cube(
             path, self.grid(region), dates=shape[0], bands=self.bands[sensor], sensor=sensor, region=region,
-            stage=other.get("stage", "scaled"), unit="scaled", settings={},
+            stage=other.get("stage", "scaled"), unit="scaled", settings={}, dtype=dtype,
             attributes={"clip_sigma": 3.0, "source_unit": UNITS[sensor]},
             band_coordinates={name: [value] * shape[1] for name, value in columns.items()},
         ) as writer:  # fmt: skip

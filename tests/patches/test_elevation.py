@@ -10,7 +10,7 @@ import zarr
 
 from revisit.cube.contract import codecs
 from revisit.cube.scaling import elevation, limits
-from revisit.cube.scaling.eight_bit import from_uint8
+from revisit.cube.scaling.scaled_values import from_scaled
 from revisit.cube.split import TRAIN, split_map
 from revisit.cube.write import create_array, write_coordinates
 from revisit.errors import RevisitError
@@ -126,11 +126,32 @@ def test_metres_of_the_cube_at_every_time(heights: Heights, stores: dict[str, Pa
         metres, scaled = heights.at(store, sample), images[sample, :, -1]
         assert (scaled == scaled[0]).all()
         np.testing.assert_array_equal(scaled[0] == MISSING, np.isnan(metres))
-        found = from_uint8(scaled[:1], lower, upper)[0]
+        found = from_scaled(scaled[:1], lower, upper)[0]
         step = (upper[0] - lower[0]) / 255
         there = ~np.isnan(metres)
         np.testing.assert_allclose(found[there], metres.clip(*lower, *upper)[there], atol=1.51 * step)
         assert np.abs(found[there] - metres.clip(*lower, *upper)[there]).mean() < 0.3 * step
+
+
+def test_of_float_cubes_it_is_not_rounded_either(heights: Heights, tmp_path: Path) -> None:
+    """So that all of a store is of one type; 128 is left out by the least there is."""
+    path, cubes = tmp_path / "vv.zarr", heights.cubes
+    cubes.write_scaled(path, "here", "sentinel-1", dtype="float32")
+    optical = tmp_path / "red.zarr"
+    cubes.write_scaled(optical, "here", "sentinel-2", dtype="float32")
+    entry, given = cubes.entry("pairs"), [heights.cube("here"), heights.limits]
+    made = cubes.tile(tmp_path, "here", entry, cubes=[path, optical], elevation=given)
+    store = cubes.index(tmp_path, [made], entry)
+    found = store.images(np.arange(store.samples), ["elevation"])[:, 0]
+    assert found.dtype == np.float32
+    limits = store.scaling["dem"]["bands"]["elevation"]
+    lower, upper = (np.array([limits[key]]) for key in ("lower", "upper"))
+    for sample in range(store.samples):
+        metres = heights.at(store, sample)
+        there = ~np.isnan(metres)
+        back = from_scaled(found[sample][None], lower, upper)[0]
+        np.testing.assert_allclose(back[there], metres.clip(*lower, *upper)[there], atol=1e-3)
+        np.testing.assert_array_equal(found[sample] == MISSING, ~there)
 
 
 @pytest.mark.parametrize("kind", ["pairs", "yearly", "series"])

@@ -33,6 +33,7 @@ def of(variant: str) -> Wildcards:
     [
         ("", []),
         ("two-sigma", ["scaled"]),
+        ("float", ["scaled"]),
         ("percentiles", ["moments", "scaled"]),
         ("unaligned", ["aligned", "moments", "scaled"]),
         ("unmasked", ["raw", "aligned", "moments", "scaled"]),
@@ -54,6 +55,7 @@ def test_its_jobs_are_told_what_it_does_otherwise(plan):
     assert plan.stack(of("unmasked"))["cloud_mask"]["by"] == "nothing"
     assert plan.stack(usual)["cloud_mask"]["by"] == "scene-classification"
     assert plan.limits(usual) == {"clip_sigma": 3}
+    assert plan.limits(of("float")) == {"clip_sigma": 3, "dtype": "float32"}
     assert plan.limits(of("percentiles")) == {"clip_sigma": 3, "clip_percent": 2}
     assert plan.moments(of("percentiles")) == {**plan.moments(usual), "histogram": True}
     assert plan.limiting(of("two-sigma")) == plan.limiting(usual)
@@ -73,7 +75,7 @@ def test_a_collection_is_cut_from_the_cubes_it_asks_for(plan):
 def test_rows_are_of_their_own_collections_and_maps_of_the_usual_cubes(plan):
     row = Wildcards(experiment="preparation", method="two-sigma", modality="s2", protocol="supervised")
     assert plan.collection(row) == "results/preparation/patches/maps-two-sigma/index.json"
-    assert len(plan.indexes_of(row)) == 6
+    assert len(plan.indexes_of(row)) == 7
     rivals = plan.rivals(Wildcards(experiment="preparation"), "card.json")
     assert len(rivals) == 3 and all("/usual/" in path for path in rivals)
 

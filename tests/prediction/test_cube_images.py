@@ -48,8 +48,14 @@ class Region:
         lower, upper = (np.array([band[key] for band in bands])[:, None, None] for key in ("lower", "upper"))
         return (lower + self.values[sensor] / 255 * (upper - lower)).astype(np.float32)
 
-    def write(self, sensor: str, grid: Grid = GRID, upper: float = 0.0) -> None:
-        """Both cubes of a sensor; ``upper`` is added to the limits that the scaled one says it has."""
+    def write(self, sensor: str, grid: Grid = GRID, upper: float = 0.0, dtype: str = "uint8") -> None:
+        """Both cubes of a sensor; ``upper`` is added to the limits that the scaled one says it has.
+
+        With ``dtype`` float32 the values lie off the whole ones, in both.
+        """
+        if dtype == "float32":
+            off = np.random.default_rng(9).uniform(-0.49, 0.49, self.values[sensor].shape)
+            self.values[sensor] = (self.values[sensor] + off).clip(0, 255).astype(np.float32)
         scaling = self.card["scaling"][sensor]
         names, unit = list(scaling["bands"]), scaling["source_unit"]
         limits = {
@@ -65,7 +71,7 @@ class Region:
             with create_cube(
                 self.folder / sensor / f"{stage}.zarr", grid, dates=len(values), bands=names, sensor=sensor,
                 region="here", stage=stage, unit=stored, settings={}, attributes=attributes,
-                band_coordinates=columns,
+                band_coordinates=columns, dtype=dtype,
             ) as writer:  # fmt: skip
                 for date, time in enumerate(TIMES[sensor]):
                     writer.write(WHOLE, values[date], self.valid[sensor][date])
@@ -147,6 +153,51 @@ def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region:
     assert np.array_equal(
         CubeImages(region.card, found).read(WHOLE)[0], region.images("aligned").read(WHOLE)[0]
     )
+
+
+def of_floats(card: dict[str, Any]) -> dict[str, Any]:
+    """The card of a model that learnt from values that were not rounded."""
+    return {"scaling": {sensor: one | {"dtype": "float32"} for sensor, one in card["scaling"].items()}}
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:All-NaN slice")
+@pytest.mark.parametrize(("stage", "apart"), [("scaled", 1e-3), ("aligned", 0.07)])
+def test_a_model_of_floats_is_shown_floats(region: Region, stage: str, apart: float) -> None:
+    """Single dates and composites, from scaled cubes and from physical ones, whose reflectance is packed."""
+    for sensor in region.values:
+        region.write(sensor, dtype="float32")
+    changes = of_floats(region.card)
+    image, valid = region.images(stage, "2019-05-05", composite_year=None, **changes).read(WHOLE)
+    assert image.dtype == np.float32
+    expected = np.concatenate([region.values[sensor][0] for sensor in region.values])
+    np.testing.assert_allclose(image[:, valid], expected[:, valid], atol=apart)
+    expected = np.concatenate([composite(region, sensor, 2020) for sensor in region.values])
+    there = ~np.isnan(expected).any(axis=0)
+    image, valid = region.images(stage, **changes).read(WHOLE)
+    np.testing.assert_allclose(image[:, there], expected[:, there], atol=2 * apart)
+    assert (image[:, :10, :10] == MISSING).all() and not valid[:10, :10].any()
+
+
+def test_float_cubes_are_rounded_for_a_model_of_8_bit(region: Region) -> None:
+    """Which sees what it would have seen of the cube that was rounded: the same numbers."""
+    usual = region.images().read(WHOLE)
+    for sensor in region.values:
+        region.write(sensor, dtype="float32")
+    found = region.images().read(WHOLE)
+    assert found[0].dtype == np.uint8
+    assert all(np.array_equal(*pair) for pair in zip(usual, found, strict=True))
+
+
+def test_a_model_of_floats_takes_no_rounded_cube(region: Region) -> None:
+    """In the folder of a region it finds the physical one."""
+    changes = of_floats(region.card)
+    with pytest.raises(
+        RevisitError, match="rounded to 8 bit, which the model's images were not; give the al"
+    ):
+        region.images(**changes)
+    found = region_cubes(region.folder, region.card | changes)
+    assert {path.stem for path in found.values()} == {"aligned"}
+    assert CubeImages(region.card | changes, found).read(WHOLE)[0].dtype == np.float32
 
 
 def test_elevation_is_a_band_like_others(region: Region) -> None:

@@ -145,6 +145,11 @@ def test_scaled_values_are_of_8_bit(
 ) -> None:
     with pytest.raises(RevisitError, match="scaled values are uint8, these are float32"):
         TiffImages(own, write(grey.astype(np.float32), OPTICAL), units=["scaled"])
+    floats = {"scaling": {"sentinel-2": own["scaling"]["sentinel-2"] | {"dtype": "float32"}}}
+    with pytest.raises(RevisitError, match="rounded to 8 bit, which the model's images were not; give phys"):
+        TiffImages(own | floats, write(grey, OPTICAL), units=["scaled"])
+    image, _ = TiffImages(own | floats, write(reflectance(grey), OPTICAL), units=["reflectance"]).read(WHOLE)
+    assert image.dtype == np.float32 and np.abs(image - grey).max() < 1e-3
     (tmp_path / "text.tif").write_text("no image")
     with pytest.raises(RevisitError, match="no image that GDAL reads"):
         TiffImages(own, tmp_path / "text.tif")

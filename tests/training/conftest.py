@@ -93,7 +93,12 @@ def write_generator(index: Path, folder: Path, seed: int = 0) -> Path:
 
 
 def write_collection(
-    folder: Path, kind: str, without: tuple[int, ...] = (), side: int = SIDE, **changes: Any
+    folder: Path,
+    kind: str,
+    without: tuple[int, ...] = (),
+    side: int = SIDE,
+    dtype: str = "uint8",
+    **changes: Any,
 ) -> Path:
     """The index of a collection of one region of 40 samples: 24 train, 8 val, 8 test.
 
@@ -117,7 +122,7 @@ def write_collection(
                 dates[3:] = np.datetime64("NaT")
             if sensor == "sentinel-1" and sample in without:
                 dates[0] = np.datetime64("NaT")
-            values = (level[..., None, None] + slope + noise).astype("uint8")
+            values = (level[..., None, None] + slope + noise).astype(dtype)
             looks[sensor] = Look(values, np.ones((times, side, side), bool), dates)
         cover = np.full((side, side), 10, "uint8")
         writer.append(looks, Place(500_000 + 80 * sample, 5e6, sample, int(part)), cover, np.ones(1, "uint8"))
@@ -137,6 +142,7 @@ def write_collection(
         "bands": BANDS,
         "scaling": {
             sensor: {"clip_sigma": 3.0, "source_unit": "dB", "bands": dict.fromkeys(bands, limits)}
+            | ({} if dtype == "uint8" else {"dtype": dtype})
             for sensor, bands in BANDS.items()
         },
         "patch_pixels": side,

@@ -57,6 +57,24 @@ def test_each_sample_has_the_image_made_of_its_own(pairs: Path, aid: tuple[Path,
     assert len(list((aid[1] / GENERATED / "c").iterdir())) == 3
 
 
+def test_images_of_floats_are_not_rounded(
+    collection: Callable[..., Path], generator: Callable[..., Path], tmp_path: Path
+) -> None:
+    """They are as the network gave them, of the type of the images beside them."""
+    index = collection(tmp_path / "floats", "pairs", dtype="float32")
+    made_by = generator(index, tmp_path / "generator")
+    generate(index, made_by, tmp_path / "seed0.zarr", CPU)
+    store, network = PatchStore(index, generated=tmp_path / "seed0.zarr"), load_encoder(made_by)
+    assert isinstance(network, Generator)
+    samples = np.array([33, 0, 15])
+    optical = torch.from_numpy(store.images(samples, network.bands)) * 6 / 255 - 3
+    with torch.no_grad():
+        wanted = (network.generate(optical).numpy() + 1) * 255 / 2
+    found = store.images(samples, ("vv", *BANDS))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[:, 1:], wanted, atol=1e-3)
+
+
 def test_memory_makes_no_difference(pairs: Path, aid: tuple[Path, Path]) -> None:
     mapped, kept = (PatchStore(pairs, memory, generated=aid[1]) for memory in (0, 512))
     samples = np.arange(40)

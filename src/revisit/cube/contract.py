@@ -71,7 +71,8 @@ def open_cube(
     is installed xarray imports it with the first slice, half a second of every job.
 
     Reflectance and backscatter come as float32 with NaN where nothing was seen, ``scaled`` as
-    uint8; ``packed`` leaves reflectance as it is stored, in int16 steps (revisit.cube.packing).
+    uint8, or as float32 where it was not rounded; ``packed`` leaves reflectance as it is stored, in int16
+    steps (revisit.cube.packing).
     ``valid`` (time, y, x; 1 or 0) says which pixels to use: a pixel under cloud has values too.
     Raises RevisitError where ``path`` is no finished cube, where files of it are gone, or where its stage,
     unit, sensor or bands (names and order) are not those asked for.

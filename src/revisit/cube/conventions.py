@@ -14,7 +14,8 @@ from revisit.cube.packing import REFLECTANCE_MISSING, REFLECTANCE_STEP
 
 # GDAL (3.12) takes the value of chunks that were never written for "no data". Cubes have no such chunks: the
 # value of masks is none they have, that of 8-bit images one that few pixels have (4 of 10,000 at most of the
-# simulated regions). 0 and 255 hold all that lies beyond the limits: lakes, towns.
+# simulated regions). 0 and 255 hold all that lies beyond the limits: lakes, towns. Float images have NaN,
+# which no pixel of theirs is.
 MASK_FILL = 255
 SCALED_FILL = 254
 
@@ -70,6 +71,7 @@ LINEAGE = {
     "raw": "Scenes snapped to one grid, mosaicked by pass, turned into physical units.",
     "aligned": "Dates of the raw cube moved onto each other.",
     "scaled": "Values of the aligned cube between the limits of their band, as 8 bits.",
+    "scaled float32": "Values of the aligned cube between the limits of their band, not rounded.",
     "dem": "Elevation interpolated from the tiles of a model.",
     "labels": "Labels of the nearest pixel of a map, or of the polygon around a pixel's centre.",
 }
@@ -77,6 +79,7 @@ CONTENT = {
     "reflectance": "surface reflectance",
     "dB": "backscatter",
     "scaled": "8-bit images",
+    "scaled float32": "float images",
     "class": "land cover",
     "m": "elevation",
 }
@@ -122,13 +125,14 @@ def about_cube(grid: Grid, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
     The history has no date: the same input gives the same bytes.
     """
-    stage, sensor = attributes["stage"], attributes["sensor"]
+    stage, sensor, unit = attributes["stage"], attributes["sensor"], attributes["unit"]
+    dtype = f" {attributes['dtype']}" if "dtype" in attributes else ""
     provider = f" of {attributes['provider']}" if attributes.get("provider") else ""
     return {
         "Conventions": "CF-1.11",
-        "title": f"{sensor} {CONTENT[attributes['unit']]} of {attributes['region']}, {stage}",
+        "title": f"{sensor} {CONTENT[unit + dtype]} of {attributes['region']}, {stage}",
         "source": f"{sensor} scenes{provider}, named by source_items",
-        "history": f"revisit {attributes['code_version']}: {LINEAGE[stage]}",
+        "history": f"revisit {attributes['code_version']}: {LINEAGE[stage + dtype]}",
         "zarr_conventions": CONVENTIONS,
         "proj:code": grid.crs,
         "spatial:dimensions": ["y", "x"],

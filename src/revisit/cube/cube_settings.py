@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from revisit.cube.bands import BANDS
 from revisit.cube.grid import Region
+from revisit.cube.scaling.scaled_values import ROUNDED, ScaledDtype
 from revisit.cube.split import PARTS, TRAIN, Split, check_blocks
 from revisit.cube.stacking.masks import CloudMask
 from revisit.errors import RevisitError
@@ -17,7 +18,14 @@ Sensor = Literal["sentinel-1", "sentinel-2"]
 SceneClass = Annotated[int, Field(ge=0, le=11)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 # What variants may differ in: neither bands nor grid, which labels and patches share.
-VARYING = ("scene_classification_valid", "cloud_mask", "max_shift_pixels", "clip_sigma", "clip_percent")
+VARYING = (
+    "scene_classification_valid",
+    "cloud_mask",
+    "max_shift_pixels",
+    "clip_sigma",
+    "clip_percent",
+    "scaled_dtype",
+)
 
 
 class Cube(Record):
@@ -44,6 +52,10 @@ class Cube(Record):
     clip_percent: float | None = Field(default=None, ge=0, lt=50)
     """In the place of `clip_sigma`: per cent of the training pixels beyond either limit; 0 for none."""
 
+    scaled_dtype: ScaledDtype = ROUNDED
+    """Type of scaled cubes and of the patches cut from them: `uint8` rounds to the 256 steps of 0 to 255,
+    `float32` does not, and takes four times the space in patches. Imported sets are uint8."""
+
     limits_from: list[str] | None = Field(default=None, min_length=1)
     """Regions whose training pixels set the limits of 0 and 255; null takes all. Named, they stay as they
     are when regions are added, and so does every cube already scaled."""
@@ -51,7 +63,7 @@ class Cube(Record):
     variants: dict[VariantName, dict[str, Any]] = {}
     """Other cubes of the same imagery, by name, for collections that ask for one by `cube`, to see what a
     step of the preparation is worth: what they do otherwise, of `scene_classification_valid`, `cloud_mask`,
-    `max_shift_pixels`, `clip_sigma` and `clip_percent`."""
+    `max_shift_pixels`, `clip_sigma`, `clip_percent` and `scaled_dtype`."""
 
     def variant(self, name: str) -> "Cube":
         """The cube with what a variant does otherwise; raises RevisitError where it may not, or does not."""

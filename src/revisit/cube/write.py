@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from numpy.typing import DTypeLike
 from zarr.codecs import BloscCodec
 
 from revisit.cube import conventions
@@ -33,8 +34,8 @@ BLOCK = 2048
 _KINDS: dict[str, tuple[str, float]] = {
     "reflectance": ("int16", REFLECTANCE_MISSING),
     "dB": ("float32", np.nan),
-    "scaled": ("uint8", SCALED_FILL),
 }
+_SCALED: dict[str, tuple[str, float]] = {"uint8": ("uint8", SCALED_FILL), "float32": ("float32", np.nan)}
 
 
 class CubeWriter:
@@ -51,6 +52,7 @@ class CubeWriter:
         dates: int,
         bands: Sequence[str],
         unit: str,
+        dtype: DTypeLike,
         scene_classification: bool,
         behind: Executor | None,
     ) -> None:
@@ -62,8 +64,9 @@ class CubeWriter:
         zarr.create_group(path, zarr_format=3)
         cube = ((dates, len(bands), *grid.shape), ("time", "band", "y", "x"))
         flat = ((dates, *grid.shape), ("time", "y", "x"))
+        kind = _SCALED[np.dtype(dtype).name] if unit == "scaled" else _KINDS[unit]
         self._arrays = [
-            create_array(path, VARIABLES[unit], *cube, *_KINDS[unit], conventions.VALUES[unit]),
+            create_array(path, VARIABLES[unit], *cube, *kind, conventions.VALUES[unit]),
             create_array(path, "valid", *flat, "uint8", MASK_FILL, conventions.VALID),
         ]
         if scene_classification:
@@ -82,9 +85,9 @@ class CubeWriter:
         """Write a block (rows, columns) of the present date, or of the number ``date``.
 
         ``values`` (band, y, x) is float32 reflectance or dB with NaN where missing, int16 steps of
-        reflectance (revisit.cube.packing), or uint8 of unit ``scaled``; ``valid`` (y, x) is true where the
-        pixel is to be used; ``classes`` (y, x) is the scene classification. The arrays must not be changed
-        afterwards.
+        reflectance (revisit.cube.packing), or of unit ``scaled`` and its ``dtype``; ``valid`` (y, x) is true
+        where the pixel is to be used; ``classes`` (y, x) is the scene classification. The arrays must not be
+        changed afterwards.
         Blocks that begin at multiples of 2048 pixels share no chunk and no shard.
         """
         date = self._present if date is None else date
@@ -173,6 +176,7 @@ def create_cube(
     stage: str,
     unit: str,
     settings: Mapping[str, Any],
+    dtype: DTypeLike = "uint8",
     scene_classification: bool = False,
     band_coordinates: Mapping[str, Sequence[Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -180,13 +184,14 @@ def create_cube(
 ) -> Iterator[CubeWriter]:
     """Make a cube of at most ``dates`` dates: it is at ``path`` once the block ends without an error.
 
-    ``unit`` is ``reflectance``, ``dB`` or ``scaled``; ``settings`` are the stage's, kept as a hash.
+    ``unit`` is ``reflectance``, ``dB`` or ``scaled``, which is of ``dtype`` uint8 or float32; ``settings``
+    are the stage's, kept as a hash.
     ``attributes`` and ``band_coordinates`` (name: one value a band) are written at the end, so they
     may be filled in the block. Blocks are compressed and stored by the thread that writes them, or ``behind``
     it, while it makes the next one.
     """
     with atomic(path) as aside, codecs():
-        writer = CubeWriter(aside, grid, dates, bands, unit, scene_classification, behind)
+        writer = CubeWriter(aside, grid, dates, bands, unit, dtype, scene_classification, behind)
         try:
             yield writer
         finally:

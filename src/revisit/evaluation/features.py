@@ -40,8 +40,8 @@ class Reader:
             )
         self.clip_sigma = float(clips.pop())
 
-    def scaled(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
-        """As stored: uint8 (sample, [time,] band, y, x)."""
+    def scaled(self, indices: NDArray[Any]) -> NDArray[Any]:
+        """As stored: uint8 or float32 (sample, [time,] band, y, x)."""
         return self.store.images(indices, self.bands, self.time)
 
     def __call__(self, indices: NDArray[Any]) -> Tensor:

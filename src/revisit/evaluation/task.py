@@ -216,8 +216,8 @@ class Data:
     colours: tuple[str, ...] = ()
     codes: tuple[tuple[int, ...], ...] = ()
 
-    def scaled(self, indices: Indices) -> NDArray[np.uint8]:
-        """Images as stored: uint8 (sample, [time,] band, y, x)."""
+    def scaled(self, indices: Indices) -> NDArray[Any]:
+        """Images as stored: uint8 or float32 (sample, [time,] band, y, x)."""
         return self.store.images(indices, self.bands, self.time)
 
 

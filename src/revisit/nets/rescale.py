@@ -1,8 +1,8 @@
 """Whether images are scaled as an encoder's were, and how to take those that are not.
 
-A patch store's ``scaling`` says for each sensor and band which physical values its 8 bits span. The same
+A patch store's ``scaling`` says for each sensor and band which physical values its 0 to 255 span. The same
 stored number means the same reflectance or decibel only between the same limits; but for ``MISSING``, which
-means the same between all.
+means the same between all. Whether numbers were rounded to 8 bit changes none of that: an encoder takes both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ from revisit.patches.modality import sensor_of
 from revisit.patches.standardise import standardise
 
 TOLERANCE = 1e-6  # relative
-SAME_GREY = 1e-4  # standardised values no farther apart are of one grey value; two lie at least 2 / 255 apart
+# Standardised values no farther apart are of one grey value; of 8 bit, others lie at least 2 / 255 apart.
+SAME_GREY = 1e-4
 
 
 class Rescaling(NamedTuple):

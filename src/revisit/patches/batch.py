@@ -23,7 +23,7 @@ class Batch(Generic[Array]):
     """
 
     images: Array
-    """uint8 (sample, [time,] band, y, x)."""
+    """As stored, uint8 or float32 (sample, [time,] band, y, x)."""
     samples: Array
     """Number of each sample in its collection, int64 (sample,)."""
     places: Array

@@ -1,7 +1,7 @@
 """Images that a generator made of the samples of a collection, in a store beside it.
 
 A Zarr group of two arrays, sample by sample as the collection has them: ``generated`` (time, band, y, x)
-uint8 on the 8-bit scale of the bands it stands for, and ``generated_date`` (time,), that of the images it was
+of the scale and type of the collection's images, and ``generated_date`` (time,), that of the images it was
 made of. Its bands are called ``generated-vv`` and so on. One chunk is one sample, as in patch stores.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from revisit.cube.scaling.scaled_values import dtype_of_all
 from revisit.errors import RevisitError
 from revisit.files import atomic, census, check_whole, read_json
 from revisit.patches.batch import MISSING
@@ -30,10 +31,10 @@ def write_generated(
     collection: Mapping[str, Any],
     bands: Sequence[str],
     dates: NDArray[np.int64],
-    make: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+    make: Callable[[NDArray[np.int64]], NDArray[Any]],
     attributes: Mapping[str, Any],
 ) -> None:
-    """Write the images of ``bands`` that ``make`` gives of samples: uint8 (sample, band, y, x).
+    """Write the images of ``bands`` that ``make`` gives of samples: (sample, band, y, x).
 
     ``collection``: attributes of its index. ``dates``: nanoseconds since 1970 (sample,). At most a shard is
     in memory.
@@ -43,8 +44,8 @@ def write_generated(
     from revisit.patches.writer import SHARD_BYTES
 
     samples, side = len(dates), collection["patch_pixels"]
-    shape = (1, len(bands), side, side)
-    shard = max(1, min(samples, SHARD_BYTES // (len(bands) * side**2)))
+    shape, dtype = (1, len(bands), side, side), dtype_of_all(collection["scaling"])
+    shard = max(1, min(samples, SHARD_BYTES // (len(bands) * side**2 * dtype.itemsize)))
     with atomic(path) as aside:
         group = zarr.create_group(aside, zarr_format=3)
         images = group.create_array(
@@ -52,7 +53,7 @@ def write_generated(
             shape=(samples, *shape),
             chunks=(1, *shape),
             shards=(shard, *shape),
-            dtype=np.uint8,
+            dtype=dtype,
             fill_value=MISSING,
             compressors=None,
             dimension_names=("sample", "time", "band", "y", "x"),

@@ -11,7 +11,7 @@ import xarray as xr
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Block, Grid
 from revisit.cube.labels.legend import BY_YEAR, Legend
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.scaling.scaled_values import dtype_of, to_scaled, told
 from revisit.cube.split import Area, Split, areas
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -35,9 +35,11 @@ class Elevation:
         lower, upper = (
             np.array([band[limit] for band in self.scaling["bands"].values()]) for limit in ("lower", "upper")
         )
-        scaled = to_uint8(metres[None, None], lower, upper)
+        dtype = dtype_of(self.scaling)
+        scaled = to_scaled(metres[None, None], lower, upper, dtype)
         # MISSING is then a pixel without elevation: there is no other band to tell it from a mean one.
-        scaled[scaled == MISSING] -= 1
+        below = MISSING - 1 if dtype.kind == "u" else np.nextafter(np.float32(MISSING), np.float32(0))
+        scaled[scaled == MISSING] = below
         return Look(scaled, ~np.isnan(metres)[None], np.array([NO_TIME]))
 
 
@@ -74,7 +76,7 @@ def open_region(
     """Open the scaled cubes of a region, one a sensor, and its label cube, if there is one.
 
     ``elevation_paths``: the cube of its elevation and its limits, or neither.
-    Raises RevisitError where they are not of this region, or lie on different grids.
+    Raises RevisitError where they are not of this region, lie on different grids, or are of different types.
     """
     cubes: dict[str, xr.Dataset] = {}
     for path in cube_paths:
@@ -87,7 +89,11 @@ def open_region(
             "give one cube a sensor and at most one of labels"
         )
     labels = [_of_region(open_cube(path, stage="labels"), path, name) for path in label_paths]
-    elevation = _elevation(name, *elevation_paths) if elevation_paths else None
+    types = {values_of(cube).dtype for cube in cubes.values()}
+    if len(types) > 1:
+        found = " and ".join(sorted(map(str, types)))
+        raise RevisitError(f"region {name}: its cubes are of {found}; scale all with one cube.scaled_dtype")
+    elevation = _elevation(name, types.pop(), *elevation_paths) if elevation_paths else None
     others = [*labels, *([elevation.cube] if elevation else [])]
     grids = {grid_of(cube) for cube in (*cubes.values(), *others)}
     if len(grids) > 1:
@@ -98,13 +104,14 @@ def open_region(
     return Region(name, grid, in_order, labels[0] if labels else None, ground, elevation)
 
 
-def _elevation(name: str, cube_path: Path, limits_path: Path) -> Elevation:
+def _elevation(name: str, dtype: np.dtype[Any], cube_path: Path, limits_path: Path) -> Elevation:
+    """The elevation of a region, to be scaled to the type of its images."""
     cube, limits = _of_region(open_cube(cube_path, stage="dem"), cube_path, name), read_json(limits_path)
     for key in ("sensor", "unit"):
         if limits[key] != cube.attrs[key]:
             raise RevisitError(f"{limits_path}: {key} is {limits[key]}, but {cube.attrs[key]} in {cube_path}")
     scaling = {"clip_sigma": limits["clip_sigma"], "source_unit": limits["unit"], "bands": limits["bands"]}
-    return Elevation(cube, scaling)
+    return Elevation(cube, scaling | told(dtype))
 
 
 def _of_region(cube: xr.Dataset, path: Path, name: str) -> xr.Dataset:
@@ -114,7 +121,7 @@ def _of_region(cube: xr.Dataset, path: Path, name: str) -> xr.Dataset:
 
 
 def sensed(cube: xr.Dataset) -> Sensed:
-    """How a scaled cube was scaled (clip_sigma, source_unit, the limits of each band), and its years."""
+    """How a scaled cube was scaled (clip_sigma, source_unit, limits of each band, type), and its years."""
     columns = {name: cube[name].values.tolist() for name in _LIMITS}
     bands = {
         band: {name: column[index] for name, column in columns.items()}
@@ -124,6 +131,7 @@ def sensed(cube: xr.Dataset) -> Sensed:
         "clip_sigma": cube.attrs["clip_sigma"],
         "source_unit": cube.attrs["source_unit"],
         "bands": bands,
+        **told(values_of(cube).dtype),
     }
     return Sensed(scaling, np.unique(years_of(cube["time"].values)).tolist())
 
@@ -173,7 +181,10 @@ def _reads(area: Area, pixels: int, pixel_bytes: int) -> Iterator[Block]:
 
 def _pixel_bytes(region: Region) -> int:
     """Bytes of all dates, bands and masks of a pixel."""
-    return sum(cube.sizes["time"] * (cube.sizes["band"] + 1) for cube in region.cubes.values())
+    return sum(
+        cube.sizes["time"] * (cube.sizes["band"] * values_of(cube).dtype.itemsize + 1)
+        for cube in region.cubes.values()
+    )
 
 
 def _by_year(labels: xr.Dataset, rows: slice, columns: slice) -> dict[int, np.ndarray]:

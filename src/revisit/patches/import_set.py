@@ -14,7 +14,7 @@ from pydantic import Field
 from pyproj import Transformer
 
 from revisit import stage
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.scaling.scaled_values import to_scaled
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import atomic, read_json
@@ -170,5 +170,5 @@ def _scaled(benchmark: Benchmark[Any], limits: Mapping[str, Any], sample: Sample
                 f"{benchmark.folder / sample.files[0]}: {sensor} is of the shape {look.values.shape}, not of "
                 f"{len(lower)} bands of {benchmark.patch_pixels} pixels a side"
             )
-        looks[sensor] = Look(to_uint8(look.values, lower, upper), look.valid, look.times)
+        looks[sensor] = Look(to_scaled(look.values, lower, upper), look.valid, look.times)
     return reading._replace(looks=looks)

@@ -23,7 +23,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Look(NamedTuple):
-    """A sensor's view of a patch: values (time, band, y, x) uint8, valid (time, y, x) bool, times (time,)."""
+    """A sensor's view of a patch: values (time, band, y, x), valid (time, y, x) bool, times (time,).
+
+    Values are from 0 to 255, uint8 or float32.
+    """
 
     values: np.ndarray
     valid: np.ndarray

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from revisit.cube.labels.legend import NO_LABEL
 from revisit.cube.quicklook import save
+from revisit.cube.scaling.scaled_values import rounded
 from revisit.patches.store import PARTS, PatchStore
 
 SAMPLES = 5  # of each part
@@ -79,7 +80,7 @@ def _images(store: PatchStore, sensor: str, samples: np.ndarray) -> Images:
     labelled = store.attrs["label_year"]
     time = years.index(labelled) if labelled in years else 0
     year = str(years[time]) if years else ""
-    values = store.images(samples, bands, time)
+    values = rounded(store.images(samples, bands, time), np.uint8)
     if {"red", "green", "blue"} <= set(bands):
         three = [bands.index(name) for name in ("red", "green", "blue")]
         return Images(_colours(values, three), f"red, green, blue\n{year}".strip())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from revisit.cube.bands import ELEVATION
 from revisit.cube.labels.legend import Legend
+from revisit.cube.scaling.scaled_values import dtype_of_all
 from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.files import check_whole, read_json
@@ -43,9 +44,10 @@ class PatchStore:
     """The samples of a collection, region after region.
 
     ``attrs`` is what the index says; ``kind`` is what the samples are; ``bands`` names each sensor's,
-    ``scaling`` gives their limits; ``positions`` (sample,) numbers the places on the ground; ``labelled``
-    (sample,) says which samples have labels, ``legend`` what the codes of these mean (None without labels),
-    ``label_maps`` whether every pixel has one. Not every sample has every time: see ``present``; elevation,
+    ``scaling`` gives their limits, ``dtype`` is the type of their values, uint8 or float32; ``positions``
+    (sample,) numbers the places on the ground; ``labelled`` (sample,) says which samples have labels,
+    ``legend`` what the codes of these mean (None without labels), ``label_maps`` whether every pixel has one.
+    Not every sample has every time: see ``present``; elevation,
     where the collection holds it, is the same at every time, and has no date; neither have images of a set
     that says none. ``path`` is the collection's folder or its index. ``generated``: a store of images that a
     generator made of its samples (``revisit.patches.generated``), whose bands are then like the others, of a
@@ -69,6 +71,7 @@ class PatchStore:
             about = read_generated(generated, self.attrs)
             self.bands[GENERATED], self.generator = about["bands"], about["generator"]
         self.scaling: dict[str, Any] = self.attrs["scaling"]
+        self.dtype = dtype_of_all(self.scaling)
         self.patch_pixels: int = self.attrs["patch_pixels"]
         self.legend = Legend.of(self.attrs["legend"]) if self.attrs.get("legend") else None
         self.label_maps: bool = self.attrs["label_columns"] is not None and self.attrs.get("label_maps", True)
@@ -129,17 +132,15 @@ class PatchStore:
         """Length of the time axis of ``images(indices, bands)``; 0 where there is none."""
         return len(self._times(bands)[0]) if self.attrs["time_axis"] else 0
 
-    def images(
-        self, indices: NDArray[Any], bands: Sequence[str], time: int | None = None
-    ) -> NDArray[np.uint8]:
-        """Images of these samples: uint8 (sample, band, y, x), the bands in the order asked for.
+    def images(self, indices: NDArray[Any], bands: Sequence[str], time: int | None = None) -> NDArray[Any]:
+        """Images of these samples: ``dtype`` (sample, band, y, x), the bands in the order asked for.
 
         Where samples have several times, (sample, time, band, y, x), the times being ``years(bands)`` or the
         slots of a series; or without that axis the one at index ``time``. Raises RevisitError for a band
         the collection lacks.
         """
         times, side = self._times(bands, time), self.patch_pixels
-        out = np.empty((len(indices), len(times[0]), len(bands), side, side), np.uint8)
+        out = np.empty((len(indices), len(times[0]), len(bands), side, side), self.dtype)
         first = 0
         for (sensor, columns), chosen in zip(self._groups(bands), times, strict=True):
             until = first + len(columns)
@@ -262,8 +263,8 @@ class PatchStore:
         if sensor == GENERATED and self.generated is not None:
             return Joined([RegionArray(self.generated / name, self._files)], [0, self.samples])
         arrays = [RegionArray(folder / name, self._files) for folder in self._folders]
-        if name in self.bands and arrays[0].dtype != np.uint8:
-            raise RevisitError(f"{self.path}: {name} is {arrays[0].dtype}, not scaled to uint8")
+        if name in self.bands and (types := {array.dtype for array in arrays} - {self.dtype}):
+            raise RevisitError(f"{self.path}: {name} is {types.pop()}, not scaled to {self.dtype}")
         if sensor not in self.attrs["years"]:
             return Joined(arrays, self._firsts)
         own = [store["years"][sensor] for store in self._stores]

@@ -63,7 +63,7 @@ class StoreWriter:
         """
         chunks: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
         for sensor, look in looks.items():
-            values = np.where(look.valid[:, None], look.values, np.uint8(MISSING))
+            values = np.where(look.valid[:, None], look.values, look.values.dtype.type(MISSING))
             chunks[sensor] = ("time", "band", "y", "x"), values
             chunks[f"{sensor}_valid"] = ("time", "y", "x"), look.valid.astype(np.uint8)
             dates = look.times.astype("datetime64[ns]").astype(np.int64)

@@ -270,10 +270,11 @@ class DataPlan:
         return {**split, "regions": held}
 
     def limits(self, wildcards: Wildcards) -> Settings:
-        """How wide the limits are."""
+        """How wide the limits are, and what is between them."""
         cube = self.variants.cube(variants.of(wildcards))
         percent = {} if cube["clip_percent"] is None else {"clip_percent": cube["clip_percent"]}
-        return {"clip_sigma": cube["clip_sigma"], **percent}
+        dtype = {} if cube["scaled_dtype"] == "uint8" else {"dtype": cube["scaled_dtype"]}
+        return {"clip_sigma": cube["clip_sigma"], **percent, **dtype}
 
     def limiting(self, wildcards: Wildcards) -> list[str]:
         """The moments that make a sensor's limits: of the regions they are pinned to, or of all."""

@@ -12,7 +12,7 @@ Settings = dict[str, Any]
 RAW = ("scene_classification_valid", "cloud_mask")
 ALIGNED = (*RAW, "max_shift_pixels")
 MEASURED = (*ALIGNED, "clip_percent")
-SCALED = (*MEASURED, "clip_sigma")
+SCALED = (*MEASURED, "clip_sigma", "scaled_dtype")
 STAGES = {"raw": RAW, "aligned": ALIGNED, "moments": MEASURED, "scaled": SCALED}  # what each depends on
 
 

@@ -6,7 +6,7 @@ asked for in, so blocks fit together too, and memory does not grow with the imag
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +27,12 @@ BATCH = 32  # tiles at a time
 class Mapped(NamedTuple):
     """A block of a map.
 
-    ``codes`` uint8 (y, x): class number + 1, 0 without data. ``image`` uint8 (band, y, x).
+    ``codes`` uint8 (y, x): class number + 1, 0 without data. ``image`` (band, y, x), as the model
+    takes it.
     """
 
     codes: NDArray[np.uint8]
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
 
 
 def starts(length: int, side: int) -> list[int]:
@@ -80,7 +81,7 @@ class Blend:
         return Mapped(codes, image[:, *here])
 
     @torch.inference_mode()
-    def _scores(self, image: NDArray[np.uint8], offsets: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
+    def _scores(self, image: NDArray[Any], offsets: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
         """The class of highest blended score (y, x)."""
         count = len(self.model.card["classes"])
         total = torch.zeros((count, *image.shape[1:]), device=self.device)
@@ -104,7 +105,7 @@ def _batches(offsets: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int,
         yield offsets[first : first + BATCH]
 
 
-def _at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _at_least(image: NDArray[Any], side: int) -> NDArray[Any]:
     """An image of at least this side, the rest of it without data."""
     more = [(0, max(0, side - length)) for length in image.shape[1:]]
     return np.pad(image, [(0, 0), *more], constant_values=MISSING)

@@ -1,7 +1,8 @@
 """The image of a region from its cubes, made as the samples were that the model learnt from.
 
 Annual composites where these were composites, else single dates. Cubes in physical units are scaled between
-the model's own limits; scaled ones must have been scaled between the same.
+the model's own limits; scaled ones must have been scaled between the same. Values are rounded to 8 bit for a
+model that learnt from such; one that learnt from others takes no cube that was rounded.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from revisit.cube.bands import ELEVATION
 from revisit.cube.beside import cube_link
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.grid import Block, inside, widened
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.scaling.scaled_values import dtype_of_all, rounded, to_scaled
 from revisit.errors import RevisitError
 from revisit.nets.rescale import check_scaling
 from revisit.patches.batch import MISSING
@@ -39,7 +40,7 @@ class CubeImages(Images):
     """
 
     def __init__(self, card: Mapping[str, Any], cubes: Mapping[str, Path], when: str | None = None) -> None:
-        self.card, self.bands = card, by_sensor(card)
+        self.card, self.bands, self.dtype = card, by_sensor(card), dtype_of_all(card["scaling"])
         if missing := [sensor for sensor in self.bands if sensor not in cubes]:
             raise RevisitError(
                 f"{next(iter(cubes.values()))}: no cube of {' or '.join(missing)}, which the model takes; "
@@ -76,6 +77,11 @@ class CubeImages(Images):
                     f"{path}: scaled between other limits than the model's images; give the aligned cube "
                     "beside it, or the folder of the region: physical values are scaled as the model's were"
                 ) from None
+            if _was_rounded(cube, self.card):
+                raise RevisitError(
+                    f"{path}: rounded to 8 bit, which the model's images were not; give the aligned cube "
+                    "beside it, or the folder of the region"
+                )
         elif cube.attrs["unit"] != own["source_unit"]:
             unit = cube.attrs["unit"]
             raise RevisitError(
@@ -109,21 +115,21 @@ class CubeImages(Images):
         moments = np.concatenate(taken).astype("datetime64[s]")
         return f"{moments.min()}Z", f"{moments.max()}Z"
 
-    def read(self, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def read(self, block: Block) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         rows, columns = block
         shape = rows.stop - rows.start, columns.stop - columns.start
-        image, valid = np.empty((len(self.card["bands"]), *shape), np.uint8), np.ones(shape, bool)
+        image, valid = np.empty((len(self.card["bands"]), *shape), self.dtype), np.ones(shape, bool)
         for piece in _pieces(block):
             here = inside(piece, block)
             first = 0
             for sensor, bands in self.bands.items():
                 values, seen = self._seen(sensor, piece)
-                image[first : first + len(bands), *here] = np.where(seen, values, np.uint8(MISSING))
+                image[first : first + len(bands), *here] = np.where(seen, values, values.dtype.type(MISSING))
                 valid[here] &= seen
                 first += len(bands)
         return image, valid
 
-    def _seen(self, sensor: str, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _seen(self, sensor: str, block: Block) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """What a sensor saw of a block: (band, y, x), and where (y, x)."""
         if sensor == ELEVATION:
             look = Elevation(self.cubes[sensor], self.card["scaling"][sensor]).look(block)
@@ -137,14 +143,14 @@ class CubeImages(Images):
         values, valid = self._composite(sensor, self._look(sensor, wide))
         return values[:, *here], valid[here]
 
-    def _composite(self, sensor: str, look: Look) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _composite(self, sensor: str, look: Look) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """The composite of the year, strip by strip: it takes four bytes of each date, and sorts them."""
         assert self.year is not None
         scaling = self.card["scaling"][sensor]
         scaling = {**scaling, "bands": {band: scaling["bands"][band] for band in self.bands[sensor]}}
         dates, bands, height, width = look.values.shape
         step = max(16, STRIP_VALUES // max(1, dates * bands * width))
-        values, valid = np.empty((bands, height, width), np.uint8), np.empty((height, width), bool)
+        values, valid = np.empty((bands, height, width), self.dtype), np.empty((height, width), bool)
         for top in range(0, height, step):
             until, above = min(top + step, height), max(0, top - GAP_REACH)
             below = min(until + GAP_REACH, height)
@@ -155,7 +161,7 @@ class CubeImages(Images):
         return values, valid
 
     def _look(self, sensor: str, block: Block) -> Look:
-        """The chosen dates of a sensor in 8 bit; one by one, as a cube is stored."""
+        """The chosen dates of a sensor, scaled; one by one, as a cube is stored."""
         rows, columns = block
         cube, names = self.cubes[sensor], self.bands[sensor]
         index = [cube["band"].values.tolist().index(band) for band in names]
@@ -163,18 +169,21 @@ class CubeImages(Images):
         dates = self.dates[sensor]
         shape = rows.stop - rows.start, columns.stop - columns.start
         values, valid = (
-            np.empty((len(dates), len(names), *shape), np.uint8),
+            np.empty((len(dates), len(names), *shape), self.dtype),
             np.empty((len(dates), *shape), bool),
         )
         for number, date in enumerate(dates):
             stored = values_of(cube)[date, :, rows, columns].values[index]
-            values[number] = stored if cube.attrs["stage"] == "scaled" else to_uint8(stored, lower, upper)
+            if cube.attrs["stage"] == "scaled":
+                values[number] = rounded(stored, self.dtype)
+            else:
+                values[number] = to_scaled(stored, lower, upper, self.dtype)
             valid[number] = cube["valid"][date, rows, columns].values.astype(bool)
         return Look(values, valid, cube["time"].values[dates])
 
 
 def region_cubes(folder: Path, card: Mapping[str, Any]) -> dict[str, Path]:
-    """The cubes in the folder of a region that a model takes, scaled ones where it knows their limits.
+    """The cubes in the folder of a region that a model takes: scaled ones where they are as its images were.
 
     Raises RevisitError where a sensor has no cube.
     """
@@ -185,23 +194,29 @@ def region_cubes(folder: Path, card: Mapping[str, Any]) -> dict[str, Path]:
         else:
             paths = [folder / sensor / f"{stage}.zarr" for stage in STAGES]
         there = [path for path in paths if path.is_dir()]
-        fitting = [path for path in there if path.stem != "scaled" or _same_limits(path, sensor, card)]
+        fitting = [path for path in there if path.stem != "scaled" or _same_scaling(path, sensor, card)]
         if not fitting:
             wanted = (
-                f"scaled cube with the model's limits, nor {' or '.join(STAGES[1:])} one" if there else "cube"
+                f"cube scaled as the model's images, nor {' or '.join(STAGES[1:])} one" if there else "cube"
             )
             raise RevisitError(f"{folder}: has no {wanted} of {sensor}, which the model takes; make it first")
         found[sensor] = fitting[0]
     return found
 
 
-def _same_limits(path: Path, sensor: str, card: Mapping[str, Any]) -> bool:
+def _same_scaling(path: Path, sensor: str, card: Mapping[str, Any]) -> bool:
     try:
-        given = {sensor: sensed(open_cube(path, sensor=sensor)).scaling}
+        cube = open_cube(path, sensor=sensor)
+        given = {sensor: sensed(cube).scaling}
         check_scaling(path, {sensor: card["scaling"][sensor]}, given, by_sensor(card)[sensor])
     except RevisitError:
         return False
-    return True
+    return not _was_rounded(cube, card)
+
+
+def _was_rounded(cube: xr.Dataset, card: Mapping[str, Any]) -> bool:
+    """Whether a scaled cube lacks what a model's images had: what rounding to 8 bit takes away."""
+    return values_of(cube).dtype.kind == "u" and dtype_of_all(card["scaling"]).kind == "f"
 
 
 def _pieces(block: Block) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The contract of what is mapped: the image of an area, read block by block as networks know it, in 8 bit."""
+"""The contract of what is mapped: the image of an area, read block by block, scaled as networks know it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class Place:
 
 
 class Images(ABC):
-    """An image with the bands of a model, scaled between its limits.
+    """An image with the bands of a model, scaled between its limits and rounded as its images were, or not.
 
     ``place``: where it lies; ``period``: first and last moment it is of, as STAC has it; ``sources``: Items
     it was made from. ``region``: its name, if it is one of a study. ``lacking``: why it has no pixel, None
@@ -80,8 +80,11 @@ class Images(ABC):
     doubt: str | None = None
 
     @abstractmethod
-    def read(self, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Values (band, y, x), ``MISSING`` where a sensor saw nothing, and whether all of them did (y, x)."""
+    def read(self, block: Block) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Values (band, y, x), ``MISSING`` where a sensor saw nothing, and whether all of them did (y, x).
+
+        Uint8 or float32, as what the model learnt from.
+        """
 
 
 def by_sensor(card: Mapping[str, Any]) -> dict[str, list[str]]:

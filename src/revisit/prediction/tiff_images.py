@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from revisit.cube.grid import Block
-from revisit.cube.scaling.eight_bit import to_uint8
+from revisit.cube.scaling.scaled_values import ROUNDED, dtype_of_all, to_scaled
 from revisit.errors import RevisitError
 from revisit.patches.batch import MISSING
 from revisit.patches.modality import sensor_of
@@ -47,7 +47,7 @@ class TiffImages(Images):
         offset: float | None = None,
         when: str | None = None,
     ) -> None:
-        self.path, self.card = path, card
+        self.path, self.card, self.dtype = path, card, dtype_of_all(card["scaling"])
         try:
             self.file = rasterio.open(path)
         except rasterio.errors.RasterioIOError as error:
@@ -63,12 +63,12 @@ class TiffImages(Images):
         self._check_values()
         self.period = _period(when) or self._dated()
 
-    def read(self, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def read(self, block: Block) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         window = Window.from_slices(*block)
         values, seen = self._values(window=window)
         if not self.scaled:
-            values = to_uint8(values, *self.limits)
-        image = np.where(seen, values, np.uint8(MISSING)).astype(np.uint8)
+            values = to_scaled(values, *self.limits, self.dtype)
+        image = np.where(seen, values, self.dtype.type(MISSING))
         return image, seen.all(0)
 
     def _values(self, **how: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -144,6 +144,11 @@ class TiffImages(Images):
             raise RevisitError(f"{self.path}: some bands are scaled and others are not; give all alike")
         scaled = bool(found[0] == SCALED)
         types = {self.file.dtypes[number - 1] for number in self.numbers}
+        if scaled and self.dtype != ROUNDED:
+            raise RevisitError(
+                f"{self.path}: scaled values are rounded to 8 bit, which the model's images were not; give "
+                "physical ones"
+            )
         if scaled and types != {"uint8"}:
             raise RevisitError(f"{self.path}: scaled values are uint8, these are {', '.join(sorted(types))}")
         return scaled

@@ -4,6 +4,7 @@ A sample is translated once, whole, and not at every step that draws it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from revisit.provenance import code_version, config_hash
 from revisit.training.device import choose_device, mixed_precision, prepare
 
 BATCH = 64
-SCALE = 255  # of 8-bit images, whose ends are a generator's -1 and 1
+SCALE = 255  # of stored images, whose ends are a generator's -1 and 1
 
 
 def run(job: Job) -> None:
@@ -47,13 +48,14 @@ def generate(patches: Path, generator: Path, out: Path, device: torch.device) ->
     bands, clip_sigma = network.bands, float(card["clip_sigma"])
 
     @torch.inference_mode()
-    def make(samples: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def make(samples: NDArray[np.int64]) -> NDArray[Any]:
         parts = []
         for chosen in np.array_split(samples, -(-len(samples) // BATCH)):
             images = torch.from_numpy(store.images(chosen, bands)).to(device)
             with mixed_precision(device):
                 made = network.generate(standardise(images, clip_sigma))
-            scaled = ((made + 1) * (SCALE / 2)).round().to(torch.uint8)
+            scaled = (made + 1) * (SCALE / 2)
+            scaled = (scaled if images.is_floating_point() else scaled.round()).to(images.dtype)
             # Nothing is made up where there was nothing to see.
             seen = holds_data(images, bands).all(1, keepdim=True)
             parts.append(scaled.where(seen, torch.full_like(scaled, MISSING)).cpu().numpy())

@@ -59,6 +59,14 @@ def two(tmp_path: Path) -> tuple[list[Path], np.ndarray]:
     return paths, np.concatenate(all_values, axis=1)
 
 
+def test_they_say_what_type_they_scale_to(two: tuple[list[Path], np.ndarray]) -> None:
+    """And nothing of 8 bit, so that limits are what they always were."""
+    paths, _ = two
+    floats = limits(paths, limits_stage.Settings(clip_sigma=3, dtype="float32"))
+    assert floats["dtype"] == "float32" and floats["bands"] == limits(paths, THREE)["bands"]
+    assert "dtype" not in limits(paths, THREE)
+
+
 def test_as_numpy_has_them(two: tuple[list[Path], np.ndarray]) -> None:
     """Mean, population deviation, limits, count to 1e-6, though added up by date and by region."""
     paths, values = two

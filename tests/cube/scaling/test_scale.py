@@ -1,4 +1,4 @@
-"""Scaling to 8 bit can be undone, is the same for all regions, and never mistakes data for gaps."""
+"""Scaling can be undone, is the same for all regions, and never mistakes data for gaps; rounded or not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,8 @@ from affine import Affine
 
 from revisit.cube.contract import open_cube
 from revisit.cube.grid import Grid
-from revisit.cube.scaling.eight_bit import from_uint8, steps_to_uint8, to_uint8
 from revisit.cube.scaling.scale import run, scale
+from revisit.cube.scaling.scaled_values import from_scaled, steps_to_scaled, to_scaled
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
@@ -24,7 +24,7 @@ def test_undone_within_half_a_step() -> None:
     """Between the limits the way there and back is right to half a step; beyond them it ends at the limit."""
     random = np.random.default_rng(0)
     values = random.uniform(-0.3, 0.7, (3, 2, 20, 20)).astype(np.float32)
-    back = from_uint8(to_uint8(values, LOWER, UPPER), LOWER, UPPER)
+    back = from_scaled(to_scaled(values, LOWER, UPPER), LOWER, UPPER)
     low, high = LOWER[:, None, None], UPPER[:, None, None]
     assert (np.abs(back - np.clip(values, low, high)) <= (high - low) / 255 / 2 + 1e-6).all()
 
@@ -32,7 +32,7 @@ def test_undone_within_half_a_step() -> None:
 def test_known_values() -> None:
     """Lower limit 0, mean about 128, upper limit 255; NaN is 0, which the mask tells from data."""
     values = np.array([-9, -0.1, 0.2, 0.5, 9, np.nan], np.float32).reshape(1, 1, 6)
-    scaled = to_uint8(values, LOWER[:1], UPPER[:1])
+    scaled = to_scaled(values, LOWER[:1], UPPER[:1])
     assert scaled.ravel().tolist() == [0, 0, 128, 255, 255, 0]
 
 
@@ -41,7 +41,7 @@ def test_steps_of_reflectance_are_scaled_as_reflectance_is() -> None:
     steps = np.arange(-32768, 32768).astype(np.int16).reshape(1, 256, 256).repeat(2, 0)
     values = steps.astype(np.float32) * np.float32(1e-4)
     values[steps == -32768] = np.nan
-    np.testing.assert_array_equal(steps_to_uint8(steps, LOWER, UPPER), to_uint8(values, LOWER, UPPER))
+    np.testing.assert_array_equal(steps_to_scaled(steps, LOWER, UPPER), to_scaled(values, LOWER, UPPER))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_cube(aligned: Path) -> None:
     before = open_cube(aligned)
     after = open_cube(folder / "scaled.zarr", stage="scaled", unit="scaled", bands=BANDS, sensor="sentinel-2")
     values = before["reflectance"].values
-    np.testing.assert_array_equal(after["scaled"].values, to_uint8(values, LOWER, UPPER))
+    np.testing.assert_array_equal(after["scaled"].values, to_scaled(values, LOWER, UPPER))
     np.testing.assert_array_equal(after["valid"].values, before["valid"].values)
     assert after["shift_x"].values.tolist() == [0.5, 0.5]
     assert after["source_items"].values.tolist() == ["item-0", "item-1"]
@@ -101,6 +101,38 @@ def test_same_bits_in_any_number_of_threads(
     for threads in (1, 3):
         scale(aligned, tmp_path / "limits.json", tmp_path / f"{threads}.zarr", threads)
     assert contents(tmp_path / "1.zarr") == contents(tmp_path / "3.zarr")
+
+
+def test_a_float_cube_is_the_8_bit_one_before_rounding(aligned: Path) -> None:
+    """Rounded it equals that one in every pixel, missing ones too; before that few are whole."""
+    folder = aligned.parent
+    scale(aligned, folder / "limits.json", folder / "scaled.zarr")
+    write_json(folder / "float.json", read_json(folder / "limits.json") | {"dtype": "float32"})
+    scale(aligned, folder / "float.json", folder / "float.zarr")
+    usual, other = (open_cube(folder / name, stage="scaled") for name in ("scaled.zarr", "float.zarr"))
+    values, found = usual["scaled"].values, other["scaled"].values
+    assert (values.dtype, found.dtype) == (np.uint8, np.float32)
+    np.testing.assert_array_equal(np.rint(found), values)
+    assert (found != values).mean() > 0.7 and found.min() == 0 and found.max() == 255
+    low, high = LOWER[:, None, None], UPPER[:, None, None]
+    physical = np.clip(np.nan_to_num(aligned_values(aligned), nan=-9), low, high)
+    assert (np.abs(from_scaled(found, LOWER, UPPER) - physical) <= 1e-6).all()
+    np.testing.assert_array_equal(other["valid"].values, usual["valid"].values)
+    assert other["lower"].values.tolist() == LOWER.tolist()
+    assert "not rounded" in other.attrs["history"] and "as 8 bits" in usual.attrs["history"]
+    assert other.attrs["config_hash"] != usual.attrs["config_hash"]
+
+
+def test_float16_would_round(aligned: Path) -> None:
+    """Why float cubes are of 32 bit: neighbouring steps of reflectance become one number of 16 bit."""
+    steps = np.arange(2000, 3000, dtype=np.int16).reshape(1, 1, 1000)
+    scaled = steps_to_scaled(steps, LOWER[1:], UPPER[1:], np.float32)
+    assert len(np.unique(scaled)) == 1000 > len(np.unique(scaled.astype(np.float16)))
+
+
+def aligned_values(path: Path) -> np.ndarray:
+    values: np.ndarray = open_cube(path)["reflectance"].values
+    return values
 
 
 @pytest.mark.parametrize(

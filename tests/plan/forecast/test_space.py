@@ -41,6 +41,16 @@ def test_what_is_not_kept_is_there_for_a_while(config):
     assert peak(pinned, spaces(pinned), 64) == pytest.approx(peaks[2], rel=1e-3)  # every region at a time
 
 
+def test_patches_of_floats_take_four_times_the_space(config):
+    """But for masks and labels, of a byte a pixel either way; cubes, which are packed, a little less."""
+    cube = config["cube"]
+    eight, floats = (
+        spaces(work(config, cube={**cube, "scaled_dtype": dtype})) for dtype in ("uint8", "float32")
+    )
+    assert 3 * eight["tile"].stays < floats["tile"].stays < 4 * eight["tile"].stays
+    assert 2 * eight["scale"].stays < floats["scale"].stays < 3.5 * eight["scale"].stays
+
+
 def test_only_what_comes_from_afar_is_a_download(config):
     assert fetched(work(config)) == (0, 0)
     remote = yaml.safe_load((ROOT / "workflow/presets/planetary-computer.yaml").read_text())

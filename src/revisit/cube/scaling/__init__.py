@@ -1,1 +1,1 @@
-"""Limits from training pixels, and cubes scaled to 8 bit by them."""
+"""Limits from training pixels, and cubes scaled to 0 to 255 between them."""

@@ -1,4 +1,4 @@
-"""Pools the regions' moments into the limits that scale a sensor's bands to 8 bit: limits.json.
+"""Pools the regions' moments into the limits that scale a sensor's bands to 0 to 255: limits.json.
 
 A band's limits are its mean over the valid training pixels of the regions given (those that the config pins
 the limits to, or all), less and plus ``clip_sigma`` standard deviations; or what leaves ``clip_percent`` of
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from revisit import stage
 from revisit.cube.scaling.histogram import Histogram
+from revisit.cube.scaling.scaled_values import ROUNDED, ScaledDtype, told
 from revisit.cube.scaling.sums import Moments
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
@@ -34,6 +35,9 @@ class Settings(Record):
 
     clip_percent: float | None = Field(default=None, ge=0, lt=50)
     """Per cent of the pixels beyond either limit, where that decides."""
+
+    dtype: ScaledDtype = ROUNDED
+    """Type of the values between the limits."""
 
 
 def run(job: Job) -> None:
@@ -90,6 +94,7 @@ def limits(moments_paths: Sequence[str | Path], settings: Settings) -> dict[str,
         "sensor": first["sensor"],
         "unit": first["unit"],
         "clip_sigma": settings.clip_sigma,
+        **told(settings.dtype),
         "bands": bands,
         "band_order": first["bands"],
         "regions": [region["region"] for region in regions],

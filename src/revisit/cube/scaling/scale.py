@@ -1,7 +1,8 @@
-"""Scales an aligned cube to 8 bit between its sensor's limits: aligned.zarr, limits.json -> scaled.zarr.
+"""Scales an aligned cube between its sensor's limits: aligned.zarr, limits.json -> scaled.zarr.
 
-0 and 255 are the limits and data like any other value; what was not seen is said by ``valid`` alone. The
-limits travel with the cube, and the scaling is undone to within half a step between them.
+0 and 255 are the limits and data like any other value; what was not seen is said by ``valid`` alone. Values
+between are rounded to 8 bit, unless the limits ask for float32. The limits travel with the cube, and the
+scaling is undone between them: to within half a step where it was rounded.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from revisit.cube.beside import cube_link, write_beside
 from revisit.cube.contract import about_date, grid_of, open_cube, values_of
 from revisit.cube.grid import Block
 from revisit.cube.in_order import in_order
-from revisit.cube.scaling.eight_bit import steps_to_uint8, to_uint8
+from revisit.cube.scaling.scaled_values import dtype_of, steps_to_scaled, to_scaled, told
 from revisit.cube.write import BLOCK, create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json
@@ -42,6 +43,7 @@ def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Pat
         for name in ("lower", "upper", "mean", "std", "valid_pixels")
     }
     lower, upper = np.array(columns["lower"]), np.array(columns["upper"])
+    dtype = dtype_of(limits)
     with create_cube(
         scaled_path,
         grid := grid_of(cube),
@@ -51,22 +53,24 @@ def scale(cube_path: str | Path, limits_path: str | Path, scaled_path: str | Pat
         region=cube.attrs["region"],
         stage="scaled",
         unit="scaled",
-        settings=limits["bands"],
+        dtype=dtype,
+        settings=limits["bands"] | told(dtype),
         band_coordinates=columns,
         attributes={
             "clip_sigma": limits["clip_sigma"],
             "source_unit": limits["unit"],
             "source_quantity": values_of(cube).attrs["long_name"],
             "limits_regions": limits["regions"],
+            **told(dtype),
         },
     ) as writer:
-        to_8_bit = steps_to_uint8 if cube.attrs["unit"] == "reflectance" else to_uint8
+        make = steps_to_scaled if cube.attrs["unit"] == "reflectance" else to_scaled
 
         def scaled(at: tuple[int, Block]) -> None:
             date, (rows, columns) = at
             values = values_of(cube)[date, :, rows, columns].values
             valid = cube["valid"][date, rows, columns].values
-            writer.write((rows, columns), to_8_bit(values, lower, upper), valid, date=date)
+            writer.write((rows, columns), make(values, lower, upper, dtype), valid, date=date)
 
         every = [(date, block) for date in range(cube.sizes["time"]) for block in grid.blocks(BLOCK)]
         for _ in stage.progress(in_order(scaled, every, threads), "scaling", len(every)):

@@ -37,7 +37,7 @@ class BandStatistics(Floor):
 FLOOR = BandStatistics()
 
 
-def band_statistics(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def band_statistics(images: NDArray[Any]) -> NDArray[np.float32]:
     """Features (sample, band * 7) of images (sample, band, y, x).
 
     Of each band mean, standard deviation and ``QUANTILES``.

@@ -4,6 +4,8 @@ It sees by how much each band of a pixel differs, and mean and standard deviatio
 and 7 x 7 pixels.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ class DifferenceStatistics(PixelStatistics):
     title = "difference statistics"
     labels = ("change",)
 
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Features (sample, y, x, band * 5) of images (sample, 2, band, y, x); see ``pixel_statistics``."""
         return pixel_statistics(difference(images))
 
@@ -24,6 +26,7 @@ class DifferenceStatistics(PixelStatistics):
 FLOOR = DifferenceStatistics()
 
 
-def difference(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def difference(images: NDArray[Any]) -> NDArray[Any]:
     """Absolute difference (sample, band, y, x) of the two images (sample, 2, band, y, x) of each sample."""
-    return np.max(images, axis=1) - np.min(images, axis=1)
+    apart: NDArray[Any] = np.max(images, axis=1) - np.min(images, axis=1)
+    return apart

@@ -28,8 +28,8 @@ class FloorData(Protocol):
     def labels(self) -> Callable[[Indices], Labels]:
         """The labels of samples by their indices."""
 
-    def scaled(self, indices: Indices) -> NDArray[np.uint8]:
-        """Images as stored: uint8 (sample, band, y, x); for change (sample, 2, band, y, x)."""
+    def scaled(self, indices: Indices) -> NDArray[Any]:
+        """Images as stored: uint8 or float32 (sample, band, y, x); for change (sample, 2, band, y, x)."""
 
 
 class Floor(ABC):

@@ -31,7 +31,7 @@ class PixelStatistics(Floor):
     labels = ("map",)
     draws = True
 
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Features (sample, y, x, feature) of the images of a task."""
         return pixel_statistics(images)
 
@@ -85,7 +85,7 @@ class PixelStatistics(Floor):
 FLOOR = PixelStatistics()
 
 
-def pixel_statistics(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def pixel_statistics(images: NDArray[Any]) -> NDArray[np.float32]:
     """Features (sample, y, x, band * 5) of images (sample, band, y, x).
 
     The values of all bands, then their means and their standard deviations in each of the ``BOXES``; beyond
@@ -106,7 +106,7 @@ def draw_pixels(
     data: FloorData,
     indices: Indices,
     generator: np.random.Generator,
-    features_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    features_of: Callable[[NDArray[Any]], NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], Labels]:
     """Features (pixel, feature) and labels (pixel,) of up to ``PIXELS`` labelled pixels, all as likely."""
     known = np.cumsum([(data.labels(part) != IGNORE).sum() for part in blocks(indices, BLOCK)])

@@ -360,7 +360,7 @@ class MapNetworks(Networks):
 def kept(data: Data, predict: Predict) -> dict[str, NDArray[Any]]:
     """Predictions to keep, of ``PLACES`` test samples.
 
-    ``image`` uint8 (sample, [date,] band, y, x), ``label`` and ``prediction`` uint8 (sample, y, x) class
+    ``image`` as stored (sample, [date,] band, y, x), ``label`` and ``prediction`` uint8 (sample, y, x) class
     numbers, 255 for no label, ``sample`` indices into the collection, ``bands``, ``classes`` and their
     ``colours``.
     """

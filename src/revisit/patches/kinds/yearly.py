@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from revisit.cube.averages import mean_of_power, median_of_valid
-from revisit.cube.scaling.eight_bit import from_uint8, to_uint8
+from revisit.cube.scaling.scaled_values import from_scaled, rounded, to_scaled
 from revisit.errors import RevisitError
 from revisit.patches.kind import (
     LABELS,
@@ -96,20 +96,20 @@ def annual(look: Look, years: Sequence[int], scaling: Mapping[str, Any]) -> Look
     """Composites of these years, dated 1 July: the mean of backscatter in power, the median of reflectance.
 
     A pixel without a valid date in a year gets the median of the pixels within 2 of it that have one,
-    and is valid; where there is none either it is not.
+    and is valid; where there is none either it is not. Composites are of the type that dates are.
     """
     values, valid = [], []
     for year in years:
         dates = years_of(look.times) == year
         filled = _fill_gaps(_composite(look.values[dates], look.valid[dates], scaling))
         valid.append(~np.isnan(filled).any(axis=0))
-        values.append(np.rint(np.nan_to_num(filled)).astype(np.uint8))
+        values.append(rounded(np.nan_to_num(filled), look.values.dtype))
     dated = np.array([f"{year}-07-01" for year in years], "datetime64[ns]")
     return Look(np.stack(values), np.stack(valid), dated)
 
 
 def _composite(scaled: np.ndarray, valid: np.ndarray, scaling: Mapping[str, Any]) -> np.ndarray:
-    """One image (band, y, x) of several, in steps of 8 bit, NaN where no date is valid."""
+    """One image (band, y, x) of several, from 0 to 255, NaN where no date is valid."""
     if not valid.any():
         return np.full(scaled.shape[1:], np.nan, np.float32)
     if scaling["source_unit"] != "dB":
@@ -117,8 +117,8 @@ def _composite(scaled: np.ndarray, valid: np.ndarray, scaling: Mapping[str, Any]
     lower, upper = (
         np.array([band[limit] for band in scaling["bands"].values()]) for limit in ("lower", "upper")
     )
-    mean = mean_of_power(from_uint8(scaled, lower, upper), valid)
-    return np.where(np.isnan(mean), np.float32(np.nan), to_uint8(mean, lower, upper))
+    mean = mean_of_power(from_scaled(scaled, lower, upper), valid)
+    return np.where(np.isnan(mean), np.float32(np.nan), to_scaled(mean, lower, upper, scaled.dtype))
 
 
 def _fill_gaps(image: np.ndarray) -> np.ndarray:

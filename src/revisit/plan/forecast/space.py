@@ -14,7 +14,10 @@ from revisit.plan.forecast.work import CLASSIFICATION, MILLION, Work
 
 
 class Bytes(NamedTuple):
-    """Bytes of a pixel: of a clip, of a remote file, of all bands of the archive, of each kind of cube."""
+    """Bytes of a pixel: of a clip, of a remote file, of all bands of the archive, of each kind of cube.
+
+    ``floats``: of a scaled cube that was not rounded; of Sentinel-1 as of its aligned one, of floats too.
+    """
 
     clip: float
     remote: float
@@ -23,11 +26,12 @@ class Bytes(NamedTuple):
     raw: float = 0.0
     aligned: float = 0.0
     scaled: float = 0.0
+    floats: float = 0.0
 
 
 BYTES = {
-    "sentinel-1": Bytes(4, 2.1, 6.8, 2, raw=3.4, aligned=3.4, scaled=1.4),
-    "sentinel-2": Bytes(2, 1.4, 13.2, 13, raw=1.5, aligned=1.5, scaled=0.8),
+    "sentinel-1": Bytes(4, 2.1, 6.8, 2, raw=3.4, aligned=3.4, scaled=1.4, floats=3.4),
+    "sentinel-2": Bytes(2, 1.4, 13.2, 13, raw=1.5, aligned=1.5, scaled=0.8, floats=2.8),
 }
 CLASSES = Bytes(1, 0.2, 1.0, 1)  # maps of land cover, the scene classification
 BESIDE_CUBE, COORDINATES = 3, 32  # files
@@ -160,7 +164,8 @@ def _cubes(work: Work, name: str) -> Space:
 
 def _cube(work: Work, region: str, sensor: str, name: str) -> float:
     values = work.cells(region) * len(work.bands(sensor)) * work.dates(region, sensor)
-    return values * float(getattr(_bytes(sensor), name))
+    floats = name == "scaled" and work.plan.config["cube"]["scaled_dtype"] == "float32"
+    return values * float(getattr(_bytes(sensor), "floats" if floats else name))
 
 
 def _chunks(work: Work, region: str, sensor: str) -> float:
@@ -175,8 +180,9 @@ def _chunks(work: Work, region: str, sensor: str) -> float:
 def _patches(work: Work, collection: str) -> float:
     about = work.plan.holds(collection)
     side = about["patch_pixels"]
-    bands = sum(len(own) + 1 for sensor, own in about["bands"].items() if sensor != ELEVATION)
-    static = 1 + (2 if ELEVATION in about["bands"] else 0)  # labels, elevation and where it is valid
+    value = _value(work, collection)
+    bands = sum(len(own) * value + 1 for sensor, own in about["bands"].items() if sensor != ELEVATION)
+    static = 1 + (value + 1 if ELEVATION in about["bands"] else 0)  # labels, elevation and where it is valid
     return float(work.samples(collection) * side**2 * (bands * work.times(collection) + static))
 
 
@@ -184,4 +190,12 @@ def _generated(work: Work, path: str) -> float:
     """Bytes of the images that a generator makes of a collection: a value a pixel and band."""
     collection, entry = path.split("/")[-4:-2]
     side = work.plan.holds(collection)["patch_pixels"]
-    return float(work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"]))
+    pixels = work.samples(collection) * side**2 * len(work.plan.entries[entry]["generates"])
+    return float(pixels * _value(work, collection))
+
+
+def _value(work: Work, collection: str) -> int:
+    """Bytes of a value of a collection's images; those of imported sets are of 8 bit."""
+    entry = work.plan.config["collections"].get(collection)
+    cube = work.plan.variants.cube(entry.get("cube") or "") if entry else {"scaled_dtype": "uint8"}
+    return FLOAT if cube["scaled_dtype"] == "float32" else 1

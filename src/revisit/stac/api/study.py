@@ -23,7 +23,7 @@ ABOUT = {
     "scenes": "Scenes clipped to the regions, as they came from the provider: digital numbers",
     "raw": "Cubes of scenes snapped to one grid, in physical units, masked by `valid`",
     "aligned": "Cubes whose dates are moved onto each other",
-    "scaled": "Cubes of 8-bit values between the limits of their band, as encoders take them",
+    "scaled": "Cubes of 0 to 255 between the limits of their band, as encoders take them",
     "labels": "Land cover on the grid of the region's cubes",
     "maps": "Classes of every pixel of a region by the best model of an experiment",
     FEATURES_COLLECTION: "Features of all patches of a collection by one encoder",
