@@ -147,7 +147,8 @@ def about(region: str, samples: int) -> dict[str, object]:
         "layout": LAYOUT, "labelled": dict.fromkeys(PARTS, 0), "lost": {}, "masked": {}, "label_years": [],
         "lost_in": {part: {} for part in PARTS}, "cut": dict.fromkeys(PARTS, 0), "whole_region_in": None,
         "class_samples": {part: [] for part in PARTS}, "class_codes": None, "legend": None, "bands": BANDS,
-        "scaling": {sensor: {"bands": dict.fromkeys(own)} for sensor, own in BANDS.items()}, "patch_pixels": SIDE,
+        "scaling": {sensor: {"bands": dict.fromkeys(own)} for sensor, own in BANDS.items()},
+        "patch_pixels": SIDE,
         "resolution_m": 10, "time_axis": False, "years": {}, "split": SPLIT, "split_distance_m": {},
         "bounds": {}, "source_cubes": [], "config_hash": "",
     }  # fmt: skip
