@@ -26,7 +26,8 @@ def write_collection(folder: Path, kind: str, **changes: Any) -> dict[str, np.nd
     """Two stores and an index of random samples; what is in them, end to end."""
     random = np.random.default_rng(0)
     about: dict[str, Any] = {
-        "stage": "patches", "kind": kind, "bands": BANDS, "scaling": {}, "patch_pixels": SIDE,
+        "stage": "patches", "kind": kind, "bands": BANDS, "patch_pixels": SIDE,
+        "scaling": {sensor: {"bands": dict.fromkeys(own)} for sensor, own in BANDS.items()},
         "time_axis": kind != "pairs", "years": YEARS if kind == "yearly" else {}, "classes": ["a", "c"],
         "label_columns": [0, 2], "stores": [],
     }  # fmt: skip
