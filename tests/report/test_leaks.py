@@ -38,7 +38,8 @@ def collect(root: Path, name: str, **parts: Sequence[tuple[float, float]]) -> Pa
     count = len(writer.places)
     about = {
         "stage": "patches", "kind": "pairs", "collection": name, "bands": {"sentinel-2": ["red"]},
-        "scaling": {"sentinel-2": {"bands": {"red": None}}}, "patch_pixels": SIDE, "resolution_m": 10.0, "years": {}, "time_axis": False,
+        "scaling": {"sentinel-2": {"bands": {"red": None}}}, "patch_pixels": SIDE, "resolution_m": 10.0,
+        "years": {}, "time_axis": False,
         "classes": [], "label_columns": ["class"], "stores": [
             {"path": "here.zarr", "region": "here", "epsg": 32631, "years": {}, "samples": count,
              "places": count},
