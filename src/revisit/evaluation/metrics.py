@@ -1,13 +1,17 @@
 """Scores of class maps and of scenes, from counts over the whole test set: never averaged over tiles."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
 
 from revisit.evaluation.resampling import Reweighted
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 IGNORE = 255
 AT_ONCE = 2**20  # counts at once, of all pairs of classes of some samples
@@ -102,6 +106,8 @@ def counts_by_sample(labels: NDArray[Any], predictions: NDArray[Any], classes: i
     ``labels`` and ``predictions`` (sample, ...) are as of ``ConfusionMatrix.update``. A sample shows few
     pairs of classes: the others take no memory.
     """
+    from scipy.sparse import csr_array, vstack  # late: most jobs on scenes need none of it
+
     rows = []
     for first in range(0, len(labels), at_once := max(AT_ONCE // classes**2, 1)):
         truth, guess = (one[first : first + at_once] for one in (labels, predictions))
