@@ -48,7 +48,7 @@ pathvars:
 wildcard_constraints:
     region=any_of(plan.regions),
     variant=plan.variants.pattern(),
-    sensor="|".join(plan.config["search"]),
+    sensor=any_of(plan.config["search"]),
     year=r"\d{4}",
     method=plan.named("method"),
     modality=plan.named("modality"),
