@@ -150,6 +150,11 @@ def test_a_score_that_the_study_has_not_is_told_in_one_line(plan):
         plan.collection(wildcards)
 
 
+def test_a_region_that_the_study_has_not_is_told_in_one_line(plan):
+    with pytest.raises(RevisitError, match="region nowhere: the study has none of this name"):
+        plan.stack(Wildcards(region="nowhere", sensor="sentinel-2"))
+
+
 def test_a_region_held_out_concerns_no_other(plan):
     """Its tiles alone are cut anew; and a skipped region is nowhere."""
     plain, delta = (Wildcards(region=name, collection="pairs") for name in ("plain", "delta"))

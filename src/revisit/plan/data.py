@@ -7,6 +7,7 @@ from typing import Any
 
 from revisit.code_digests import code
 from revisit.cube.bands import BANDS, ELEVATION
+from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.patches.modality import ELEVATION_BAND
 from revisit.plan import variants
@@ -181,6 +182,8 @@ class DataPlan:
         return {"provider": self.config["provider"], "providers": self.config["providers"]}
 
     def _place(self, region: str) -> Settings:
+        if region not in self.config["regions"]:
+            raise RevisitError(f"region {region}: the study has none of this name; add it to `regions`")
         return dict(self.config["regions"][region])
 
     def _bands(self, sensor: str) -> list[str]:
