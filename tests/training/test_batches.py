@@ -82,14 +82,22 @@ def test_images_are_those_of_the_drawn_samples(yearly: Path, series: bool) -> No
         if series:
             np.testing.assert_array_equal(images, expected)
         else:
-            assert any(np.array_equal(images, expected[:, year]) for year in range(3))
+            days = store.dates(("vv", "red"))[0][chosen]
+            slots = (drawn.dates[:, :1].numpy() == days).argmax(1)
+            np.testing.assert_array_equal(images, expected[np.arange(8), slots])
 
 
 def test_single_dates_of_a_yearly_store_come_from_all_years(yearly: Path) -> None:
     """A method of single images on a yearly store must not learn from its first year only."""
     draw = batches(PatchStore(yearly), ("vv",), np.arange(24), 8, 0, steps=30, series=False, pin=False)
-    levels = {int(drawn.images.min()) // 40 for drawn in draw(0)}
+    levels = {int(level) // 40 for drawn in draw(0) for level in drawn.images.amin((1, 2, 3))}
     assert levels == {0, 1, 2, 3}
+
+
+def test_images_of_a_batch_are_of_several_dates(yearly: Path) -> None:
+    """Contrast within a batch of one date, or of blocks of dates, is solved by what the date looks like."""
+    draw = batches(PatchStore(yearly), ("vv",), np.arange(24), 8, 0, steps=30, series=False, pin=False)
+    assert min(len(drawn.dates[:, 0].unique()) for drawn in draw(0)) > 1
 
 
 def test_sample_without_the_drawn_year_shows_another(tmp_path: Path, collection: Callable[..., Path]) -> None:

@@ -1,10 +1,11 @@
 """A batch of samples: images, and what else is known of each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array = TypeVar("Array")
 Other = TypeVar("Other")
@@ -43,7 +44,16 @@ class Batch(Generic[Array]):
 
     def map(self, convert: Callable[[Array], Other]) -> "Batch[Other]":
         """The batch with every array converted, such as by ``torch.from_numpy``."""
-        arrays: dict[str, Any] = {
-            name: convert(value) for name, value in vars(self).items() if name not in ("bands", "sensors")
-        }
+        arrays: dict[str, Any] = {name: convert(getattr(self, name)) for name in ARRAYS}
         return Batch(**arrays, bands=self.bands, sensors=self.sensors)
+
+
+ARRAYS = tuple(field.name for field in fields(Batch) if field.name not in ("bands", "sensors"))
+
+
+def joined(parts: Sequence[Batch[NDArray[Any]]]) -> Batch[NDArray[Any]]:
+    """Batches of the same bands as one, the samples of each after those of the one before."""
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS
+    }
+    return Batch(**arrays, bands=parts[0].bands, sensors=parts[0].sensors)

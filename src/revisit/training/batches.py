@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from revisit.patches.batch import Batch
+from revisit.patches.batch import Batch, joined
 from revisit.patches.store import PatchStore
 from revisit.training.settings import derived_seed
 
@@ -75,33 +75,35 @@ def batches(
     """What the loop draws from: a function of the first step, yielding that step's batch and all later ones.
 
     ``series``: all times of each place, uint8 [B, T, C, H, W]; else [B, C, H, W], where there are several
-    times one a step, drawn at random. ``pin``: in page-locked memory, from which a GPU copies while it
-    computes.
+    times one of each sample's own, drawn at random: images of a batch are of different dates, or the date
+    would tell them apart. ``pin``: in page-locked memory, from which a GPU copies while it computes.
     """
-    times = max(store.times(bands), 1)
+    held = None if series or not store.times(bands) else store.present(bands)
 
     def read(task: tuple[int, NDArray[Any]]) -> Batch[Tensor]:
         step, chosen = task
-        time = None if series else derived_seed("time", seed, step) % times
-        drawn = store.batch(chosen, bands, time)
-        if not series:
-            _replace_absent(store, drawn, derived_seed("absent", seed, step))
+        if held is None:
+            drawn = store.batch(chosen, bands)
+        else:
+            drawn = _at(store, chosen, bands, _times(held[chosen], derived_seed("time", seed, step)))
         return drawn.map(torch.from_numpy).map(lambda values: values.pin_memory() if pin else values)
 
     return lambda first: ahead(draws(indices, batch_size, seed, steps, first), read)
 
 
-def _replace_absent(store: PatchStore, drawn: Batch[NDArray[Any]], seed: int) -> None:
-    """Give samples that lack the time drawn for all another one that they have."""
-    lacking = np.flatnonzero(~drawn.present.all(1))
-    if not len(lacking):
-        return
-    random, whole = np.random.default_rng(seed), store.batch(drawn.samples[lacking], drawn.bands)
-    for row, held in enumerate(whole.present.all(-1)):
-        if held.ndim and held.any():
-            time = random.choice(np.flatnonzero(held))
-            for name in ("images", "dates", "present"):
-                getattr(drawn, name)[lacking[row]] = getattr(whole, name)[row, time]
+def _times(held: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+    """One of the times that each sample has, bool [B, T]; any where it has none."""
+    lots = np.random.default_rng(seed).random(held.shape)
+    return np.where(held, lots, lots - 1).argmax(1)
+
+
+def _at(
+    store: PatchStore, samples: NDArray[Any], bands: Sequence[str], times: NDArray[np.int64]
+) -> Batch[NDArray[Any]]:
+    """The batch of these samples, each at its own time."""
+    back = np.argsort(np.argsort(times, kind="stable"))  # where each sample is among those sorted by time
+    parts = [store.batch(samples[times == time], bands, int(time)) for time in np.unique(times)]
+    return joined(parts).map(lambda values: values[back])
 
 
 def to_device(batch: Batch[Tensor], device: torch.device) -> Batch[Tensor]:
