@@ -47,7 +47,8 @@ class CACo(TwoEras, SeCo):
         "unchanged place is spared in every subspace, the queue included, which gives keys of all eras; "
         "earlier keys of the query's own place and era stay negatives there, as in the code; a place with "
         "one era asks twice of it and has no estimate, nor has an era with one date; an era with fewer than "
-        "three dates shows some twice; aligned-ratio aligns the first dates that are contrasted too; "
+        "three dates within `span_years` shows some twice; aligned-ratio aligns the first dates that are "
+        "contrasted too; "
         "batch_size counts places, each of two queries; geographic sampling is a matter of the regions; "
         "optimiser and augmentation as SeCo here"
     )

@@ -46,9 +46,9 @@ class SeCo(Seasonal):
 
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
-        "dates are drawn with replacement from those a place has, as in the code, so that one with a single "
-        "date is contrasted by augmentation alone; earlier keys of a place stay negatives in the queue, as "
-        "in the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, with flips on "
+        "dates are drawn with replacement from those a place has within `span_years` of the first (the code: "
+        "from all, which lie within a year), so that one with a single date is contrasted by augmentation "
+        "alone; earlier keys of a place stay negatives in the queue, as in the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, with flips on "
         "both axes; plain views are not flipped; batch normalisation over all GPUs"
     )
     batch_wide = True  # batch norm in some encoders, keys of the batch as negatives, one push per step

@@ -31,12 +31,25 @@ def dates_of(*places: list[float]) -> tuple[Tensor, Tensor]:
 def test_draws_with_repeats_are_uniform_over_what_is_there() -> None:
     """As SeCo's code: each by itself, so that one date may come twice; never one that is not there."""
     present = torch.tensor([True, False, True, True]).expand(3000, -1)
-    chosen = with_repeats(present, generator())
+    dates = torch.zeros(3000, 4, dtype=torch.int64)
+    chosen = with_repeats(dates, present, 1.0, generator())
     shares = torch.bincount(chosen.flatten(), minlength=4) / chosen.numel()
     assert shares.tolist() == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3], abs=0.02)
     same = (chosen[:, 0] == chosen[:, 2]).float().mean().item()
     assert same == pytest.approx(1 / 3, abs=0.03)
-    assert with_repeats(torch.zeros(2, 4, dtype=torch.bool), generator()).shape == (2, 3)
+    assert with_repeats(dates[:2], torch.zeros(2, 4, dtype=torch.bool), 1.0, generator()).shape == (2, 3)
+
+
+def test_seasons_are_of_one_year() -> None:
+    """Contrast of dates years apart would be that of eras under the name of seasons."""
+    dates, present = dates_of(*[[0, 0.4, 0.8, 4, 4.3, 4.9]] * 300)
+    for span, reached in ((1.0, {(0, 0), (1, 1)}), (10.0, {(0, 0), (0, 1), (1, 0), (1, 1)})):
+        seasonal = with_repeats(dates, present, span, generator()) // 3  # of which era each is
+        assert {(first, other) for first, *rest in seasonal.tolist() for other in rest} == reached
+    slots = Eras(gap_years=2.0).draw(dates, present, 0.45, generator(), aligned=False).chosen
+    first, others = dates.gather(1, slots[..., 0]), dates.gather(1, slots.flatten(1)).view(300, 2, 3)
+    assert ((others - first[..., None]).abs() <= 0.45 * YEAR).all()
+    assert set(slots.unique().tolist()) == set(range(6))
 
 
 @pytest.mark.parametrize(("held", "distinct"), [([0, 1, 2, 3, 4], 3), ([1, 2, 4], 3), ([0, 3], 2), ([2], 1)])
@@ -66,7 +79,7 @@ def test_what_a_place_lacks_is_told() -> None:
     """A place with one era has it twice; nothing is compared with an era of one date."""
     dates, present = dates_of([0, 0.3, 0.6, 4, 4.3, 4.6], [0, 4.0, 4.2], [2, 2.1, 2.2, 2.3])
     for seed in range(20):
-        drawn = Eras(gap_years=2.0).draw(dates, present, generator(seed), aligned=False)
+        drawn = Eras(gap_years=2.0).draw(dates, present, 5.0, generator(seed), aligned=False)
         assert drawn.era.tolist() == [[0, 1], [0, 1], [0, 0]]
         assert drawn.comparable.tolist() == [[True, True], [False, True], [False, False]]
         assert set(drawn.chosen[0, 0].tolist()) == {0, 1, 2} and set(drawn.chosen[0, 1].tolist()) == {3, 4, 5}
@@ -88,16 +101,16 @@ def test_aligned_eras_begin_in_like_season() -> None:
     dates, present = dates_of([0.1, 0.4, 0.8, 5.82, 5.12, 5.43])
     partner = {0: 4, 1: 5, 2: 3}
     for seed in range(10):
-        chosen = Eras().draw(dates, present, generator(seed), aligned=True).chosen[0]
+        chosen = Eras().draw(dates, present, 5.0, generator(seed), aligned=True).chosen[0]
         assert int(chosen[1, 0]) == partner[int(chosen[0, 0])]
         assert len(set(chosen[1].tolist())) == 3
-    free = [Eras().draw(dates, present, generator(seed), aligned=False).chosen[0] for seed in range(20)]
+    free = [Eras().draw(dates, present, 5.0, generator(seed), aligned=False).chosen[0] for seed in range(20)]
     assert any(int(chosen[1, 0]) != partner[int(chosen[0, 0])] for chosen in free)
 
 
 def test_draws_follow_the_generator() -> None:
     dates, present = dates_of(*[[0, 0.3, 0.6, 4, 4.3, 4.6]] * 30)
-    first, again, other = (Eras().draw(dates, present, generator(s), False).chosen for s in (0, 0, 1))
+    first, again, other = (Eras().draw(dates, present, 5.0, generator(s), False).chosen for s in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 

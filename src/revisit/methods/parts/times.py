@@ -58,26 +58,47 @@ class Eras(Record):
         two = (earlier.any(1) & later.any(1))[:, None]
         return torch.stack([torch.where(two, part, present) for part in (earlier, later)], 1), two[:, 0]
 
-    def draw(self, dates: Tensor, present: Tensor, generator: torch.Generator, aligned: bool) -> Drawn:
-        """Three dates of each era, different ones as far as it has them.
+    def draw(
+        self, dates: Tensor, present: Tensor, span_years: float, generator: torch.Generator, aligned: bool
+    ) -> Drawn:
+        """Three dates of each era, different ones as far as it has them within ``span_years`` of the first.
 
         With two, the second slot repeats the first; with one, all are the same. ``aligned``: the later era's
         first slot is that of its dates whose season is nearest to that of the earlier era's first.
         """
         members, two = self.members(dates, present)
         earlier, later = members.unbind(1)
-        chosen = [different(earlier, generator)]
-        nearest = nearest_season(dates, later, chosen[0][:, 0]) if aligned else None
-        chosen.append(different(later, generator, nearest))
+        firsts = [one_of(earlier, generator)]
+        firsts.append(nearest_season(dates, later, firsts[0]) if aligned else one_of(later, generator))
+        chosen = [
+            different(within(dates, members, first, span_years), generator, first)
+            for members, first in zip((earlier, later), firsts, strict=True)
+        ]
         slots = torch.stack(chosen, 1)
         era = torch.stack([torch.zeros_like(two), two], 1).long()
         return Drawn(slots, era, two[:, None] & (slots[..., 0] != slots[..., 2]))
 
 
-def with_repeats(present: Tensor, generator: torch.Generator) -> Tensor:
-    """Three of the slots that are present, each drawn by itself, int64 [B, 3]."""
-    held = present | ~present.any(1, keepdim=True)  # of a place without any, whatever it has
-    return torch.multinomial(held.float(), SHOWN, replacement=True, generator=generator)
+def with_repeats(dates: Tensor, present: Tensor, span_years: float, generator: torch.Generator) -> Tensor:
+    """Three of the slots that are present, int64 [B, 3]: the first by chance, the others within
+    ``span_years`` of it, each drawn by itself."""
+    first = one_of(present, generator)
+    near = within(dates, present, first, span_years).float()
+    others = torch.multinomial(near, SHOWN - 1, replacement=True, generator=generator)
+    return torch.cat([first[:, None], others], 1)
+
+
+def one_of(members: Tensor, generator: torch.Generator) -> Tensor:
+    """One of the slots ``members`` [B, T], int64 [B]; any where there is none."""
+    noise = torch.rand(members.shape, generator=generator, device=generator.device)
+    return (noise + 1 * ~members).argmin(1)
+
+
+def within(dates: Tensor, members: Tensor, first: Tensor, span_years: float) -> Tensor:
+    """Which of the slots ``members`` [B, T] are no more than ``span_years`` from slot ``first`` [B], which
+    always is one of them."""
+    apart = (dates - dates.gather(1, first[:, None])).abs()
+    return (members & (apart <= span_years * YEAR)).scatter(1, first[:, None], True)
 
 
 def different(members: Tensor, generator: torch.Generator, first: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ class TwoEras(Method):
     """Put before a method of one era among the bases of a method of two."""
 
     eras: Eras
+    span_years: float
     changes: Changes
     augmentation: Augmentation
 
@@ -30,7 +31,8 @@ class TwoEras(Method):
         ``place`` int64 [B]; ``era`` int64 and ``comparable`` bool [B, 2] as of ``times.Drawn``.
         """
         dates, present = batch.dates[..., 0], batch.present[..., 0]
-        drawn = self.eras.draw(dates, present, generator, self.changes.settings.aligned)
+        aligned = self.changes.settings.aligned
+        drawn = self.eras.draw(dates, present, self.span_years, generator, aligned)
         sample = torch.arange(len(dates), device=dates.device)[:, None, None]
         images = self.standardised(batch.images[sample, drawn.chosen])
         views = seasonal_views(images, self.augmentation, self.data.bands, self.crop_pixels, generator)
