@@ -48,8 +48,9 @@ class SeCo(Seasonal):
     choices = (
         "dates are drawn with replacement from those a place has within `span_years` of the first (the code: "
         "from all, which lie within a year), so that one with a single date is contrasted by augmentation "
-        "alone; earlier keys of a place stay negatives in the queue, as in the code; half a cosine instead of steps of the rate; augmentation as in moco-v2, with flips on "
-        "both axes; plain views are not flipped; batch normalisation over all GPUs"
+        "alone; earlier keys of a place stay negatives in the queue, as in the code; half a cosine instead "
+        "of steps of the rate; augmentation as in moco-v2, with flips on both axes; plain views are not "
+        "flipped; batch normalisation over all GPUs"
     )
     batch_wide = True  # batch norm in some encoders, keys of the batch as negatives, one push per step
     keys_per_place: ClassVar[int] = 1
