@@ -2,9 +2,9 @@
 
     python benchmarks/change_signal.py results/contrast-small --method caco caco-aligned
 
-Reads a finished study: its encoders, its places with the truth of what changed (`changes/`), its collection of
-series. An estimate of CACo is of one pair of dates, each cropped by chance, by the features of a head; here the
-same distances are taken with less noise, step by step:
+Reads a finished study: its encoders, its places with the truth of what changed (`changes/`), its collection
+of series. An estimate of CACo is of one pair of dates, each cropped by chance, by the features of a head; here
+the same distances are taken with less noise, step by step:
 
     one crop     a random crop of one image of each era, features of the encoder
     one image    the whole of one image of each era
@@ -13,9 +13,9 @@ same distances are taken with less noise, step by step:
     centres      between the mean features of the eras
     ratio        of `mean` to the mean of all pairs within the eras
 
-and beside them, without a network, the distance between the mean images of the eras, of bands (their means) and
-of pixels. Prints areas under ROC curves in per cent, over seeds: of places that changed in 10 % of their pixels
-or more, and of those of them that changed in 30 % or more, against all that changed in less than 10 %.
+and beside them, without a network, the distance between the mean images of the eras, of bands (their means)
+and of pixels. Prints areas under ROC curves in per cent, over seeds: of places that changed in 10 % of their
+pixels or more, and of those of them that changed in 30 % or more, against all that changed in less than 10 %.
 """
 
 import argparse
