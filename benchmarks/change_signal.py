@@ -3,8 +3,8 @@
     python benchmarks/change_signal.py results/contrast-small --method caco caco-aligned
 
 Reads a finished study: its encoders, its places with the truth of what changed (`changes/`), its collection
-of series. An estimate of CACo is of one pair of dates, each cropped by chance, by the features of a head; here
-the same distances are taken with less noise, step by step:
+of series. An estimate of CACo is of one pair of dates, each cropped by chance, by the features of a head;
+here the same distances are taken with less noise, step by step:
 
     one crop     a random crop of one image of each era, features of the encoder
     one image    the whole of one image of each era
