@@ -16,6 +16,7 @@ from pyproj import Transformer
 from revisit import stage
 from revisit.cube.scaling.scaled_values import to_scaled
 from revisit.cube.split import PARTS
+from revisit.cube.zones import EARTH
 from revisit.errors import RevisitError
 from revisit.files import atomic, read_json
 from revisit.job import Job
@@ -26,8 +27,6 @@ from revisit.patches.tally import Tally, cover, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
-
-EARTH = 6933  # EASE-Grid 2.0, cylindrical equal-area, metres
 
 
 class Settings(Record):
