@@ -22,6 +22,30 @@ def test_macro_is_the_mean_of_its_classes() -> None:
         assert macro == pytest.approx(sum(classes.values()) / 4, abs=0.0151), name
 
 
+# Of the labelled pixels of STMIM's test area, fitted by least squares to the averages below: the source does
+# not print them.
+FITTED_SHARES = {"Cropland": 0.258, "Build-up": 0.158, "Water": 0.411, "Others": 0.173}
+
+
+def test_weighted_averages_of_stmim_are_of_one_test_area() -> None:
+    """One share of each class gives every weighted average from its classes, within rounding to 0.01."""
+    text = (Path(published.__file__).parent / "3dmae_stmim.csv").read_text()
+    groups: dict[tuple[str, ...], dict[str, float]] = {}
+    for line in csv.DictReader(text.splitlines()):
+        if line["table"].startswith("STMIM"):
+            key = line["table"], line["method"], line["modality"], line["metric"]
+            groups.setdefault(key, {})[line["class"]] = float(line["value"])
+    weighted = {key: classes for key, classes in groups.items() if "weighted avg" in classes}
+    assert len(weighted) == 32
+    for key, classes in weighted.items():
+        made = sum(share * classes[name] for name, share in FITTED_SHARES.items())
+        assert classes["weighted avg"] == pytest.approx(made, abs=0.0101), key
+    accuracies = {key: classes["all"] for key, classes in groups.items() if key[-1] == "accuracy"}
+    assert len(accuracies) == 2
+    for key, accuracy in accuracies.items():
+        assert accuracy == weighted[*key[:-1], "recall"]["weighted avg"], key
+
+
 def test_average_accuracy_of_sscl_is_the_mean_of_its_classes() -> None:
     """A slip in the transcribed figures would break it; none says of how many labels it is."""
     groups: dict[str, dict[str, published.Published]] = {}
