@@ -170,4 +170,9 @@ def _scaled(benchmark: Benchmark[Any], limits: Mapping[str, Any], sample: Sample
                 f"{len(lower)} bands of {benchmark.patch_pixels} pixels a side"
             )
         looks[sensor] = Look(to_scaled(look.values, lower, upper), look.valid, look.times)
+    if reading.label_map is not None and reading.label_map.shape != (benchmark.patch_pixels,) * 2:
+        raise RevisitError(
+            f"{benchmark.folder / sample.files[-1]}: the map is of the shape {reading.label_map.shape}, not "
+            f"of {benchmark.patch_pixels} pixels a side"
+        )
     return reading._replace(looks=looks)

@@ -176,6 +176,12 @@ def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
     about.write_text(json.dumps({"labels": ["Rice"], "acquisition_date": "2017-06-13 10:10:31"}))
     with pytest.raises(RevisitError, match="has the label 'Rice', which is no class of the set"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+    band = about.with_name(f"{optical_name(3)}_B11.tif")
+    content = np.ones((1, 120, 120), np.uint16)
+    band.unlink()
+    sets.write(band, content)
+    with pytest.raises(RevisitError, match=r"_61_3_B11.tif: is of 120 × 120 pixels, not 60 × 60"):
+        sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
     about.write_text('{"labels": ')
     with pytest.raises(RevisitError, match=r"_labels_metadata.json: cannot be read .*; fetch the set again"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
