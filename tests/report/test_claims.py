@@ -235,6 +235,7 @@ def test_the_stage_writes_what_can_be_read_back(written: Path) -> None:
     assert {row["claim"] for row in rows} == {one.claim for one in published.claims()}
     (row,) = [row for row in rows if row["claim"] == MASKED_RC]
     assert (row["points"], row["low"], row["verdict"]) == (pytest.approx(8.0), pytest.approx(8.0), "holds")
+    assert (row["better_code_version"], row["than_cpu_hours"]) == ("1.0", "0.5")
     assert row["collapsed"] is True and row["better_run"].endswith("3dmae-3dm/s1+s2/fine-tune/labels1")
     text = written.with_suffix(".md").read_text()
     assert f"| {MASKED_RC} | 3DMAE and STMIM talk | +0.3 | +8.0† [+8.0, +8.0] | holds |" in text

@@ -145,6 +145,9 @@ def test_a_published_number_says_of_what_it_is() -> None:
         "fine-tune (as labelled in the source)", "not comparable",
     ):  # fmt: skip
         assert text in found.source
+    assert "SEN12MS (inferred from Table III) (size 180,662 triplets, budget 201 epochs" in found.source
+    untrained = published.lookup("caco-eurosat", "random", "rgb", "linear", 1.0, "all", "accuracy")
+    assert untrained is not None and "pretraining: none, linear" in untrained.source
     assert published.caveat("masking") == "published: BigEarthNet-MM val, not comparable"
     assert published.caveat(None) == ""
 
@@ -168,6 +171,11 @@ def test_one_row_is_of_one_data_set_and_encoder(monkeypatch: pytest.MonkeyPatch,
 def test_odd_words_of_a_source_are_kept() -> None:
     text = (Path(published.__file__).parent / "3dmae_stmim.csv").read_text()
     assert "130MILLION(Global) [sic; 1.3M]" in text
+
+
+def test_budgets_are_of_rows_that_there_are() -> None:
+    """A slip in a key would leave a row without its size."""
+    assert published._budgets().keys() <= {row for rows in published.keys().values() for row in rows}
 
 
 def test_keys_that_a_config_may_name() -> None:
