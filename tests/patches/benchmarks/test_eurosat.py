@@ -83,6 +83,8 @@ def test_import(folder: Path, sets: Any, tmp_path: Path) -> None:
     test, train = (footprints(tmp_path / "index.json", part) for part in ("test", "train"))
     assert nearness(test, train).metres == pytest.approx(1400 - 640, abs=5)
     assert nearness(test, test).same.all()
+    # Classes differ in their level.
+    assert sets.scored(store, "single-label", "band-statistics", "s2") == {"accuracy": 1.0}
 
 
 def test_store_is_that_of_any_threads_and_stores(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_squares(folder: Path, sets: Any, tmp_path: Path, rectified: bool) -> No
     np.testing.assert_array_equal(
         data.labels(data.test).astype(int), (np.concatenate(changes)[36:] - 1) % 256
     )
+    assert "f1" in sets.scored(store, "change", "difference-statistics", "rgb")
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         own = np.array(store.attrs["class_codes"])[labels.astype(bool)]
         assert set(own) == set(wanted) & set(store.attrs["class_codes"])
     assert store.attrs["kind"] == "pairs"
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s1+s2")
     # Forest on a fourteenth of the test patch is a label where that is asked for.
     asked = {"classes": [1], "allow_empty": True, "min_class_fraction": 0.05}
     assert sets.collect(tmp_path / "fine", **entry, **asked).attrs["class_samples"]["test"] == [1]
@@ -184,3 +185,4 @@ def test_dfc2020(sets: Any, tmp_path: Path, labels: str) -> None:
     data = parts.find("task", "segmentation").data(store, "s1+s2", SegmentationGiven())
     assert data.classes[:3] == ("Forest", "Shrubland", "Grassland")
     np.testing.assert_array_equal(data.labels(data.test) == 0, codes[-1:] == 1)
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s1+s2")
