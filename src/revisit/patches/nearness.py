@@ -22,7 +22,7 @@ FAR_M = (
     100_000.0  # beyond it, distances are between centres: what lies so far apart tells nothing of the other
 )
 SLACK = 1.01  # metres of a UTM zone are not those on the ground, by up to this
-TOUCH_M = 0.05  # what overlaps by less touches: centres of imported sets are off by up to a centimetre
+TOUCH_M = 0.01  # what overlaps by less touches: far above what projections round, far below a pixel
 
 
 class Footprints(NamedTuple):

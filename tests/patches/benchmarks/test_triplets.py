@@ -130,6 +130,9 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
     sets.write(radar, np.random.default_rng(0).normal(-9, 1, (2, 64, 64)).astype(np.float32))
     with pytest.raises(RevisitError, match=r"s1_1_p30.tif: sentinel-1 is of the shape \(1, 2, 64, 64\), not"):
         sets.collect(tmp_path / "out", **entry)
+    write(sets, tmp_path, "ROIs1158_spring_1_p30", {"lc": igbp(1)[:, :64, :64]}, 0)
+    with pytest.raises(RevisitError, match=r"lc_1_p30.tif: the map is of the shape \(64, 64\), not of 256"):
+        sets.collect(tmp_path / "out", **entry)
     (tmp_path / "test_list.txt").write_text("3_p1.tif\n")
     with pytest.raises(RevisitError, match=r"the list of test names '3_p1.tif', which is not like ROIs"):
         sets.survey(tmp_path, **entry)
