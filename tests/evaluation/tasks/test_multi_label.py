@@ -8,23 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
-from revisit.evaluation.features import Reader
 from revisit.evaluation.outcome import labels_kept
 from revisit.evaluation.resampling import RESAMPLES, SEED
 from revisit.evaluation.task import Given, JobSettings, Run
 from revisit.evaluation.tasks import multi_label_batches
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json
-from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.patches.store import PatchStore
 from revisit.record import read
-from revisit.stage import run_file
 
 exactly = partial(pytest.approx, rel=1e-9, abs=1e-9)
 VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
@@ -391,49 +387,6 @@ def test_floors_are_scored_like_networks(
     content, score = read_json(out), values(out)["all", "micro_map"]
     assert (content["columns"]["encoder"], content["columns"]["protocol"]) == ("none", "floor")
     assert score > 0.8 if floor == "band-statistics" else score < 0.6
-
-
-@pytest.mark.parametrize(
-    ("protocol", "value"), [("linear", np.nan), ("knn", np.inf), ("frozen", np.nan), ("frozen", -np.inf)]
-)
-def test_features_that_are_not_finite_are_refused(
-    protocol: str, value: float, pairs: Path, vits: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, error_line: Callable[[], str], evaluate: Callable[..., int],
-) -> None:  # fmt: skip
-    """Of one training image: the line names it, the collection and the encoder, and no score is left."""
-    images = Reader(PatchStore(pairs), ["vv", "vh"], torch.device("cpu"))
-    level, pooled = float(images(np.array([42])).mean()), ChannelViT.pooled
-
-    def overflowing(self: ChannelViT, images: torch.Tensor, *bands: Any) -> torch.Tensor:
-        like_it = ((images.mean((1, 2, 3)) - level).abs() < 1e-5).nonzero()[:, 0]
-        return pooled(self, images, *bands).index_fill(0, like_it, value)
-
-    monkeypatch.setattr(ChannelViT, "pooled", overflowing)
-    run, out = only(protocol, frozen=EXPERIMENT["fine_tune"]), tmp_path / "x.json"
-    assert evaluate(pairs, vits[:1], out, run) == 1
-    line = error_line()
-    assert f"{pairs}: outputs of the encoder made-up (s1+rgb, seed 0) are not finite for 1 of " in line
-    assert "samples, the first of which is 42; train at a lower learning rate" in line
-    assert not out.exists()
-
-
-@pytest.mark.parametrize("protocol", ["linear", "knn"])
-def test_kept_features_that_are_not_finite_are_refused(
-    protocol: str, pairs: Path, vits: list[Path], tmp_path: Path,
-    error_line: Callable[[], str], evaluate: Callable[..., int],
-) -> None:  # fmt: skip
-    """Features may be older than the check that is made where they are written."""
-    out = tmp_path / "x.json"
-    assert evaluate(pairs, vits[:1], out, only(protocol)) == 0
-    with np.load(features := out.with_suffix(".features.npz"), allow_pickle=False) as file:
-        kept = dict(file)
-    kept["features"][[7, 99], 3] = np.nan
-    np.savez(features, **kept)
-    out.unlink()
-    assert run_file(out.with_suffix(".job")) == 1
-    line = error_line()
-    assert f"{features}: features of {pairs} are not finite for 2 of 150 samples, the first of" in line
-    assert not out.exists()
 
 
 def test_what_does_not_fit_is_one_line_and_no_file(
