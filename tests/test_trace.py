@@ -116,6 +116,30 @@ def test_a_label_map_is_part_of_the_way(results: Path) -> None:
     assert "cubes/here/labels.zarr" in paths(nodes, results)
 
 
+def test_an_imported_set_is_followed_to_its_files(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name, how many samples it has, the first of them with their files, and where all are listed."""
+    folder = results / "patches/scenes"
+    about = made(region="1-of-1", samples=23, source_cubes=[], source_set="EuroSAT")
+    write_json(folder / "here.zarr/zarr.json", {"attributes": about})
+    write_json(
+        folder / "index.json", json.loads((folder / "index.json").read_text()) | {"source_set": "EuroSAT"}
+    )
+    rows = ["broken,train,broken,0,0,b.tif,broken"]
+    rows += [f"a_{number},train,a,0,0,s1/a_{number}.tif|s2/a_{number}.tif," for number in range(23)]
+    (folder / "samples.csv").write_text("\n".join(["sample,part,place,row,column,files,left_out", *rows, ""]))
+    found, score = trace.started(results / f"{RUN}/seed0.json")
+    (last,) = {node.ref: node for _, node, _ in found.walk([score]) if node.ref.kind == "set"}.values()
+    assert (last.ref.path, last.about) == (folder / "samples.csv", {"set": "EuroSAT", "samples": 23})
+    assert len(last.items) == 20 and last.items[0].id == "a_0"
+    assert last.items[0].hrefs == {"file 1": "s1/a_0.tif", "file 2": "s2/a_0.tif"}
+    assert trace_command.main([str(folder / "samples.csv")]) == 0
+    text = capsys.readouterr().out
+    assert "samples.csv: set EuroSAT, samples 23 [3 more samples, with their files, are in this list]" in text
+    assert "item a_19\n" in text and "file 2 s2/a_19.tif" in text and "a_20" not in text
+    (folder / "samples.csv").unlink()
+    assert [node.there for node in followed(results, "patches/scenes")] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("start", "kind"),
     [

@@ -1,11 +1,14 @@
 """Follow a number, an encoder or a cube back to the STAC items of its imagery, file by file.
 
 What each product says of its making is read as it stands: score files, cards, indexes, patch stores, the STAC
-Items of cubes, manifests of downloads. Nothing is computed anew. Paths in them are of the machine and folder
-that the study ran in; they are looked for below the results that the first file lies in.
+Items of cubes, manifests of downloads, lists of samples of imported sets. Nothing is computed anew. Paths in
+them are of the machine and folder that the study ran in; they are looked for below the results that the first
+file lies in.
 """
 
+import csv
 import glob
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,12 +17,15 @@ from typing import Any, NamedTuple
 from revisit.errors import RevisitError
 from revisit.files import read_json
 
-SCORE, ENCODER, INDEX, STORE, CUBE, SCENES, SEARCH = (
-    "score", "encoder", "index", "patches", "cube", "scenes", "search",
+SCORE, ENCODER, INDEX, STORE, CUBE, SCENES, SEARCH, SAMPLES = (
+    "score", "encoder", "index", "patches", "cube", "scenes", "search", "set",
 )  # fmt: skip
 # How deep below the results the files of a room lie; cubes that a region has but one of lie one less.
 DEPTHS = {"scores": 7, "encoders": 6, "patches": 3, "cubes": 4, "variants": 5, "scenes": 5, "items": 3}
 ONE_A_REGION = ("dem.zarr", "labels.zarr")
+LISTED = "samples.csv"  # of an imported set
+NAMED = 20  # of its samples
+BETWEEN = "|"  # files of a sample
 
 
 class Ref(NamedTuple):
@@ -31,7 +37,10 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A STAC item of imagery: its id, time, and the address of each band as it was read."""
+    """A STAC item of imagery: its id, time, and the address of each band as it was read.
+
+    Or a sample of an imported set: its name, no time, and its files below the set's folder.
+    """
 
     id: str
     datetime: str
@@ -128,7 +137,8 @@ def started(path: Path) -> tuple[Results, Ref]:
     for room, kind in rooms.items():
         depth = DEPTHS[room] - (path.name in ONE_A_REGION)
         if len(parts) > depth and parts[-depth] == room:
-            kind = STORE if room == "patches" and path.suffix == ".zarr" else kind
+            if room == "patches":
+                kind = STORE if path.suffix == ".zarr" else SAMPLES if path.name == LISTED else INDEX
             return Results(path.parents[depth - 1]), Ref(kind, path)
     raise RevisitError(
         f"{path}: no score file, encoder, index, patch store or cube of a study's results, "
@@ -212,7 +222,28 @@ def _store(results: Results, ref: Ref) -> Node:
     if attributes.get("label_years") and labels.with_suffix(".json").is_file():
         made_of.append(labels)
     about = {name: attributes.get(name) for name in ("region", "samples")}
-    return Node(ref, about, tuple(Ref(CUBE, path) for path in made_of), **_provenance(attributes))
+    refs = [Ref(CUBE, path) for path in made_of]
+    if attributes.get("source_set"):
+        refs.append(Ref(SAMPLES, ref.path.with_name(LISTED)))
+    return Node(ref, about, tuple(refs), **_provenance(attributes))
+
+
+def _samples(results: Results, ref: Ref) -> Node:
+    """The list of samples of an imported set, the first of which are named."""
+    if not ref.path.is_file():
+        return Node(ref, there=False)
+    with ref.path.open(encoding="utf-8", newline="") as file:
+        kept = (row for row in csv.DictReader(file) if not row["left_out"])
+        named = list(itertools.islice(kept, NAMED))
+        others = sum(1 for _ in kept)
+    index = ref.path.with_name("index.json")
+    name = read_json(index).get("source_set") if index.is_file() else None
+    items = [
+        Item(row["sample"], "", {f"file {n}": path for n, path in enumerate(row["files"].split(BETWEEN), 1)})
+        for row in named
+    ]
+    note = f"{others} more samples, with their files, are in this list" if others else ""
+    return Node(ref, {"set": name, "samples": len(named) + others}, items=tuple(items), note=note)
 
 
 def _cube(results: Results, ref: Ref) -> Node:
@@ -279,6 +310,7 @@ _READERS: dict[str, Callable[[Results, Ref], Node]] = {
     CUBE: _cube,
     SCENES: _scenes,
     SEARCH: _search,
+    SAMPLES: _samples,
 }
 
 

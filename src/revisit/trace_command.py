@@ -58,7 +58,7 @@ def told(results: Results, starts: Sequence[Ref]) -> str:
             f"{indent}{node.ref.kind} {path}{f': {about}' if about else ''}{f' [{marks}]' if marks else ''}"
         )
         for item in node.items:
-            lines.append(f"{indent}  item {item.id}, {item.datetime}")
+            lines.append(f"{indent}  item {', '.join(filter(None, (item.id, item.datetime)))}")
             lines += [f"{indent}    {band} {href}" for band, href in item.hrefs.items()]
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,7 @@
 """Scores of class maps against values worked out by hand and against scikit-learn."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -17,8 +19,11 @@ from revisit.evaluation.metrics import (
     counts_by_sample,
     miou,
     reweighted,
+    scene_averages,
     scene_scores,
 )
+
+exactly = partial(pytest.approx, rel=1e-9, abs=1e-9)
 
 
 def test_confusion_matrix_by_hand() -> None:
@@ -27,11 +32,11 @@ def test_confusion_matrix_by_hand() -> None:
     matrix.update(np.array([0, 0, 1, 1, IGNORE]), np.array([0, 1, 1, 1, 0]))
     scores = matrix.scores()
     assert matrix.counts.tolist() == [[1, 1], [0, 2]]
-    assert scores["iou"] == pytest.approx([1 / 2, 2 / 3])
-    assert scores["precision"] == pytest.approx([1, 2 / 3])
-    assert scores["recall"] == pytest.approx([1 / 2, 1])
-    assert scores["f1"] == pytest.approx([2 / 3, 4 / 5])
-    assert matrix.summary()["all"] == {"miou": pytest.approx(7 / 12), "accuracy": pytest.approx(3 / 4)}
+    assert scores["iou"] == exactly([1 / 2, 2 / 3])
+    assert scores["precision"] == exactly([1, 2 / 3])
+    assert scores["recall"] == exactly([1 / 2, 1])
+    assert scores["f1"] == exactly([2 / 3, 4 / 5])
+    assert matrix.summary()["all"] == {"miou": exactly(7 / 12), "accuracy": exactly(3 / 4)}
 
 
 def test_segmentation_scores_agree_with_scikit_learn() -> None:
@@ -47,17 +52,17 @@ def test_segmentation_scores_agree_with_scikit_learn() -> None:
     truth, guess = labels[valid], predictions[valid]
     precision, recall, f1, support = precision_recall_fscore_support(truth, guess, zero_division=0)
     scores, summary = matrix.scores(), matrix.summary()
-    assert scores["precision"] == pytest.approx(precision)
-    assert scores["recall"] == pytest.approx(recall)
-    assert scores["f1"] == pytest.approx(f1)
+    assert scores["precision"] == exactly(precision)
+    assert scores["recall"] == exactly(recall)
+    assert scores["f1"] == exactly(f1)
     assert scores["support"].tolist() == support.tolist()
-    assert scores["iou"] == pytest.approx(jaccard_score(truth, guess, average=None))
-    assert summary["macro avg"]["f1"] == pytest.approx(f1.mean())
-    assert summary["weighted avg"]["recall"] == pytest.approx(np.average(recall, weights=support))
-    assert summary["weighted avg"]["recall"] == pytest.approx(summary["all"]["accuracy"])
+    assert scores["iou"] == exactly(jaccard_score(truth, guess, average=None))
+    assert summary["macro avg"]["f1"] == exactly(f1.mean())
+    assert summary["weighted avg"]["recall"] == exactly(np.average(recall, weights=support))
+    assert summary["weighted avg"]["recall"] == exactly(summary["all"]["accuracy"])
     # What land-cover works call AA and OA.
-    assert summary["macro avg"]["recall"] == pytest.approx(balanced_accuracy_score(truth, guess))
-    assert summary["all"]["accuracy"] == pytest.approx(accuracy_score(truth, guess))
+    assert summary["macro avg"]["recall"] == exactly(balanced_accuracy_score(truth, guess))
+    assert summary["all"]["accuracy"] == exactly(accuracy_score(truth, guess))
 
 
 def test_a_class_absent_from_the_labels_has_no_score_and_no_weight() -> None:
@@ -65,7 +70,7 @@ def test_a_class_absent_from_the_labels_has_no_score_and_no_weight() -> None:
     matrix = ConfusionMatrix(3)
     matrix.update(np.array([0, 0, 1]), np.array([0, 2, 1]))
     assert np.isnan(matrix.scores()["iou"][2])
-    assert matrix.summary()["all"]["miou"] == pytest.approx((1 / 2 + 1) / 2)
+    assert matrix.summary()["all"]["miou"] == exactly((1 / 2 + 1) / 2)
 
 
 def test_no_label_at_all_is_an_error_not_a_number() -> None:
@@ -82,8 +87,24 @@ def test_scenes_of_several_classes_are_as_in_scikit_learn() -> None:
     precision, recall, f1, _ = precision_recall_fscore_support(targets, shown, zero_division=0)
     found = scene_scores(targets, shown)
     for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
-        np.testing.assert_allclose(found[name][:4], expected[:4])
+        np.testing.assert_allclose(found[name][:4], expected[:4], rtol=1e-9)
         assert np.isnan(found[name][4])
+
+
+def test_averages_over_scenes_and_classes_are_as_in_scikit_learn() -> None:
+    """Scenes without a class, and without a prediction; a class that no scene has is no class here."""
+    rng = np.random.default_rng(1)
+    targets, shown = rng.random((50, 5)) < 0.4, rng.random((50, 5)) < 0.5
+    targets[:, 4], shown[:, 3], targets[0], shown[:2] = False, False, False, False
+    assert shown[:, 4].any()
+    found = scene_averages(targets, shown)
+    assert list(found) == ["macro avg", "weighted avg", "micro avg", "samples avg"]
+    for way, values in found.items():
+        labels = range(4) if way == "macro avg" else range(5)
+        expected = precision_recall_fscore_support(
+            targets, shown, labels=labels, average=way.removesuffix(" avg"), zero_division=0
+        )
+        assert [values[name] for name in ("precision", "recall", "f1")] == exactly(expected[:3])
 
 
 def tiles() -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +143,10 @@ def test_samples_that_count_several_times_are_as_if_repeated() -> None:
         index = np.repeat(np.arange(30), one)
         valid = labels[index] != IGNORE
         truth, guess = labels[index][valid], predictions[index][valid]
-        assert share == pytest.approx(accuracy_score(truth, guess), abs=1e-9)
+        assert share == exactly(accuracy_score(truth, guess))
         present = np.unique(truth)
         expected = jaccard_score(truth, guess, labels=present, average="macro")
-        assert mean == pytest.approx(expected, abs=1e-9)
+        assert mean == exactly(expected)
 
 
 def test_samples_without_a_label_have_no_score() -> None:

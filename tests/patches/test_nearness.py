@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyproj import Transformer
+from pyproj import Geod, Transformer
 
+from revisit.cube.zones import EARTH
 from revisit.patches.nearness import Footprints, Nearness, footprints, nearness
 from revisit.patches.store import PatchStore
 
 SIDE = 160.0
+
+
+def placed(*degrees: Sequence[float], epsg: int, side: float) -> Footprints:
+    """Squares around these longitudes and latitudes."""
+    centres = Transformer.from_crs(4326, epsg, always_xy=True).transform(*np.array(degrees, float).T)
+    return places(*np.column_stack(centres), epsg=epsg, side=side)
 
 
 def places(*centres: Sequence[float], epsg: int = 32631, side: float = SIDE) -> Footprints:
@@ -84,6 +91,36 @@ def test_across_zones() -> None:
     beside = Transformer.from_crs(32631, 32632, always_xy=True).transform(border[0] + 400, border[1])
     found = nearness(places(border), places(beside, epsg=32632))
     assert not found.overlapped.any() and found.metres == pytest.approx(400 - SIDE, abs=12)  # zones lie askew
+
+
+@pytest.mark.parametrize("longitude", [3.0, 5.6], ids=["middle of the zone", "near its edge"])
+@pytest.mark.parametrize("latitude", [0.0, 45.0, 65.0])
+@pytest.mark.parametrize(("epsg", "other"), [(EARTH, EARTH), (EARTH, 32631), (32631, EARTH)])
+def test_imported_sets_lie_as_far_apart_as_on_the_ground(
+    longitude: float, latitude: float, epsg: int, other: int
+) -> None:
+    """Against geodesics, along and across: 300 m between edges, touching ones, 300 m over each other.
+
+    Metres of a zone are up to 0.1 % longer or shorter, and its north is up to 3 degrees askew.
+    """
+    side, here = 1200.0, (longitude, latitude)
+    for azimuth in (0, 90, 180, 270):
+        for between, expected in ((1500, 300), (1203, 3), (1197, 0), (900, 0)):
+            there = Geod(ellps="WGS84").fwd(*here, azimuth, between)[:2]
+            found = nearness(placed(here, epsg=epsg, side=side), placed(there, epsg=other, side=side))
+            assert found.overlapped.tolist() == [expected == 0]
+            assert found.metres == pytest.approx(expected, abs=2.5)
+            assert not found.same.any()
+    assert nearness(placed(here, epsg=epsg, side=side), placed(here, epsg=other, side=side)).same.all()
+
+
+def test_neighbours_of_an_imported_set_touch_across_the_border_of_zones() -> None:
+    """Patches of a set are cut from one image, whichever zone their centres lie in: no overlap is made up."""
+    west = (5.995, 62.0)
+    east = Geod(ellps="WGS84").fwd(*west, 90, 1200)[:2]
+    for here, there in ((west, east), (east, west)):
+        found = nearness(placed(here, epsg=EARTH, side=1190), placed(there, epsg=EARTH, side=1190))
+        assert not found.overlapped.any() and found.metres == pytest.approx(10, abs=3)
 
 
 def test_far_apart_is_by_the_globe() -> None:

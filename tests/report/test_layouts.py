@@ -359,8 +359,16 @@ def test_files(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((tmp_path / "masking.csv").read_text())))
     first = next(row for row in rows if row["model"] == "3DMAE-3DM")
     assert first["S1 published"] == "89.5" and first["protocol"] == "fine-tune"
+    assert (first["seeds"], first["code_version"], first["converged"]) == ("3", "1.0", "true")
+    assert (first["pretrain_data"], first["pretrain_steps"], first["cpu_hours"]) == ("pairs", "240", "0.5")
+    assert [Path(run).parts[-3] for run in first["run"].split(" | ")] == ["s1", "s2", "s1+s2"]
+    assert "pretraining: BigEarthNet-MM (size not stated, budget not stated)" in first["published_source"]
     printed = f"{float(first['S1']):.1f} [{float(first['S1 low']):.1f}, {float(first['S1 high']):.1f}]"
-    assert f"| 3DMAE-3DM | this run | {printed} |" in (tmp_path / "masking.md").read_text()
+    text = (tmp_path / "masking.md").read_text()
+    assert f"| 3DMAE-3DM | this run | {printed} |" in text
+    assert "| 3DMAE-RM | channel-vit | pairs | 512 | 240 | 0 | 0.5 | 3 | false |" in text
+    assert "| SatViT-v2 | – | – | – | – | – | – | – | – | 3DMAE and STMIM talk, I_BigEarthNet" in text
+    assert "(size 1,300,000 pairs, budget 220 epochs" in text
 
 
 def test_missing_column(all_csv: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -132,6 +133,25 @@ def test_self_contained(html: str, tmp_path: Path) -> None:
     assert {link[1:] for link in reader.links if link.startswith("#")} <= reader.ids
     assert "@import" not in html and "url(" not in html
     assert list((tmp_path / "report_files").iterdir()) == []
+
+
+def test_numbers_lead_to_their_runs(
+    page_inputs: dict[str, list[Path]], all_csv: Path, scores: list[Path], settings: page.Settings,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Every number of ours in a table to its folder of scores, where that lies below the page."""
+    root, numbers, out = scores[0].parents[5], tmp_path / "all.csv", tmp_path / "report.html"
+    (tmp_path / "scores").symlink_to(root)
+    numbers.write_text(all_csv.read_text().replace(root.as_posix(), (tmp_path / "scores").as_posix()))
+    page.build(out, tmp_path / "report_files", numbers, page_inputs, settings)
+    html = out.read_text()
+    links = [unquote(link) for link in Reader(html).links if link.startswith("scores/")]
+    assert "scores/masking/3dmae-3dm/s1+s2/linear/labels0.05" in links
+    assert all((tmp_path / link).is_dir() for link in links)
+    cells = re.findall(r'<td class="number" data-value="([^"]*)">(.)', html)
+    ours = [first for value, first in cells if value]
+    assert len(ours) > 100 and ours.count("<") == len(ours) - 1  # the change estimates are of no score
+    assert "<summary>What the rows are of</summary>" in html
 
 
 def test_content(html: str) -> None:

@@ -4,8 +4,17 @@ import numpy as np
 import shapely
 from pyproj import Transformer
 
+EARTH = 6933  # EASE-Grid 2.0, equal-area metres of the whole Earth: centres of sets that lie in many zones
 EDGE_M = 5000  # an edge is projected by points this near to each other: it is straight in its own zone only
 METRES_PER_DEGREE = 100_000  # less than there are, so that what is near is never missed
+
+
+def zones_of(degrees: np.ndarray) -> np.ndarray:
+    """The UTM zones (n,), as EPSG codes, that places (n, 2: longitude, latitude) lie in."""
+    longitude, latitude = degrees.T
+    numbers = (longitude + 180) // 6 % 60 + 1
+    zones: np.ndarray = (np.where(latitude < 0, 32700, 32600) + numbers).astype(np.int64)
+    return zones
 
 
 def bounds_in_degrees(boxes: np.ndarray, zones: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Images of a collection as a network wants them, outputs of networks, frozen pooled features."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
+from revisit.evaluation.finite import check_finite
 from revisit.nets.encoder import Encoder
 from revisit.patches.standardise import standardise
 from revisit.patches.store import PatchStore
 from revisit.training.batches import ahead
 from revisit.training.device import mixed_precision
-
-# Standardised images (sample, band, y, x) float32 of the given sample indices, on the device.
-Images = Callable[[NDArray[Any]], Tensor]
 
 BATCH = 256
 
@@ -45,6 +43,7 @@ class Reader:
         return self.store.images(indices, self.bands, self.time)
 
     def __call__(self, indices: NDArray[Any]) -> Tensor:
+        """Standardised float32 (sample, [time,] band, y, x), on the device."""
         return standardise(torch.from_numpy(self.scaled(indices)).to(self.device), self.clip_sigma)
 
 
@@ -54,12 +53,24 @@ def batches(indices: NDArray[Any], size: int = BATCH) -> Iterator[NDArray[Any]]:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, images: Images, indices: NDArray[Any]) -> NDArray[np.float32]:
-    """Outputs of a network, in evaluation mode, on the given samples."""
+def predict(network: nn.Module, images: Reader, indices: NDArray[Any]) -> NDArray[np.float32]:
+    """Outputs of a network, in evaluation mode, on the given samples.
+
+    Raises RevisitError where they are not finite: no score is made of such numbers.
+    """
     network.eval()
     device = next(network.parameters()).device
     with mixed_precision(device), closing(ahead(batches(indices), images)) as parts:
-        return torch.cat([network(part).float().cpu() for part in parts]).numpy()
+        outputs: NDArray[np.float32] = torch.cat([network(part).float().cpu() for part in parts]).numpy()
+    check_finite(outputs, indices, f"{images.store.path}: outputs of {_encoders_of(network)}")
+    return outputs
+
+
+def _encoders_of(network: nn.Module) -> str:
+    """The encoders of a network, as their cards name them."""
+    cards = [module.card for module in network.modules() if isinstance(module, Encoder) and module.card]
+    named = (f"the encoder {card['method']} ({card['modality']}, seed {card['seed']})" for card in cards)
+    return " and ".join(dict.fromkeys(named)) or "a network without a pretrained encoder"
 
 
 class Pooled(nn.Module):
@@ -83,7 +94,7 @@ def features_over_time(
 
 
 def pooled_features(
-    encoder: Encoder, images: Images, bands: Sequence[str], indices: NDArray[Any]
+    encoder: Encoder, images: Reader, bands: Sequence[str], indices: NDArray[Any]
 ) -> NDArray[np.float32]:
     """Frozen pooled features (sample, feature_dim); the encoder stays as it is."""
     return predict(Pooled(encoder, bands), images, indices)

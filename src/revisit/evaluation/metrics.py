@@ -132,6 +132,27 @@ def reweighted(counts: csr_array, score: Callable[[NDArray[np.int64]], NDArray[n
     return of
 
 
+def scene_averages(targets: NDArray[Any], shown: NDArray[Any]) -> dict[str, dict[str, float]]:
+    """``precision``, ``recall`` and ``f1`` of scenes that may show several classes, averaged in four ways.
+
+    ``macro avg`` (plain) and ``weighted avg`` (by scenes that show it) over the classes that any scene has,
+    ``micro avg`` over all decisions, ``samples avg`` over scenes. What is not predicted has precision 0, and
+    so has a scene without a class recall.
+    """
+    targets, shown = np.asarray(targets, bool), np.asarray(shown, bool)
+    of_classes, support = scene_scores(targets, shown), targets.sum(0)
+    present = support > 0
+    weights = support[present] / support.sum()
+    pooled = scene_scores(targets.reshape(-1, 1), shown.reshape(-1, 1))
+    of_scenes = scene_scores(targets.T, shown.T)
+    return {
+        "macro avg": {name: float(values[present].mean()) for name, values in of_classes.items()},
+        "weighted avg": {name: float(values[present] @ weights) for name, values in of_classes.items()},
+        "micro avg": {name: float(values[0]) for name, values in pooled.items()},
+        "samples avg": {name: float(np.nan_to_num(values).mean()) for name, values in of_scenes.items()},
+    }
+
+
 def scene_scores(targets: NDArray[Any], shown: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """``precision``, ``recall`` and ``f1`` (class,) of scenes that may show several classes.
 

@@ -11,6 +11,7 @@ import numpy as np
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import outcome
+from revisit.evaluation.finite import check_finite
 from revisit.evaluation.outcome import learned
 from revisit.evaluation.task import JobSettings, Task
 from revisit.job import Job
@@ -38,6 +39,7 @@ def run(job: Job) -> None:
             f"{job.source('features')}: features of shape {features.shape} are not one of each of the "
             f"{store.samples} samples of {store.path}; rerun the stage embed"
         )
+    check_finite(features, np.arange(store.samples), f"{job.source('features')}: features of {store.path}")
     labelled, validating = outcome.labels_kept(data, settings)
     fitted, record = probe.fit(
         features[labelled],

@@ -247,8 +247,9 @@ def check_codes(codes: np.ndarray, known: Iterable[int], path: Path) -> None:
 
 
 def check_split(samples: Iterable[Sample], name: str) -> None:
-    """Raise RevisitError where a sample of the collection ``name`` is listed twice."""
+    """Raise RevisitError where a sample of the collection ``name`` is listed twice, a place in two parts."""
     seen: dict[str, str] = {}
+    places: dict[str, str] = {}
     for sample in samples:
         if sample.name in seen:
             raise RevisitError(
@@ -256,3 +257,9 @@ def check_split(samples: Iterable[Sample], name: str) -> None:
                 f"{sample.part}; mend the lists of the set"
             )
         seen[sample.name] = sample.part
+        part = sample.part if sample.left_out else places.setdefault(sample.place, sample.part)
+        if part != sample.part:
+            raise RevisitError(
+                f"imports.{name}: {sample.name} is in {sample.part} and shows {sample.place}, which is in "
+                f"{part} by another name; mend the lists of the set"
+            )

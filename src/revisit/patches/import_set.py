@@ -16,6 +16,7 @@ from pyproj import Transformer
 from revisit import stage
 from revisit.cube.scaling.scaled_values import to_scaled
 from revisit.cube.split import PARTS
+from revisit.cube.zones import EARTH
 from revisit.errors import RevisitError
 from revisit.files import atomic, read_json
 from revisit.job import Job
@@ -26,8 +27,6 @@ from revisit.patches.tally import Tally, cover, told
 from revisit.patches.writer import Place, StoreWriter
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
-
-EARTH = 6933  # EASE-Grid 2.0, cylindrical equal-area, metres
 
 
 class Settings(Record):
@@ -171,4 +170,9 @@ def _scaled(benchmark: Benchmark[Any], limits: Mapping[str, Any], sample: Sample
                 f"{len(lower)} bands of {benchmark.patch_pixels} pixels a side"
             )
         looks[sensor] = Look(to_scaled(look.values, lower, upper), look.valid, look.times)
+    if reading.label_map is not None and reading.label_map.shape != (benchmark.patch_pixels,) * 2:
+        raise RevisitError(
+            f"{benchmark.folder / sample.files[-1]}: the map is of the shape {reading.label_map.shape}, not "
+            f"of {benchmark.patch_pixels} pixels a side"
+        )
     return reading._replace(looks=looks)

@@ -1,4 +1,9 @@
-"""How near patches to test on lie to others, such as those that an encoder was pretrained on."""
+"""How near patches to test on lie to others, such as those that an encoder was pretrained on.
+
+Distances are in metres of a UTM zone. Centres of imported sets lie in a projection of the whole Earth, whose
+metres are not those on the ground; a set's patches are taken for squares to the north in the zone of those
+they are compared with, or in the zone around them where these are of a set too.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,17 +15,19 @@ from numpy.typing import NDArray
 from pyproj import Geod, Transformer
 from scipy.spatial import KDTree
 
+from revisit.cube.zones import EARTH, zones_of
 from revisit.patches.store import PatchStore
 
 FAR_M = (
     100_000.0  # beyond it, distances are between centres: what lies so far apart tells nothing of the other
 )
 SLACK = 1.01  # metres of a UTM zone are not those on the ground, by up to this
-TOUCH_M = 1e-6
+TOUCH_M = 0.01  # what overlaps by less touches: far above what projections round, far below a pixel
 
 
 class Footprints(NamedTuple):
-    """Squares on the ground, each once: zone (n,), centres (n, 2) in its metres and in degrees, their side.
+    """Squares on the ground, each once: reference system (n,), centres (n, 2) in its metres and in degrees,
+    their side in metres on the ground.
 
     ``unplaced`` samples have no coordinates.
     """
@@ -104,22 +111,44 @@ def _edges(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Of pairs: metres between edges, whether they overlap, and whether they are the same square."""
     metres, over = np.zeros(len(one)), np.zeros(len(one), bool)
-    away = np.abs(tested.centres[one] - others.centres[other])
-    zones = tested.epsg[one], others.epsg[other]
-    alike = zones[0] == zones[1]
+    zones, theirs = _zones(tested, one, others, other)
+    here, there = _centres(tested, one, zones), _centres(others, other, theirs)
+    away = np.abs(here - there)
+    alike = zones == theirs
     gaps = away - (tested.side + others.side) / 2
     metres[alike] = np.hypot(*np.maximum(gaps[alike], 0).T)
     over[alike] = (gaps[alike] < -TOUCH_M).all(axis=1)
     same = alike & (away <= TOUCH_M).all(axis=1) & (tested.side == others.side)
-    for epsg, into in np.unique(np.column_stack([zones[1], zones[0]])[~alike], axis=0):
-        pairs = np.flatnonzero((zones[1] == epsg) & (zones[0] == into))
-        squares = _squares(others.centres[other[pairs]], others.side)
+    for epsg, into in np.unique(np.column_stack([theirs, zones])[~alike], axis=0):
+        pairs = np.flatnonzero((theirs == epsg) & (zones == into))
+        squares = _squares(there[pairs], others.side)
         projection = Transformer.from_crs(int(epsg), int(into), always_xy=True)
         projected = shapely.transform(squares, _by(projection))
-        own = _squares(tested.centres[one[pairs]], tested.side)
+        own = _squares(here[pairs], tested.side)
         metres[pairs] = shapely.distance(own, projected)
-        over[pairs] = shapely.area(shapely.intersection(own, projected)) > TOUCH_M
+        over[pairs] = shapely.area(shapely.intersection(own, projected)) > TOUCH_M * tested.side
     return metres, over, same
+
+
+def _zones(
+    tested: Footprints, one: NDArray[np.int64], others: Footprints, other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The UTM zones that both squares of each pair are looked at in: their own, those of sets the other's."""
+    own, theirs = tested.epsg[one], others.epsg[other]
+    zones = np.where(own == EARTH, theirs, own)
+    zones = np.where(zones == EARTH, zones_of(tested.degrees)[one], zones)
+    return zones, np.where(theirs == EARTH, zones, theirs)
+
+
+def _centres(of: Footprints, chosen: NDArray[np.int64], zones: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Centres of the chosen squares in these zones, which are their own except for imported sets."""
+    centres, elsewhere = of.centres[chosen], of.epsg[chosen] == EARTH
+    for zone in np.unique(zones[elsewhere]):
+        pairs = np.flatnonzero(elsewhere & (zones == zone))
+        places, pair_places = np.unique(chosen[pairs], return_inverse=True)
+        projection = Transformer.from_crs(4326, int(zone), always_xy=True)
+        centres[pairs] = _by(projection)(of.degrees[places])[pair_places]
+    return centres
 
 
 def _by(projection: Transformer) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

@@ -1,7 +1,7 @@
 """Reads the rasters of benchmark sets: numbers as stored, what of them is valid, and where they lie."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,9 @@ SENTINEL_2 = {
     "B11": "swir16",
     "B12": "swir22",
 }
+METRES = {name: 60 if name in ("B01", "B09", "B10") else 20 for name in SENTINEL_2} | dict.fromkeys(
+    ("B02", "B03", "B04", "B08"), 10
+)  # of a pixel of each
 REFLECTANCE = 1e-4  # of one digital number of Sentinel-2, before the offset of processing baseline 04.00
 SATURATED = 65535
 NO_BACKSCATTER = -99.0
@@ -63,12 +66,14 @@ class Raster(NamedTuple):
         return float(longitude), float(latitude)
 
 
-def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
+def read_raster(
+    path: Path, shape: tuple[int, int] | None = None, stored: tuple[int, int] | None = None
+) -> Raster:
     """All bands of a file. Its folder, which may hold thousands, is not searched for files beside it.
 
     Where it has another ``shape`` (y, x) than is asked for it is resampled bilinearly, to float32, and is not
     a number where one that is not valid would be mixed in. Raises RevisitError where the file is missing or
-    damaged.
+    damaged, or not of the shape ``stored``.
     """
     try:
         with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path) as file:
@@ -76,9 +81,11 @@ def read_raster(path: Path, shape: tuple[int, int] | None = None) -> Raster:
     except (RasterioError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RevisitError(f"{path}: cannot be read ({said}); fetch the file again") from error
-    if shape is None or raster.numbers.shape[1:] == shape:
-        return raster
     height, width = raster.numbers.shape[1:]
+    if stored is not None and (height, width) != stored:
+        raise RevisitError(f"{path}: is of {height} × {width} pixels, not {stored[0]} × {stored[1]}")
+    if shape is None or (height, width) == shape:
+        return raster
     finer = raster.transform @ Affine.scale(width / shape[1], height / shape[0])
     return Raster(_resampled(raster.numbers, shape), raster.crs, finer)
 
@@ -109,9 +116,11 @@ def _between(cells: int, asked: int) -> np.ndarray:
     return weights
 
 
-def stacked(paths: Iterable[Path], shape: tuple[int, int]) -> np.ndarray:
-    """The first bands of some files on one grid, float32 (band, y, x)."""
-    return np.stack([read_raster(path, shape).numbers[0].astype(np.float32) for path in paths])
+def stacked(files: Mapping[Path, tuple[int, int] | None], shape: tuple[int, int]) -> np.ndarray:
+    """The first bands of some files on one grid, float32 (band, y, x); what shape each must be stored in."""
+    return np.stack(
+        [read_raster(path, shape, stored).numbers[0].astype(np.float32) for path, stored in files.items()]
+    )
 
 
 def optical(numbers: np.ndarray, times: Sequence[np.datetime64]) -> Look:

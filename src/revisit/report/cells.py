@@ -130,6 +130,8 @@ class Scores:
             leaked=bool(row.get("test_places_seen")),
             test_low=test_low if test_places else None,
             test_high=test_high if test_places else None,
+            row=row or None,
+            line=theirs,
             **{
                 name: None if one is None or not deviations else one * unit
                 for name, one in zip(("deviation", "published_deviation"), spread, strict=True)

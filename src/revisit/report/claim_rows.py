@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from revisit.evaluation.columns import HOURS
 from revisit.report import layout, reading, words
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+SIDES = ("better", "than")
+MADE = ("run", "code_version", *HOURS)  # of each side
 COLUMNS = (
     "source", "claim", "verdict", "published", "points", "low", "high", "seeds", "dataset", "better", "than",
-    "better_run", "than_run", "collapsed", "converged", "why",
+    *(f"{side}_{name}" for side in SIDES for name in MADE), "collapsed", "converged", "why",
 )  # fmt: skip
 POINTS = ("published", "points", "low", "high")
 NOTES = (

@@ -16,7 +16,17 @@ from revisit.evaluation.intervals import interval
 from revisit.job import Job
 from revisit.record import read
 from revisit.report import words
-from revisit.report.claim_rows import COLUMNS, NOT_RUN, Row, counted, to_csv, to_markdown, verdict
+from revisit.report.claim_rows import (
+    COLUMNS,
+    MADE,
+    NOT_RUN,
+    SIDES,
+    Row,
+    counted,
+    to_csv,
+    to_markdown,
+    verdict,
+)
 from revisit.report.facts import Facts, Run
 from revisit.report.paired import Counterparts, run_by_run
 from revisit.report.published.claims import Claim, Line, claims
@@ -171,8 +181,11 @@ def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
         "dataset": pair.one.about["dataset"],
         "better": _described(claim.better, pair.better, scored),
         "than": _described(claim.than, pair.than, scored),
-        "better_run": pair.better.about["run"],
-        "than_run": pair.than.about["run"],
+        **{
+            f"{side}_{name}": cell.about.get(name)
+            for side, cell in zip(SIDES, (pair.better, pair.than), strict=True)
+            for name in MADE
+        },
         "collapsed": any(about["collapsed"] for about in both),
         "converged": all(converged) if converged else None,
         "why": "",

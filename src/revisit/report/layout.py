@@ -4,12 +4,12 @@ A layout is one file in ``layouts/`` that offers itself as ``LAYOUT``. It gets t
 and returns blocks; which experiment that is, the config says (``experiments.{name}.layouts``).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from revisit.errors import RevisitError
-from revisit.report.published.lookup import caveat
+from revisit.report.published.lookup import Published, caveat
 
 if TYPE_CHECKING:
     from revisit.report.cells import Scores
@@ -32,6 +32,7 @@ class Cell:
     """A number of ours with its interval, and the published one, all in the unit of the block.
 
     The standard deviations over runs and the interval over test places are there where the layout shows them.
+    ``row`` is that of all.csv which our number is of, ``line`` what is published.
     """
 
     value: float | None = None
@@ -45,6 +46,8 @@ class Cell:
     leaked: bool = False
     test_low: float | None = None
     test_high: float | None = None
+    row: Mapping[str, Any] | None = None
+    line: Published | None = None
 
     @property
     def filled(self) -> bool:

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 class Step(NamedTuple):
-    """A product on the way back, or the item at its end."""
+    """A product on the way back, or at its end the item, or the sample of an imported set."""
 
     kind: str
     name: str  # its path, or the item's id

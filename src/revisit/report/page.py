@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.job import Job
 from revisit.record import Record, read
 from revisit.report import (
+    behind,
     believe,
     change_estimates,
     claim_rows,
@@ -149,6 +151,9 @@ def build(
         encoders=_encoders(inputs["cards"], settings),
         tables=tables,
         origins=[origins.origin(one, rows, settings) for one in tables],
+        behind=[behind.of_models(one) for one in tables],
+        behind_title=behind.TITLE,
+        address=cache(partial(_address, page.parent)),
         claims=claim_rows.Shown.of(inputs["claims"]),
         figures=_by_section(settings.figures, by_path),
         maps=region_maps.of_experiments(
@@ -327,6 +332,12 @@ def _json_for_script(content: Any) -> str:
     """JSON that stands in a script element without ending it."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _address(folder: Path, name: str) -> str:
+    """The address of a file or folder below the page's folder; "" of what is not there or elsewhere."""
+    address = _relative(Path(name), folder)
+    return "" if address.startswith("..") or not Path(name).exists() else address
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.evaluation.columns import COLUMNS
+from revisit.evaluation.columns import COLUMNS, COSTS
 from revisit.evaluation.intervals import deviation, interval
 from revisit.report import over_places, words
 from revisit.report.score_files import Cell
@@ -26,7 +26,8 @@ TWIN = (*TASK, "encoder")
 SAME = (*(name for name in TASK if name != "modality"), "method", "protocol")
 # What a gain has from the row of the network.
 KEPT = (
-    *COLUMNS[: COLUMNS.index("value")], "collapsed", "converged", "config_hash", "code_version", "run",
+    *COLUMNS[: COLUMNS.index("value")], "collapsed", "converged", *COSTS, "config_hash", "code_version",
+    "run",
 )  # fmt: skip
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from revisit import files
-from revisit.report import words
+from revisit.report import behind, words
 from revisit.report.layout import NOT_RUN, Cell, Table
 
 
@@ -20,7 +20,8 @@ def write(table: Table, csv_path: Path, markdown_path: Path) -> None:
 def to_csv(table: Table) -> str:
     """One number a cell: per column ours, the ends of its interval and the published number.
 
-    And their deviations over runs and intervals over test places, where the table shows any.
+    And their deviations over runs and intervals over test places, where the table shows any. What stands
+    behind a row follows, ours and published.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -34,7 +35,8 @@ def to_csv(table: Table) -> str:
         end: name for end, name in spread.items() if any(getattr(one, name) is not None for one in every)
     }
     head = ("experiment", "dataset", "protocol", "label_fraction", "label_count")
-    writer.writerow([*head, *labels, *(column + part for column in columns for part in parts)])
+    numbered = (column + part for column in columns for part in parts)
+    writer.writerow([*head, *labels, *numbered, *behind.COLUMNS])
     for block in table.blocks:
         for label, cells in block.rows:
             by_column = dict(zip(block.columns, cells, strict=True))
@@ -43,7 +45,8 @@ def to_csv(table: Table) -> str:
                 cell = by_column.get(column, Cell())
                 numbers += [getattr(cell, name) for name in parts.values()]
             rounded = [None if number is None else round(number, 4) for number in numbers]
-            writer.writerow([*(block.setting[name] for name in head), *label, *rounded])
+            about = behind.of_row(cells).values()
+            writer.writerow([*(block.setting[name] for name in head), *label, *rounded, *about])
     return text.getvalue()
 
 
@@ -60,6 +63,9 @@ def to_markdown(table: Table) -> str:
                 italic = [text if text == NOT_RUN else f"*{text}*" for text in theirs]
                 lines.append(_line([*label, f"*published, {words.NOT_COMPARABLE}*", *italic]))
         lines.append("")
+    if about := behind.of_models(table):
+        lines += [f"## {behind.TITLE}", "", _line(list(about[0])), _line(["---"] * len(about[0]))]
+        lines += [*(_line(list(one.values())) for one in about), ""]
     return "\n".join([*lines, *(f"- {note}" for note in table.notes), ""])
 
 

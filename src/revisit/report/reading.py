@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from revisit.errors import RevisitError
+from revisit.evaluation.columns import COSTS
 
 Row = dict[str, Any]
 # Columns of all.csv and leaks.csv.
 NUMBERS = (
     "label_fraction", "value", "ci_low", "ci_high", "deviation", "test_ci_low", "test_ci_high", "published",
-    "test_distance_m", "distance_m",
+    "test_distance_m", "distance_m", *COSTS,
 )  # fmt: skip
 COUNTS = (
     "label_count", "seeds", "pretrain_samples", "pretrain_steps", "test_places_seen", "test_places", "same",

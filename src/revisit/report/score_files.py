@@ -21,7 +21,7 @@ OF_RUN = (
 )  # fmt: skip
 GATHERED = ("collapsed", "converged", "code_version")
 KEYS = ("columns", "label_fraction", "seed", "pretraining_seed", "values", "test_places")
-AVERAGES = ("macro avg", "weighted avg", "all")  # of a metric, over classes
+AVERAGES = ("macro avg", "weighted avg", "micro avg", "samples avg", "all")  # of a metric, over classes
 
 
 class Places(NamedTuple):

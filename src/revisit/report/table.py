@@ -3,7 +3,7 @@
 from revisit import parts
 from revisit.job import Job
 from revisit.record import Record, read
-from revisit.report import cells, printing, reading
+from revisit.report import behind, cells, printing, reading
 from revisit.report.facts import Run
 from revisit.report.layout import Layout, Table
 
@@ -24,9 +24,8 @@ class Settings(Record):
 
 
 COLUMNS = (
-    "experiment", "dataset", "method", "pretrain_data", "modality", "protocol", "label_fraction",
-    "label_count", "class", "metric", "value", "ci_low", "ci_high", "deviation", "test_ci_low",
-    "test_ci_high", "collapsed", "converged",
+    "experiment", "dataset", "method", "modality", "protocol", "label_fraction", "label_count", "class",
+    "metric", "value", "ci_low", "ci_high", "deviation", "test_ci_low", "test_ci_high", *behind.OURS,
 )  # fmt: skip
 
 

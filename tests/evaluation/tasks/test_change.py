@@ -1,12 +1,13 @@
 """Change between two dates and maps of single dates, from an experiment of the config to score files."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from revisit.cube.labels.change import CHANGE
 from revisit.cube.labels.ready import ready
@@ -20,6 +21,7 @@ from revisit.patches.store import PatchStore
 from revisit.record import read
 
 SIDE = 16
+exactly = partial(pytest.approx, rel=1e-9, abs=1e-9)
 RESNET = {"name": "resnet", "depth": 18, "width": 8, "stem": "small"}
 BANDS = {"sentinel-1": ["vv", "vh"], "sentinel-2": ["blue", "green", "red"]}
 PRETRAINING: dict[str, dict[str, Any]] = {
@@ -81,8 +83,22 @@ def test_scores_are_of_the_change_over_all_pixels() -> None:
     matrix = ConfusionMatrix(2)
     matrix.update(np.array([[1, 1, 0, 0, 255]]), np.array([[1, 1, 1, 1, 1]]))
     matrix.update(np.array([[1, 1, 0, 0, 0]]), np.array([[1, 0, 0, 0, 0]]))
-    assert _scores(matrix) == pytest.approx({"precision": 3 / 5, "recall": 3 / 4, "f1": 2 / 3, "iou": 1 / 2})
+    assert _scores(matrix) == exactly({"precision": 3 / 5, "recall": 3 / 4, "f1": 2 / 3, "iou": 1 / 2})
     assert set(_scores(ConfusionMatrix(2)).values()) == {0.0}
+
+
+def test_scores_of_change_are_those_of_scikit_learn(changed: Path) -> None:
+    """Of all labelled pixels of the test split, on predictions by chance."""
+    data = TASK.data(PatchStore(changed), "rgb", TASK.Slice())
+    outputs = np.random.default_rng(3).normal(size=(40, 2, SIDE, SIDE)).astype(np.float32)
+    truth, said = data.labels(data.test), outputs[data.test].argmax(axis=1)
+    truth, said = truth[truth != IGNORE], said[truth != IGNORE]
+    by_metric = {
+        "precision": precision_score, "recall": recall_score, "f1": f1_score, "iou": jaccard_score
+    }  # fmt: skip
+    assert TASK.score(data, lambda indices: outputs[indices]).numbers["all"] == exactly(
+        {name: of(truth, said) for name, of in by_metric.items()}
+    )
 
 
 def test_places_that_count_several_times_are_as_if_repeated(changed: Path) -> None:
@@ -93,12 +109,12 @@ def test_places_that_count_several_times_are_as_if_repeated(changed: Path) -> No
     times = np.random.default_rng(1).poisson(1, (9, 8)).astype(np.int32)
     times[0], times[-1] = 1, 0
     found = scored.reweighted(times)
-    assert found[0] == pytest.approx(scored.numbers["all"]["f1"], abs=1e-9) and found[-1] == 0
+    assert found[0] == exactly(scored.numbers["all"]["f1"]) and found[-1] == 0
     for one, value in zip(times[:-1], found, strict=False):
         index = np.repeat(data.test, one)
         truth, said = data.labels(index), outputs[index].argmax(axis=1)
         known = truth != IGNORE
-        assert value == pytest.approx(f1_score(truth[known], said[known]), abs=1e-9)
+        assert value == exactly(f1_score(truth[known], said[known]))
 
 
 @pytest.mark.parametrize("protocol", ["fine-tune", "frozen"])
@@ -197,5 +213,5 @@ def test_single_dates_are_mapped_with_all_their_classes(
         (value["class"], value["metric"]): value["value"]
         for value in read_json(tmp_path / "x.json")["values"]
     }
-    assert found["all", "miou"] == pytest.approx(np.mean([found[one["name"], "iou"] for one in named]))
+    assert found["all", "miou"] == exactly(np.mean([found[one["name"], "iou"] for one in named]))
     assert found["all", "miou"] > 0.6

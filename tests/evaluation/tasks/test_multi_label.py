@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
@@ -21,6 +22,7 @@ from revisit.files import read_json
 from revisit.patches.store import PatchStore
 from revisit.record import read
 
+exactly = partial(pytest.approx, rel=1e-9, abs=1e-9)
 VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8}
 SWIN = {"name": "swin", "dim": 8, "depths": [1, 1], "heads": [2, 2], "window": 4, "patch_pixels": 2}
 PRETRAINING: dict[str, dict[str, Any]] = {
@@ -202,7 +204,7 @@ def test_a_score_file_holds_every_class_and_metric(linear: Path) -> None:
     assert set(values(linear)) == {
         ("all", "micro_map"),
         ("all", "macro_map"),
-        *(("macro avg", metric) for metric in counted),
+        *((f"{way} avg", metric) for way in ("macro", "weighted", "micro", "samples") for metric in counted),
         *((name, metric) for name in "ab" for metric in ("average_precision", *counted)),
     }
     assert content["absent_classes"] == ["c"]
@@ -243,7 +245,7 @@ def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path) -> None:
         place = np.repeat(random.integers(0, 15, 15), 2)
         index = 2 * place + np.tile([0, 1], 15)
         expected = average_precision_score(target[index], score[index], average="micro")
-        assert value == pytest.approx(expected, abs=1e-9)
+        assert value == exactly(expected)
     assert found.min() < values(linear)["all", "micro_map"] < found.max()
 
 
@@ -299,8 +301,8 @@ def test_batches_are_averaged_as_published(
     ]
     found = values(out)
     assert len(target) == 30
-    assert found["all", "batch_map"] == pytest.approx(np.mean(parts))
-    assert found["all", "micro_map"] == pytest.approx(average_precision_score(target, score, average="micro"))
+    assert found["all", "batch_map"] == exactly(np.mean(parts))
+    assert found["all", "micro_map"] == exactly(average_precision_score(target, score, average="micro"))
     assert abs(found["all", "batch_map"] - found["all", "micro_map"]) > 1e-4
     assert read_json(out)["headline"] == "batch_map"
 
@@ -317,10 +319,10 @@ def test_batches_stay_what_they_are_where_samples_count_several_times(
     times = np.ones((2, 30), np.int32)
     times[1, :8], times[1, 9] = 0, 3
     once, several = scored.reweighted(times)
-    assert once == pytest.approx(scored.numbers["all"]["batch_map"], abs=1e-9)
+    assert once == exactly(scored.numbers["all"]["batch_map"])
     parts = [[8, *[9] * 3, *range(10, 16)], range(16, 24)]
     expected = [average_precision_score(target[part], score[part], average="micro") for part in parts]
-    assert several == pytest.approx(np.mean(expected), abs=1e-9)
+    assert several == exactly(np.mean(expected))
 
 
 def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(
@@ -340,6 +342,9 @@ def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(
     recall = [(shown & targets)[:, number].sum() / targets[:, number].sum() for number in (0, 1)]
     assert [values(out)[name, "recall"] for name in "ab"] == recall
     assert values(out)["macro avg", "recall"] == np.mean(recall)
+    average = precision_recall_fscore_support(targets, shown, average="samples", zero_division=0)
+    found = [values(out)["samples avg", name] for name in ("precision", "recall", "f1")]
+    assert found == exactly(average[:3])
     assert content["columns"]["converged"] is False
 
 

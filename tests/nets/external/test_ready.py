@@ -70,6 +70,7 @@ def test_ssl4eo_s12_of_sentinel_2(tmp_path: Path) -> None:
     with torch.inference_mode():
         check(own.pooled(z), model.forward_head(model.forward_features(inputs), pre_logits=True))
     assert own.origin is not None and own.origin["trained_on"] == "SSL4EO-S12"
+    assert own.origin["input"]["resolution_m"] == 10
     assert own.origin["input"]["fed"][10] == "zero" and own.origin["input"]["unused"] == ["vv", "vh"]
 
 

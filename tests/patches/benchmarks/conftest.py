@@ -9,6 +9,9 @@ import pytest
 import rasterio
 from affine import Affine
 
+from revisit.evaluation import score_floor
+from revisit.evaluation.floors import pixel_statistics
+from revisit.files import read_json
 from revisit.job import Job
 from revisit.patches import import_set, index_set, survey
 from revisit.patches.store import PatchStore
@@ -58,6 +61,25 @@ class Sets:
         about = index_set.Settings(entry=entry, study="test")
         index_set.index_set("some", [Path(path) for path in paths], out / "index.json", about)
         return PatchStore(out)
+
+    @staticmethod
+    def scored(store: PatchStore, task: str, floor: str, modality: str) -> dict[str, float]:
+        """What a floor that sees the images scores of all classes: from the collection to its score file."""
+        out = store.path / f"{task}-{floor}"
+        names = {"experiment": "some", "method": floor, "modality": modality, "protocol": "floor"}
+        settings = {"task": task, "experiment": {}, "protocol": floor, "pretrained": False}
+        repeat = {"label_fraction": 1.0, "seed": 0, "pretraining_seed": None}
+        target = {"score": str(out / "seed0.json"), "predictions": str(out / "seed0.npz")}
+        given = {"patches": str(store.path / "index.json")}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pixel_statistics, "PIXELS", 500)
+            score_floor.run(Job("", names, given, target, settings | repeat))
+        content = read_json(Path(target["score"]))
+        assert content["columns"]["dataset"] == "some"
+        assert content["samples"]["test"] == len(store.indices("test", labelled=True)) > 0
+        found = {one["metric"]: one["value"] for one in content["values"] if one["class"] == "all"}
+        assert found and all(0 <= value <= 1 for value in found.values())
+        return found
 
     @staticmethod
     def write_bands(folder: Path, numbers: Mapping[str, np.ndarray], corner: tuple[float, float]) -> None:

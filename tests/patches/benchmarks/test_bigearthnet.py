@@ -28,6 +28,21 @@ LABELS: list[tuple[list[str], set[str]]] = [
     (["Port areas"], set()),
     (["Water bodies", "Pastures"], {"Inland waters", "Pastures"}),
 ]
+# Of the real patches, by their places in the tile: their JSON files in words of the 19 classes.
+MOSAIC = "Land principally occupied by agriculture, with significant areas of natural vegetation"
+REAL: dict[str, set[str]] = {
+    "87_48": {"Arable land", MOSAIC},
+    "36_85": {"Arable land", "Pastures"},
+    "4_55": {"Pastures"},
+    "56_35": {
+        "Complex cultivation patterns", MOSAIC, "Broad-leaved forest", "Transitional woodland, shrub"
+    },
+    "69_24": {
+        "Coniferous forest", "Mixed forest", "Transitional woodland, shrub", "Inland wetlands",
+        "Inland waters",
+    },
+    "57_38": {"Arable land", "Coniferous forest", "Mixed forest"},
+}  # fmt: skip
 PARTS = ["train", "train", "val", "test", "train", "test"]
 
 
@@ -105,6 +120,7 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
         parts.find("task", "single-label").data(store, "s1+s2", Given())
     # Patches lie side by side: those of two parts touch.
     assert store.attrs["split_distance_m"]["train-val"] == 0 and store.attrs["parts_touch"]
+    assert set(sets.scored(store, "multi-label", "band-statistics", "s1+s2")) == {"micro_map", "macro_map"}
 
 
 def test_patches_resampled(folder: Path, sets: Any, tmp_path: Path) -> None:
@@ -176,6 +192,12 @@ def test_unknown_label(folder: Path, sets: Any, tmp_path: Path) -> None:
     about.write_text(json.dumps({"labels": ["Rice"], "acquisition_date": "2017-06-13 10:10:31"}))
     with pytest.raises(RevisitError, match="has the label 'Rice', which is no class of the set"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
+    band = about.with_name(f"{optical_name(3)}_B11.tif")
+    content = np.ones((1, 120, 120), np.uint16)
+    band.unlink()
+    sets.write(band, content)
+    with pytest.raises(RevisitError, match=r"_61_3_B11.tif: is of 120 × 120 pixels, not 60 × 60"):
+        sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
     about.write_text('{"labels": ')
     with pytest.raises(RevisitError, match=r"_labels_metadata.json: cannot be read .*; fetch the set again"):
         sets.collect(tmp_path, set="bigearthnet", folder=str(tmp_path / "set"))
@@ -200,21 +222,15 @@ def test_real_pairs(shared: Path, sets: Any, tmp_path: Path) -> None:
     for part, own in {"train": names[:4], "val": names[4:5], "test": names[5:]}.items():
         lines = "".join(f"{name},{partners[name]}\n" for name in own)
         (tmp_path / f"bigearthnet-{part}.csv").write_text(lines)
-    store = sets.collect(tmp_path / "out", set="bigearthnet", folder=str(tmp_path))
+    entry = {"set": "bigearthnet", "folder": str(tmp_path), "classes": list(range(1, 20))}
+    store = sets.collect(tmp_path / "out", **entry, allow_empty=True)
     optical = np.stack([sets.read_bands(tmp_path / S2 / name, NAMES) for name in names]) / 10_000
     radar = np.stack([sets.read_bands(tmp_path / S1 / partners[name], ("VV", "VH")) for name in names])
     sets.check(store, "sentinel-2", optical, np.ones((6, 120, 120), bool), "reflectance")
     sets.check(store, "sentinel-1", radar, np.isfinite(radar).all(axis=1), "dB")
-    # S2A_MSIL2A_20171221T112501_56_35, as its JSON says it, in words of the 19 classes.
+    assert_labels(store, [REAL[name.partition("T")[2].partition("_")[2]] for name in names])
+    assert len(store.attrs["classes"]) == 19
     (number,) = (n for n, name in enumerate(names) if name.endswith("_56_35"))
-    shown = np.flatnonzero(store.multi_label(np.arange(6))[number])
-    assert {store.attrs["classes"][one] for one in shown} <= {
-        "Complex cultivation patterns",
-        "Land principally occupied by agriculture, with significant areas of natural vegetation",
-        "Broad-leaved forest",
-        "Transitional woodland, shrub",
-    }
-    assert len(shown) >= 2
     # Names of Sentinel-2 patches end in damaged times; the JSON is right.
     dates = store.dates(["blue"])[0, :, 0].astype("datetime64[ns]").astype("datetime64[s]").astype(str)
     assert dates[number] == "2017-12-21T11:25:01"

@@ -138,6 +138,8 @@ def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:
     for task, given in (("multi-label", Given()), ("segmentation", SegmentationGiven())):
         data = parts.find("task", task).data(store, "s2", given)
         assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]
+    assert "micro_map" in sets.scored(store, "multi-label", "band-statistics", "s2")
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s2")
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:

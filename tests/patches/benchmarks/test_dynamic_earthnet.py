@@ -78,6 +78,7 @@ def test_squares(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert days.tolist() == ["2018-01-01"] * 4 + ["2018-02-01"] * 4 + ["2018-01-01"] * 8
     assert where["split"].tolist() == ["train"] * 8 + ["val"] * 4 + ["test"] * 4
     assert store.attrs["resolution_m"] == 3
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s2")
 
 
 def test_score_on_validation(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.features_item import write_features_item
 from revisit.files import read_json, write_json
 from revisit.patches import survey
+from revisit.patches.nearness import footprints, nearness
 from revisit.patches.survey import open_set
 
 TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
@@ -79,6 +80,11 @@ def test_import(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert store.batch(np.arange(3), IN_ORDER).present.all()
     # Scene 1 of a class is of test, 3 of training, both in one zone; and 700 m lie between scenes.
     assert store.attrs["split_distance_m"]["train-test"] == pytest.approx(1400 - 640, rel=0.01)
+    test, train = (footprints(tmp_path / "index.json", part) for part in ("test", "train"))
+    assert nearness(test, train).metres == pytest.approx(1400 - 640, abs=5)
+    assert nearness(test, test).same.all()
+    # Classes differ in their level.
+    assert sets.scored(store, "single-label", "band-statistics", "s2") == {"accuracy": 1.0}
 
 
 def test_store_is_that_of_any_threads_and_stores(folder: Path, sets: Any, tmp_path: Path) -> None:

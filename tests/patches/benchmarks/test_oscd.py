@@ -124,6 +124,7 @@ def test_squares(folder: Path, sets: Any, tmp_path: Path, rectified: bool) -> No
     np.testing.assert_array_equal(
         data.labels(data.test).astype(int), (np.concatenate(changes)[36:] - 1) % 256
     )
+    assert "f1" in sets.scored(store, "change", "difference-statistics", "rgb")
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
@@ -166,7 +167,15 @@ def test_bad_town(folder: Path, tmp_path: Path) -> None:
     (town / "abudhabi.geojson").write_text('{"features": []}')
     with pytest.raises(RevisitError, match=r"abudhabi.geojson: is no outline of one polygon \(.*; fetch the"):
         open_set("some", entry).read(sample)
-    (town / "imgs_2_rect/B8A.tif").unlink()
+    (town / "abudhabi.geojson").unlink()
+    (town / "dates.txt").write_text("date_2: 20180330\ndate_1: 20151211\n")
+    dates = open_set("some", entry).read(sample).looks["sentinel-2"].times
+    assert dates.astype("datetime64[D]").astype(str).tolist() == ["2015-12-11", "2018-03-30"]
+    (band := town / "imgs_2_rect/B8A.tif").unlink()
+    shutil.copy(next((town / "imgs_2").glob("*B8A.tif")), band)
+    with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: is of 30 × 42 pixels, not 60 × 84"):
+        open_set("some", entry).read(sample)
+    band.unlink()
     with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: cannot be read"):
         open_set("some", entry).read(sample)
     shutil.copy(next((town / "imgs_1").glob("*B04.tif")), town / "imgs_1/other_B04.tif")

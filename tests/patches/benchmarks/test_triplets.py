@@ -103,6 +103,7 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         own = np.array(store.attrs["class_codes"])[labels.astype(bool)]
         assert set(own) == set(wanted) & set(store.attrs["class_codes"])
     assert store.attrs["kind"] == "pairs"
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s1+s2")
     # Forest on a fourteenth of the test patch is a label where that is asked for.
     asked = {"classes": [1], "allow_empty": True, "min_class_fraction": 0.05}
     assert sets.collect(tmp_path / "fine", **entry, **asked).attrs["class_samples"]["test"] == [1]
@@ -128,6 +129,9 @@ def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
         benchmark.read(benchmark.samples()[0])
     sets.write(radar, np.random.default_rng(0).normal(-9, 1, (2, 64, 64)).astype(np.float32))
     with pytest.raises(RevisitError, match=r"s1_1_p30.tif: sentinel-1 is of the shape \(1, 2, 64, 64\), not"):
+        sets.collect(tmp_path / "out", **entry)
+    write(sets, tmp_path, "ROIs1158_spring_1_p30", {"lc": igbp(1)[:, :64, :64]}, 0)
+    with pytest.raises(RevisitError, match=r"lc_1_p30.tif: the map is of the shape \(64, 64\), not of 256"):
         sets.collect(tmp_path / "out", **entry)
     (tmp_path / "test_list.txt").write_text("3_p1.tif\n")
     with pytest.raises(RevisitError, match=r"the list of test names '3_p1.tif', which is not like ROIs"):
@@ -184,3 +188,4 @@ def test_dfc2020(sets: Any, tmp_path: Path, labels: str) -> None:
     data = parts.find("task", "segmentation").data(store, "s1+s2", SegmentationGiven())
     assert data.classes[:3] == ("Forest", "Shrubland", "Grassland")
     np.testing.assert_array_equal(data.labels(data.test) == 0, codes[-1:] == 1)
+    assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s1+s2")

@@ -22,6 +22,30 @@ def test_macro_is_the_mean_of_its_classes() -> None:
         assert macro == pytest.approx(sum(classes.values()) / 4, abs=0.0151), name
 
 
+# Of the labelled pixels of STMIM's test area, fitted by least squares to the averages below: the source does
+# not print them.
+FITTED_SHARES = {"Cropland": 0.258, "Build-up": 0.158, "Water": 0.411, "Others": 0.173}
+
+
+def test_weighted_averages_of_stmim_are_of_one_test_area() -> None:
+    """One share of each class gives every weighted average from its classes, within rounding to 0.01."""
+    text = (Path(published.__file__).parent / "3dmae_stmim.csv").read_text()
+    groups: dict[tuple[str, ...], dict[str, float]] = {}
+    for line in csv.DictReader(text.splitlines()):
+        if line["table"].startswith("STMIM"):
+            key = line["table"], line["method"], line["modality"], line["metric"]
+            groups.setdefault(key, {})[line["class"]] = float(line["value"])
+    weighted = {key: classes for key, classes in groups.items() if "weighted avg" in classes}
+    assert len(weighted) == 32
+    for key, classes in weighted.items():
+        made = sum(share * classes[name] for name, share in FITTED_SHARES.items())
+        assert classes["weighted avg"] == pytest.approx(made, abs=0.0101), key
+    accuracies = {key: classes["all"] for key, classes in groups.items() if key[-1] == "accuracy"}
+    assert len(accuracies) == 2
+    for key, accuracy in accuracies.items():
+        assert accuracy == weighted[*key[:-1], "recall"]["weighted avg"], key
+
+
 def test_average_accuracy_of_sscl_is_the_mean_of_its_classes() -> None:
     """A slip in the transcribed figures would break it; none says of how many labels it is."""
     groups: dict[str, dict[str, published.Published]] = {}
@@ -121,6 +145,9 @@ def test_a_published_number_says_of_what_it_is() -> None:
         "fine-tune (as labelled in the source)", "not comparable",
     ):  # fmt: skip
         assert text in found.source
+    assert "SEN12MS (inferred from Table III) (size 180,662 triplets, budget 201 epochs" in found.source
+    untrained = published.lookup("caco-eurosat", "random", "rgb", "linear", 1.0, "all", "accuracy")
+    assert untrained is not None and "pretraining: none, linear" in untrained.source
     assert published.caveat("masking") == "published: BigEarthNet-MM val, not comparable"
     assert published.caveat(None) == ""
 
@@ -144,6 +171,11 @@ def test_one_row_is_of_one_data_set_and_encoder(monkeypatch: pytest.MonkeyPatch,
 def test_odd_words_of_a_source_are_kept() -> None:
     text = (Path(published.__file__).parent / "3dmae_stmim.csv").read_text()
     assert "130MILLION(Global) [sic; 1.3M]" in text
+
+
+def test_budgets_are_of_rows_that_there_are() -> None:
+    """A slip in a key would leave a row without its size."""
+    assert published._budgets().keys() <= {row for rows in published.keys().values() for row in rows}
 
 
 def test_keys_that_a_config_may_name() -> None:

@@ -5,6 +5,9 @@ Of an encoder that was never trained it says what the decoder finds by itself, a
 
 from torch import nn
 
+from revisit.errors import RevisitError
+from revisit.evaluation.features import batches, predict
+from revisit.evaluation.protocol import Indices, Learned
 from revisit.evaluation.protocols.fine_tune import WholeNetwork
 from revisit.nets.encoder import Encoder
 
@@ -19,6 +22,19 @@ class FrozenEncoder(WholeNetwork):
         for encoder in (module for module in network.modules() if isinstance(module, Encoder)):
             encoder.requires_grad_(False)
         return network
+
+    def train(self, labelled: Indices, validating: Indices, seed: int) -> tuple[nn.Module, Learned]:
+        """As all networks; where that fails, raises RevisitError of encoders whose features are not finite.
+
+        No rate of the recipe would make them so.
+        """
+        try:
+            return super().train(labelled, validating, seed)
+        except RevisitError:
+            untrained = self.build().to(self.images.device)
+            for indices in batches(labelled):
+                predict(untrained, self.images, indices)
+            raise
 
 
 PROTOCOL = FrozenEncoder

@@ -19,7 +19,7 @@ from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import checks
 from revisit.evaluation.average_precision import mean_average_precision, reweighted
-from revisit.evaluation.metrics import scene_scores
+from revisit.evaluation.metrics import scene_averages, scene_scores
 from revisit.evaluation.protocol import Indices, Predict
 from revisit.evaluation.task import Data, Experiment, Given, Metric, Row, Run, Scored, Task
 from revisit.patches.modality import bands_of
@@ -224,11 +224,10 @@ class MultiLabel(Task):
             for number, (name, value) in enumerate(zip(data.classes, result.classes, strict=True))
             if value is not None
         }
-        macro = {metric: float(np.nanmean(values)) for metric, values in counted.items()}
         return Scored(
             numbers={
                 "all": {"micro_map": result.micro, "macro_map": result.macro},
-                "macro avg": macro,
+                **scene_averages(targets, outputs > EVEN),
                 **classes,
             },
             reweighted=reweighted(targets, outputs),

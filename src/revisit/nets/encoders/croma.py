@@ -101,6 +101,7 @@ class Croma(External):
                     file=FILES[self.model],
                     url="https://huggingface.co/torchgeo/croma",
                 ),
+                resolution_m=10.0,
             )
 
         def backbone(self, image_pixels: int) -> Backbone:

@@ -32,6 +32,7 @@ DECLARATION = Declaration(
         url="https://huggingface.co/ibm-nasa-geospatial/Prithvi-EO-2.0-300M",
         licence="Apache-2.0",
     ),
+    resolution_m=30.0,
 )
 
 

@@ -58,6 +58,7 @@ class SSL4EOS12(External):
                     licence="CC-BY-4.0 as its authors say",
                 ),
                 absent={CIRRUS_NM: "zero"},
+                resolution_m=10.0,
             )
 
         def backbone(self, image_pixels: int) -> Backbone:

@@ -86,7 +86,8 @@ class Declaration:
     """What a model expects of images, and how its file is laid out.
 
     ``channels``: of its input, in order, by band or wavelength in nm. ``absent``: what stands for channels
-    that no cube here has, whatever the settings say (the cirrus band of Level 1C).
+    that no cube here has, whatever the settings say (the cirrus band of Level 1C). ``resolution_m``: metres
+    of a pixel of the images it was trained on, None where that is not known or differs among them.
     """
 
     channels: tuple[Channel, ...]
@@ -94,6 +95,7 @@ class Declaration:
     layout: Layout = field(default_factory=Layout)
     source: Source = field(default_factory=Source)
     absent: Mapping[Channel, Missing] | None = None
+    resolution_m: float | None = None
 
 
 class Feed(NamedTuple):

@@ -105,7 +105,7 @@ class External(Encoder):
         return dict(weights)
 
     def described(self) -> dict[str, Any]:
-        """What the card says of the input: channels, how each is fed, and the scale."""
+        """What the card says of the input: channels, how each is fed, scale and resolution."""
         declaration = self.declaration
         return {
             "channels": list(declaration.channels),
@@ -115,6 +115,7 @@ class External(Encoder):
             ],
             "unused": [band for band in self.bands if band not in {feed.band for feed in self.feeds}],
             "scale": declaration.scale.content(),
+            "resolution_m": declaration.resolution_m,
         }
 
     def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:

@@ -24,7 +24,7 @@ from revisit.cube.split import PARTS
 from revisit.errors import RevisitError
 from revisit.patches.benchmark import Benchmark, Listed, Reading, Sample, Sensor, Source, parts_scored
 from revisit.patches.kind import Look
-from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster, stacked
+from revisit.patches.rasters import METRES, SENTINEL_2, optical, radar, read_raster, stacked
 
 RADAR, OPTICAL = "sentinel-1", "sentinel-2"
 FOLDERS = {OPTICAL: "BigEarthNet-v1.0", RADAR: "BigEarthNet-S1-v1.0"}
@@ -128,7 +128,9 @@ class Patches(Benchmark[S]):
     def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
         """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
         names, of_numbers = (BANDS, optical) if sensor == OPTICAL else (POLARISATIONS, radar)
-        numbers = stacked((folder / f"{folder.name}_{band}.tif" for band in names), (self.whole_pixels,) * 2)
+        sides = {band: SIDE * RESOLUTION_M // METRES.get(band, RESOLUTION_M) for band in names}
+        files = {folder / f"{folder.name}_{band}.tif": (side, side) for band, side in sides.items()}
+        numbers = stacked(files, (self.whole_pixels,) * 2)
         return of_numbers(self.middle(numbers)[None], [time])
 
     def middle(self, whole: np.ndarray) -> np.ndarray:

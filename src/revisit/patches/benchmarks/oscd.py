@@ -130,8 +130,13 @@ class Oscd(Benchmark[OscdEntry]):
         folder = self.folder / images
         codes = _changes(self.folder / changes)
         dates = _dates(folder / "dates.txt")
+        height, width = codes.shape
+        stored = (height, width) if self.settings.rectified else None
         both = np.stack(
-            [stacked((self._file(folder, date, band) for band in SENTINEL_2), codes.shape) for date in (1, 2)]
+            [
+                stacked({self._file(folder, date, band): stored for band in SENTINEL_2}, (height, width))
+                for date in (1, 2)
+            ]
         )
         return optical(both, dates), codes, *_outline(folder)
 
@@ -156,10 +161,11 @@ def _changes(path: Path) -> np.ndarray:
 
 def _dates(path: Path) -> list[np.datetime64]:
     """The days of both images, ``date_1: 20151211``; raises RevisitError where they are not said."""
-    found = re.findall(r"date_\d:\s*(\d{4})(\d\d)(\d\d)", path.read_text() if path.is_file() else "")
-    if len(found) != 2:
+    found = re.findall(r"date_(\d):\s*(\d{4})(\d\d)(\d\d)", path.read_text() if path.is_file() else "")
+    days = {number: np.datetime64("-".join(date)) for number, *date in found}
+    if len(found) != 2 or set(days) != {"1", "2"}:
         raise RevisitError(f"{path}: does not say the dates of both images; fetch the set again")
-    return [np.datetime64("-".join(date)) for date in found]
+    return [days["1"], days["2"]]
 
 
 def _outline(folder: Path) -> tuple[tuple[float, float], tuple[float, float]]:

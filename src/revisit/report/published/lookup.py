@@ -6,7 +6,8 @@ table of ours reproduces say so in six more columns: ``our_experiment`` and ``ou
 config names by ``published_as``, ``our_modality``, ``our_protocol`` and ``our_metric`` are words of ours, and
 ``our_unit`` is what one of their units is in ours (0.01 for per cent). A source that gives no share of the
 labels is set beside rows of a number of labels, whichever it is. Where two tables of a source report
-the same cell, the line that comes first counts; they must be of the same data set and encoder.
+the same cell, the line that comes first counts; they must be of the same data set and encoder. Sizes and
+budgets of pretraining are in ``budgets.csv`` by ``our_row``, as far as the sources or their code say them.
 
 No published number is comparable with one of ours: it was measured on other places.
 """
@@ -20,6 +21,8 @@ from revisit.errors import RevisitError
 from revisit.report import words
 
 WORKS = ("3dmae_stmim.csv", "caco.csv", "sscl.csv")
+BUDGETS = "budgets.csv"
+UNSTATED = "not stated"
 
 
 class Published(NamedTuple):
@@ -28,7 +31,7 @@ class Published(NamedTuple):
     ``deviation`` over runs, where it is reported.
 
     ``dataset`` it was measured on, ``encoder``, ``pretrain_data``, ``protocol`` and ``table`` in the words of
-    the source.
+    the source; ``pretrain_size`` and ``pretrain_budget``, "" without pretraining.
     """
 
     row: str
@@ -41,13 +44,16 @@ class Published(NamedTuple):
     dataset: str
     encoder: str
     pretrain_data: str
+    pretrain_size: str
+    pretrain_budget: str
     protocol: str
     table: str
 
     @property
     def source(self) -> str:
         """Where it is printed and what it is of, in one line."""
-        made = f"{self.encoder}, pretraining: {self.pretrain_data}, {self.protocol}"
+        size = f" (size {self.pretrain_size}, budget {self.pretrain_budget})" if self.pretrain_size else ""
+        made = f"{self.encoder}, pretraining: {self.pretrain_data}{size}, {self.protocol}"
         return f"{self.table}; {self.dataset}; {made}; {words.NOT_COMPARABLE}"
 
 
@@ -104,6 +110,16 @@ def caveat(experiment: str | None) -> str:
 
 
 @cache
+def _budgets() -> dict[str, tuple[str, str]]:
+    """Size and budget of pretraining by ``our_row``."""
+    text = files("revisit.report.published").joinpath(BUDGETS).read_text(encoding="utf-8")
+    return {
+        line["our_row"]: (line["pretrain_size"], line["pretrain_budget"])
+        for line in csv.DictReader(text.splitlines())
+    }
+
+
+@cache
 def _cells() -> dict[Key, Published]:
     cells: dict[Key, Published] = {}
     of_row: dict[tuple[str, str], tuple[str, str]] = {}
@@ -125,6 +141,9 @@ def _cells() -> dict[Key, Published]:
 
 def _read(line: dict[str, str]) -> tuple[Key, Published]:
     unit = float(line["our_unit"])
+    size, budget = "", ""
+    if not line["pretrain_data"].startswith("none"):
+        size, budget = _budgets().get(line["our_row"], (UNSTATED, UNSTATED))
     cell = Published(
         row=line["our_row"],
         title=line["method"],
@@ -136,6 +155,8 @@ def _read(line: dict[str, str]) -> tuple[Key, Published]:
         dataset=line["dataset"],
         encoder=line["encoder"],
         pretrain_data=line["pretrain_data"],
+        pretrain_size=size,
+        pretrain_budget=budget,
         protocol=line["protocol"],
         table=f"{line['source']}, {line['table']}",
     )
