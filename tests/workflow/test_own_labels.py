@@ -127,8 +127,9 @@ def test_one_map_by_three_ways(checkout):
 
     Pixel by pixel what the scenes were made from, of the year asked for, in the codes of the legend.
     """
-    content = study(experiments={}, collections={})
-    content["search"] = {"truth": {"years": [2020]}}
+    content, radar = study(experiments={}), {"sentinel-1": {"years": [2020]}}
+    content["search"] = radar | {"truth": {"years": [2020]}}
+    content["collections"] = {"yearly": content["collections"]["yearly"]}
     content["pretraining"]["methods"] = {}
     results = checkout.folder / "results"
 
@@ -146,11 +147,11 @@ def test_one_map_by_three_ways(checkout):
     names = ready("worldcover", "test").names
     own = [{"code": 300 + code, "name": names[code], "values": [code]} for code in names]
     files = [{"raster": "mine/map.tif", "years": [2020]}]
-    cube = gridded(search={}, labels={"classes": own, "files": files})
+    cube = gridded(search=radar, labels={"classes": own, "files": files})
     np.testing.assert_array_equal(cube["land_cover"].values, 300 + expected.astype(int))
 
     meaning = {"collection": "my-land-cover", "assets": {"map": "data"}, "unit": "class", "nodata": 0}
-    search = {"land-cover": {"years": [2020]}}
+    search = radar | {"land-cover": {"years": [2020]}}
     with serve([checkout.folder / "mine"]) as url:
         mine = {"inherits": "embedded", "url": url, "sensors": {"land-cover": meaning}}
         cube = gridded(provider="mine", providers={"mine": mine}, search=search, labels={"classes": own})
