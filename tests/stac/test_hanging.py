@@ -15,7 +15,6 @@ from revisit.stac import clip, patient_api
 from revisit.stac import fetch as module
 from revisit.stac.api.misbehaviour import Fault
 from revisit.stac.api.server import serve
-from revisit.stac.providers import Source
 
 
 @pytest.fixture(autouse=True)
@@ -84,20 +83,6 @@ def test_bursts_of_failures_cost_no_scene(fetch, search, archive) -> None:
     assert [burst.times for burst in bursts] == [0, 0, 0]
     with remote(archive, Fault(".", "503", times=3), Fault(".", "500", times=2, after=1)) as settings:
         assert len(search("north", "sentinel-2", settings)) == 6
-
-
-def test_signatures_that_expire_midway_are_had_anew(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a few files the store refuses the first signature for ever; only a new one opens the rest."""
-    given: list[str] = []
-
-    def sign(self: Source, href: str) -> str:
-        given.append(href)
-        return f"{href}?sig={'old' if len(given) <= 6 else 'new'}"
-
-    monkeypatch.setattr(Source, "signed", sign)
-    manifest = fetch(faults=[Fault("sig=old", "403-expired", after=8)], workers=2)
-    assert (len(manifest["scenes"]), manifest["quarantine"]) == (3, [])
-    assert len(given) > 9  # some were asked for twice
 
 
 @pytest.mark.parametrize("status", ["301", "302", "307", "308"])

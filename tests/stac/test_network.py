@@ -24,6 +24,7 @@ SOURCES = [
     ("planetary-computer", "sentinel-2", ["red", "nir", "scl"]),
     ("planetary-computer", "sentinel-1", ["vv"]),
     ("planetary-computer", "worldcover", ["map"]),
+    ("planetary-computer", "io-lulc", ["map"]),
     ("planetary-computer", "dem", ["elevation"]),
     ("planetary-computer-grd", "sentinel-1", ["vv"]),
     ("earth-search", "sentinel-2", ["red", "nir", "scl", "cloud"]),
@@ -54,8 +55,9 @@ def test_numbers_are_plausible(
     for band, clip in scene.clips.items():
         with rasterio.open(clip.path) as file:
             numbers[band] = file.read(1)
-    if sensor == "worldcover":
-        assert set(np.unique(numbers["map"])) <= {0, *ready("worldcover", "labels").codes}
+    if bands == ["map"]:
+        legend = ready(sensor, "labels")
+        assert set(np.unique(numbers["map"])) <= {0, *legend.codes, *legend.ignore}
         return
     if sensor == "dem":
         assert 0 < numbers["elevation"].min() < numbers["elevation"].max() < 100  # metres

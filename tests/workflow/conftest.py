@@ -13,17 +13,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 import yaml
 
 from revisit.evaluation.columns import COSTS
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 540
+TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"  # of EuroSAT
 PARTS = ("Snakefile", "config.yaml", "workflow", "src", "slurm", "profiles", "envs")
 
 
@@ -211,6 +214,28 @@ def renamed(study: Checkout, names: Names, tmp_path_factory: pytest.TempPathFact
     path.write_text(yaml.safe_dump(other, sort_keys=False))
     checkout.snakemake()
     return checkout
+
+
+@pytest.fixture(scope="session")
+def eurosat() -> Callable[[Path], None]:
+    """``write_eurosat``."""
+    return write_eurosat
+
+
+def write_eurosat(folder: Path) -> None:
+    """Ten scenes of three classes; River differs from Forest in nothing but its level."""
+    random, lists = np.random.default_rng(0), dict.fromkeys(("train", "val", "test"), "")
+    for number, name in enumerate(("Forest", "River", "SeaLake")):
+        (folder / TIF / name).mkdir(parents=True)
+        for scene in range(1, 11):
+            numbers = random.normal(900 + 400 * number, 100, (13, 64, 64)).astype(np.uint16)
+            about = {"driver": "GTiff", "width": 64, "height": 64, "count": 13, "dtype": "uint16"}
+            place = {"crs": 32632, "transform": rasterio.Affine(10, 0, 4e5 + 1000 * scene, 0, -10, 5e6)}
+            with rasterio.open(folder / TIF / name / f"{name}_{scene}.tif", "w", **about, **place) as file:
+                file.write(numbers)
+            lists[{0: "val", 1: "test"}.get(scene % 5, "train")] += f"{name}_{scene}.jpg\n"
+    for part, text in lists.items():
+        (folder / f"eurosat-{part}.txt").write_text(text)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,9 @@
 
 import csv
 import shutil
-from pathlib import Path
 
-import numpy as np
 import pytest
-import rasterio
 
-TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
 STUDY = """
 study: sets
 seed: 1
@@ -33,26 +29,10 @@ experiments:
 """
 
 
-def write_eurosat(folder: Path) -> None:
-    """Ten scenes of three classes; River differs from Forest in nothing but its level."""
-    random, lists = np.random.default_rng(0), dict.fromkeys(("train", "val", "test"), "")
-    for number, name in enumerate(("Forest", "River", "SeaLake")):
-        (folder / TIF / name).mkdir(parents=True)
-        for scene in range(1, 11):
-            numbers = random.normal(900 + 400 * number, 100, (13, 64, 64)).astype(np.uint16)
-            about = {"driver": "GTiff", "width": 64, "height": 64, "count": 13, "dtype": "uint16"}
-            place = {"crs": 32632, "transform": rasterio.Affine(10, 0, 4e5 + 1000 * scene, 0, -10, 5e6)}
-            with rasterio.open(folder / TIF / name / f"{name}_{scene}.tif", "w", **about, **place) as file:
-                file.write(numbers)
-            lists[{0: "val", 1: "test"}.get(scene % 5, "train")] += f"{name}_{scene}.jpg\n"
-    for part, text in lists.items():
-        (folder / f"eurosat-{part}.txt").write_text(text)
-
-
 @pytest.mark.slow
-def test_from_a_folder_to_a_table(checkout) -> None:
+def test_from_a_folder_to_a_table(checkout, eurosat) -> None:
     (checkout.folder / "study.yaml").write_text(STUDY)
-    write_eurosat(checkout.folder / "EuroSAT")
+    eurosat(checkout.folder / "EuroSAT")
     checkout.snakemake()
     results = checkout.folder / "results/sets"
     with (results / "tables/all.csv").open() as file:

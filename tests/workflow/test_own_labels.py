@@ -12,6 +12,7 @@ import pandas
 import pytest
 import rasterio
 import shapely
+import xarray
 import yaml
 from rasterio.warp import transform_bounds
 
@@ -19,6 +20,7 @@ from revisit.cube.contract import grid_of, open_cube
 from revisit.cube.labels.legend import simple
 from revisit.cube.labels.ready import ready
 from revisit.patches.store import PatchStore
+from revisit.stac.api.server import serve
 
 pytestmark = pytest.mark.slow
 
@@ -109,19 +111,52 @@ def test_polygons_of_ones_own_end_in_a_table(checkout):
     assert "Pasture-land" in (results / "report.html").read_text()
 
 
-def test_the_truth_of_the_archive_is_a_label_map(checkout):
-    """Pixel by pixel what the scenes were made from, of the year asked for."""
-    content = study(experiments={})
-    content["search"] = {"sentinel-1": {"years": [2020]}, "truth": {"years": [2020]}}
+def write_collection(truth: Path, folder: Path) -> None:
+    """The truth of an archive as somebody's land cover: a folder that our STAC API serves."""
+    folder.mkdir()
+    items = json.loads((truth / "items.json").read_text())["features"]
+    (item,) = (item for item in items if item["collection"] == "land-cover-truth")
+    shutil.copy(truth / item["assets"]["map"]["href"], folder / "map.tif")
+    item |= {"collection": "my-land-cover", "assets": {"data": {"href": "map.tif"}}}
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
+    (folder / "collections.json").write_text(json.dumps([{"type": "Collection", "id": "my-land-cover"}]))
+
+
+def test_one_map_by_three_ways(checkout):
+    """The truth of the archive, the same as a raster of one's own, and the same from another STAC API.
+
+    Pixel by pixel what the scenes were made from, of the year asked for, in the codes of the legend.
+    """
+    content, radar = study(experiments={}), {"sentinel-1": {"years": [2020]}}
+    content["search"] = radar | {"truth": {"years": [2020]}}
     content["collections"] = {"yearly": content["collections"]["yearly"]}
     content["pretraining"]["methods"] = {}
-    (checkout.folder / "study.yaml").write_text(yaml.safe_dump(content))
-    checkout.snakemake("results/cubes/east/labels.zarr")
     results = checkout.folder / "results"
-    cube = open_cube(results / "cubes/east/labels.zarr", stage="labels")
+
+    def gridded(**changes) -> xarray.Dataset:
+        (checkout.folder / "study.yaml").write_text(yaml.safe_dump(content | changes))
+        checkout.snakemake("results/cubes/east/labels.zarr")
+        return open_cube(results / "cubes/east/labels.zarr", stage="labels")
+
+    cube = gridded()
     with rasterio.open(results / "archive/east/land-cover-truth/truth_2020/map.tif") as truth:
         expected = truth.read(1, window=truth.window(*grid_of(cube).bounds))
     np.testing.assert_array_equal(cube["land_cover"].values, expected)
+
+    write_collection(results / "archive/east", checkout.folder / "mine")
+    names = ready("worldcover", "test").names
+    own = [{"code": 300 + code, "name": names[code], "values": [code]} for code in names]
+    files = [{"raster": "mine/map.tif", "years": [2020]}]
+    cube = gridded(search=radar, labels={"classes": own, "files": files})
+    np.testing.assert_array_equal(cube["land_cover"].values, 300 + expected.astype(int))
+
+    meaning = {"collection": "my-land-cover", "assets": {"map": "data"}, "unit": "class", "nodata": 0}
+    search = radar | {"land-cover": {"years": [2020]}}
+    with serve([checkout.folder / "mine"]) as url:
+        mine = {"inherits": "embedded", "url": url, "sensors": {"land-cover": meaning}}
+        cube = gridded(provider="mine", providers={"mine": mine}, search=search, labels={"classes": own})
+    np.testing.assert_array_equal(cube["land_cover"].values, 300 + expected.astype(int))
+    assert (results / "scenes/east/land-cover/2020/manifest.json").exists()
 
 
 # Patches of BigEarthNet by the part of the split they are of, so chosen that two share classes.
@@ -190,8 +225,12 @@ class Patch:
         return geopandas.GeoDataFrame({"label": names}, geometry=stripes, crs=self.epsg).to_crs(3035)
 
 
-def test_corine_labels_of_real_patches(checkout, shared):
-    """BigEarthNet spells classes in its own way; each patch has just the labels it is published with."""
+def test_corine_labels_of_real_patches_end_in_a_table(checkout, shared):
+    """BigEarthNet spells classes in its own way; each patch, cut into nine, has just its published labels.
+
+    In the test patch each column of the nine shows another class: a floor that says the same of all is right
+    once in three.
+    """
     patches = [Patch(name, shared / "real/bigearthnet_mm_example") for name in PATCHES]
     folder = checkout.folder / "bigearthnet"
     folder.mkdir()
@@ -227,20 +266,37 @@ def test_corine_labels_of_real_patches(checkout, shared):
         "split": {"block_pixels": 120, "gap_pixels": 0, "train": 0.6, "val": 0.2, "test": 0.2,
                   "regions": {patch.region: PATCHES[patch.optical.name] for patch in patches}},
         "collections": {"scenes": {
-            "kind": "pairs", "patch_pixels": 120, "min_valid": 0.5, "max_days_apart": 2,
+            "kind": "pairs", "patch_pixels": 40, "min_valid": 0.5, "max_days_apart": 2,
             "samples_per_place": 1, "allow_empty": True, "classes": sorted(set.union(*shown.values())),
         }},
-        "pretraining": {"seeds": [0], "methods": {}},
+        "pretraining": {"seeds": [0], "methods": {"scratch": {
+            "collection": "scenes", "modalities": ["s1+s2"],
+            "method": {"name": "scratch", "encoder": {
+                "name": "channel-vit", "dim": 16, "depth": 1, "heads": 2, "patch_pixels": 8,
+            }},
+        }}},
+        "experiments": {"corine": {
+            "task": "multi-label", "collection": "scenes", "pretrain_modality": "s1+s2",
+            "methods": ["scratch"], "modalities": ["s1+s2"], "protocols": ["knn"],
+            "floors": ["class-prior"], "seeds": [0],
+        }},
     }  # fmt: skip
     (checkout.folder / "study.yaml").write_text(yaml.safe_dump(content))
-    checkout.snakemake("results/patches/scenes/index.json")
+    checkout.snakemake("results/tables/all.csv")
     store = PatchStore(checkout.folder / "results/patches/scenes")
     codes = np.array(store.attrs["class_codes"])
-    found = {
-        region: set(codes[labels.astype(bool)].tolist())
-        for region, labels in zip(
-            store.where()["region"].tolist(), store.multi_label(np.arange(store.samples)), strict=True
-        )
-    }
-    assert found == shown
+    labels, regions = store.multi_label(np.arange(store.samples)), store.where()["region"]
+    found = {region: set(codes[labels[regions == region].any(axis=0)].tolist()) for region in shown}
+    assert found == shown and store.samples == 9 * len(patches)
     assert store.legend.described() == corine.described()
+
+    rows = list(csv.DictReader((checkout.folder / "results/tables/all.csv").read_text().splitlines()))
+    (test,) = (patch for patch in patches if PATCHES[patch.optical.name] == "test")
+    scores = {
+        (row["method"], row["class"]): float(row["value"])
+        for row in rows
+        if row["metric"] == "average_precision"
+    }
+    classes = [corine.names[code] for code in shown[test.region]]
+    assert set(scores) == {(row, name) for row in ("scratch", "class-prior") for name in classes}
+    assert all(scores["class-prior", name] == pytest.approx(1 / 3) for name in classes)

@@ -1,4 +1,4 @@
-"""Protects the profile for Slurm: it names rules that exist, and the last retry still fits a partition."""
+"""Protects the profile for Slurm: its rules exist, its retries fit, and a cluster is not swamped."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "workflow/profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "profile.yaml").read_text())
 PARTITIONS = yaml.safe_load((FOLDER / "partitions.yaml").read_text())["partitions"]
+PAGE = (ROOT / "docs/slurm.md").read_text(encoding="utf-8")
 RULES = "".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
 ON_GPUS = {
     *("pretrain", "pretrain_reconstructing", "pretrain_estimating"),
@@ -37,3 +38,28 @@ def test_a_retry_gets_more_and_fits(rule, resource):
     expression = PROFILE["set-resources"].get(rule, PROFILE["default-resources"])[resource]
     first, second, last = (asked(expression, attempt) for attempt in (1, 2, ATTEMPTS))
     assert first < second <= last <= PARTITIONS["gpu" if rule in ON_GPUS else "cpu"][f"max_{resource}"]
+
+
+def test_a_cluster_is_not_swamped():
+    """However many jobs a study has, few are in the queue, few come a minute; and the page says how many."""
+    count, seconds = (int(number) for number in PROFILE["max-jobs-per-timespan"].rstrip("s").split("/"))
+    assert PROFILE["jobs"] <= 100
+    assert 60 * count / seconds <= 60
+    assert PROFILE["slurm-init-seconds-before-status-checks"] >= 20
+    for setting in ("jobs", "max-jobs-per-timespan", "slurm-init-seconds-before-status-checks"):
+        assert re.search(rf"^\| `{setting}` \| `?{PROFILE[setting]}`? \|", PAGE, re.MULTILINE), setting
+
+
+@pytest.mark.slow
+def test_small_jobs_may_be_grouped(checkout):
+    """As the page says: one job of the land cover of two regions, from the files to the cube."""
+    (groups,) = re.findall(r"--profile slurm (--groups .+) \\\n", PAGE)
+    cubes = [f"results/cubes/{region}/labels.zarr" for region in ("east", "west")]
+    said = checkout.snakemake("--dry-run", *cubes, *groups.split(), profile="slurm")
+    assert said.count("Group job labels ") == 1
+    together = set(re.findall(r"^ +Job \d+: (.+)$", said, re.MULTILINE))
+    assert together == {
+        f"{what} of {region}{when}"
+        for region in ("east", "west")
+        for what, when in (("Download worldcover scenes", ", 2020"), ("Grid the labels", ""))
+    }

@@ -25,6 +25,7 @@ ABOUT = {
     "aligned": "Cubes whose dates are moved onto each other",
     "scaled": "Cubes of 0 to 255 between the limits of their band, as encoders take them",
     "labels": "Land cover on the grid of the region's cubes",
+    "dem": "Elevation on the grid of the region's cubes, in metres",
     "maps": "Classes of every pixel of a region by the best model of an experiment",
     FEATURES_COLLECTION: "Features of all patches of a collection by one encoder",
 }
