@@ -15,7 +15,7 @@ from revisit.cube.contract import VARIABLES, open_cube
 from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels import labels
 from revisit.cube.labels.ready import ready
-from revisit.cube.write import create_cube
+from revisit.cube.write import BLOCK, SMALL, create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.04, 50.02]))
 CUBES = {
@@ -73,12 +73,34 @@ def cube(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"{unit}.zarr"
 
 
-def test_plain_xarray_opens_it_and_warns_of_nothing(cube: Path) -> None:
-    """No argument is needed, and no line of warning is to be explained away."""
+def opened_in_silence(path: Path, how: dict[str, Any]) -> xr.Dataset:
+    """A store as plain xarray reads it; any warning is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plain = xr.open_zarr(cube, chunks=None).load()
-    assert plain["band"].values.tolist() == CUBES[cube.stem][1]
+        return xr.open_zarr(path, **how).load()
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": None}], ids=["dask", "numpy"])
+def test_plain_xarray_opens_it_and_warns_of_nothing(cube: Path, how: dict[str, Any]) -> None:
+    """No argument is needed, and no line of warning is to be explained away."""
+    assert opened_in_silence(cube, how)["band"].values.tolist() == CUBES[cube.stem][1]
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": None}, {"chunks": "auto"}], ids=["dask", "numpy", "auto"])
+def test_a_large_cube_opens_without_a_warning_too(tmp_path: Path, how: dict[str, Any]) -> None:
+    """Its chunks lie in shards, whose edges are none of dask's."""
+    grid = region_grid(Region(bbox=[5.0, 50.0, 5.006, 50.1]))
+    assert max(grid.shape) > SMALL
+    path = tmp_path / "large.zarr"
+    about: dict[str, Any] = {"region": "here", "stage": "raw", "unit": "dB", "settings": {}}
+    image = np.arange(grid.width * grid.height, dtype=np.float32).reshape(1, *grid.shape)
+    with create_cube(path, grid, dates=1, bands=["vv"], sensor="sentinel-1", **about) as writer:
+        for block in grid.blocks(BLOCK):
+            writer.write(block, image[(slice(None), *block)], np.ones(grid.shape, bool)[block])
+        writer.keep(np.datetime64("2020-03-01T10:11:12.345"), source_items="scene")
+    assert json.loads((path / "backscatter/zarr.json").read_text())["codecs"][0]["name"] == "sharding_indexed"
+    plain = opened_in_silence(path, how)
+    np.testing.assert_array_equal(plain["backscatter"].values[0], image)
 
 
 def test_metadata_of_all_arrays_stand_in_the_group(cube: Path) -> None:
@@ -170,7 +192,6 @@ def test_a_label_cube_opens_without_a_warning_too(
     own = labels.Settings(bbox=bbox, resolution_m=10, source="worldcover", legend=ready("worldcover", "test"))
     path = tmp_path / "labels.zarr"
     labels.label([scenes.manifest()], path, region="here", settings=own)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert (xr.open_zarr(path, chunks=None)["land_cover"].values == 30).any()
+    for how in ({}, {"chunks": None}):
+        assert (opened_in_silence(path, how)["land_cover"].values == 30).any()
     assert open_cube(path).attrs["title"] == "worldcover land cover of here, labels"
