@@ -86,7 +86,7 @@ def test_plain_xarray_opens_it_and_warns_of_nothing(cube: Path, how: dict[str, A
     assert opened_in_silence(cube, how)["band"].values.tolist() == CUBES[cube.stem][1]
 
 
-@pytest.mark.parametrize("how", [{}, {"chunks": None}, {"chunks": "auto"}], ids=["dask", "numpy", "auto"])
+@pytest.mark.parametrize("how", [{}, {"chunks": None}], ids=["dask", "numpy"])
 def test_a_large_cube_opens_without_a_warning_too(tmp_path: Path, how: dict[str, Any]) -> None:
     """Its chunks lie in shards, whose edges are none of dask's."""
     grid = region_grid(Region(bbox=[5.0, 50.0, 5.006, 50.1]))
