@@ -31,8 +31,8 @@ class Rate(NamedTuple):
 # Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
 # scale), of pixels of one sensor in what is cut or read (tile, survey, import_set, probe, floor); and for
 # pretrain, generate, embed and evaluate of pixels of one sensor that a network sees, times millions of its
-# encoder's parameters. The amounts are to the end of a training's budget, the seconds of evaluate to where the
-# default study's trainings came to rest.
+# encoder's parameters. The amounts are to the end of a training's budget, the seconds of evaluate to where
+# the trainings of the default study came to rest.
 AT_REST = 0.36  # share of their steps after which they did
 RATES = {
     "archive": Rate(0.75, 0.56, 170, 300),
