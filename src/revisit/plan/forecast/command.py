@@ -97,9 +97,9 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
     if len(own) < len(stages):
         notes.append(
             f"Time and memory of {'the others' if own else 'jobs'} as of the default study on two CPU cores, "
-            "trainings by the parameters of their encoders, and evaluations to where those of that study came "
-            f"to rest, after {AT_REST:.0%} of their steps: that says whether they want a GPU; for hours on one "
-            "run a job of each, and plan again"
+            "trainings by the parameters of their encoders, and evaluations to where those of that study "
+            f"came to rest, after {AT_REST:.0%} of their steps: that says whether they want a GPU; for hours "
+            "on one run a job of each, and plan again"
         )
     afar = any(not work.plan.is_served(one.sensor) for one in work.series)
     if afar and not cost["download"].measured:
