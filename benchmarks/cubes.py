@@ -107,8 +107,12 @@ class Bench:
             lambda threads: files.write_json(measured, moments.moments(self.aligned, of_split, threads)),
         )
         scaling = self.folder / "limits.json"
-        files.write_json(scaling, limits.limits([measured], limits.Settings(clip_sigma=3)))
-        yield "scale", lambda threads: scale.scale(self.aligned, scaling, self.scaled, threads)
+
+        def scaled(threads: int) -> None:
+            files.write_json(scaling, limits.limits([measured], limits.Settings(clip_sigma=3)))
+            scale.scale(self.aligned, scaling, self.scaled, threads)
+
+        yield "scale", scaled
         cut = tile.Settings(seed=1, split=SPLIT, collection=COLLECTION, years={SENSOR: self.region.years})
         patches = self.folder / "patches.zarr"
         yield (
