@@ -155,6 +155,9 @@ def test_it_is_written_as_netcdf(cube: Path, tmp_path: Path) -> None:
     name = NAMES[cube.stem]
     np.testing.assert_allclose(again[name].values, opened[name].values, atol=1e-7)
     assert again["time"].values.tolist() == opened["time"].values.tolist()
+    plain = xr.open_zarr(cube)
+    del plain.attrs["zarr_conventions"]  # all that docs/products.md asks for
+    plain.to_netcdf(tmp_path / "plain.nc")
 
 
 def test_the_compliance_checker_finds_no_error(cube: Path, tmp_path: Path) -> None:
