@@ -2,11 +2,11 @@
 
     python benchmarks/cubes.py FOLDER
 
-Simulates a Sentinel-2 archive of 20 x 20 km in FOLDER (once, shared with benchmarks/imagery.py), makes its
-raw cube (once) and times each stage in one thread and in two. Codecs are held to the threads as in a job
-(``revisit.stage.CODECS``); `cores` is processor time over time, which shows whether one thread was one core.
-`limit` decompresses the stage's input and compresses its output in two threads. Peak memory is that of the
-process so far.
+Simulates a Sentinel-2 archive of 20 x 20 km in FOLDER (once, shared with benchmarks/imagery.py), downloads it
+(once; benchmarks/imagery.py times that against its limit) and times each stage in one thread and in two.
+Codecs are held to the threads as in a job (``revisit.stage.CODECS``); `cores` is processor time over time,
+which shows whether one thread was one core. `limit` decompresses the stage's input and compresses its output
+in two threads. Peak memory is that of the process so far.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from revisit.stage import CODECS
 
 os.environ.update(CODECS)  # before zarr is imported, which reads them once
 
+import rasterio
 import zarr
 from regions import SENSOR, Region
 
@@ -33,6 +34,7 @@ from revisit.cube.scaling import limits, moments, scale
 from revisit.cube.split import Split
 from revisit.cube.write import create_array
 from revisit.patches import tile
+from revisit.stac.download import CLIPS
 
 SPLIT = Split.model_validate({"train": 0.6, "val": 0.2, "test": 0.2, "block_pixels": 128, "gap_pixels": 32})
 COLLECTION = {"kind": "series", "sensors": [SENSOR], "patch_pixels": 64, "min_valid": 0.9, "dates": 4}
@@ -50,8 +52,8 @@ def main() -> None:
     arguments = parser.parse_args()
     region = Region(arguments.folder, arguments.kilometres)
     bench = Bench(region, arguments.folder / f"cubes{arguments.kilometres}km")
-    if not bench.raw.exists():
-        region.make_raw(region.fetch(bench.folder), bench.raw, THREADS[-1])
+    if not all(path.exists() for path in bench.manifests):
+        region.fetch(bench.folder)
     print(f"{arguments.kilometres} km, {len(region.items)} scenes")
     print(
         "| stage | read, MB | written, MB | limit, s | 1 thread, s (cores) | 2 threads, s (cores) | of limit "
@@ -78,10 +80,12 @@ class Bench:
 
     def __init__(self, region: Region, folder: Path) -> None:
         self.region, self.folder = region, folder
+        self.manifests = [folder / str(year) / "manifest.json" for year in region.years]
         self.raw, self.aligned, self.scaled = (
             folder / f"{stage}.zarr" for stage in ("raw", "aligned", "scaled")
         )
         self.data: dict[str, tuple[list[Path], list[Path]]] = {
+            "stack": ([path.with_name(CLIPS) for path in self.manifests], [self.raw]),
             "coregister": ([self.raw], [self.aligned]),
             "moments": ([self.aligned], []),
             "scale": ([self.aligned], [self.scaled]),
@@ -89,7 +93,8 @@ class Bench:
         }
 
     def stages(self) -> Iterator[tuple[str, Callable[[int], object]]]:
-        """Name and run of each stage after the raw cube, once the one before it has run."""
+        """Name and run of each stage after the download, once the one before it has run."""
+        yield "stack", lambda threads: self.region.make_raw(self.manifests, self.raw, threads)
         shifts, most = self.folder / "shifts.csv", coregister.Settings(max_shift_pixels=3)
         yield (
             "coregister",
@@ -102,8 +107,12 @@ class Bench:
             lambda threads: files.write_json(measured, moments.moments(self.aligned, of_split, threads)),
         )
         scaling = self.folder / "limits.json"
-        files.write_json(scaling, limits.limits([measured], limits.Settings(clip_sigma=3)))
-        yield "scale", lambda threads: scale.scale(self.aligned, scaling, self.scaled, threads)
+
+        def scaled(threads: int) -> None:
+            files.write_json(scaling, limits.limits([measured], limits.Settings(clip_sigma=3)))
+            scale.scale(self.aligned, scaling, self.scaled, threads)
+
+        yield "scale", scaled
         cut = tile.Settings(seed=1, split=SPLIT, collection=COLLECTION, years={SENSOR: self.region.years})
         patches = self.folder / "patches.zarr"
         yield (
@@ -112,9 +121,10 @@ class Bench:
         )
 
     def copy(self, reads: list[Path], writes: list[Path]) -> None:
-        """Decompress and compress what a stage has to, dates side by side in two threads."""
+        """Decompress and compress what a stage has to, dates or clips side by side in two threads."""
         with codecs():
             for path in reads:
+                each(_read, _clips(path), THREADS[-1])
                 for array in _arrays(path):
                     _by_date(array, array.__getitem__)
             target = self.folder / "copy.zarr"
@@ -142,13 +152,27 @@ def _set(array: Any, numbers: Any, date: slice) -> None:
 
 
 def _arrays(path: Path) -> list[Any]:
+    """The images and masks of a cube; none of a folder of clips."""
+    if path.name == CLIPS:
+        return []
     group = zarr.open_group(path, mode="r")
     return [array for _, array in sorted(group.arrays()) if array.ndim > 2]
 
 
+def _clips(path: Path) -> list[Path]:
+    """The clips of a folder; a cube has none."""
+    return sorted(path.rglob("*.tif")) if path.name == CLIPS else []
+
+
+def _read(clip: Path) -> int:
+    """Read a clip; how many bytes its pixels are."""
+    with rasterio.open(clip) as file:
+        return int(file.read(1).nbytes)
+
+
 def _size(path: Path) -> int:
-    """Bytes of a cube's images and masks, not compressed."""
-    return sum(array.nbytes for array in _arrays(path))
+    """Bytes of clips, or of a cube's images and masks, not compressed."""
+    return sum(map(_read, _clips(path))) + sum(array.nbytes for array in _arrays(path))
 
 
 class Time(NamedTuple):

@@ -43,11 +43,7 @@ def measure(folder: Path, kilometres: int, dates: int) -> dict[str, float]:
         alone(lambda: simulate(archive, kilometres, dates))  # or this process stays as large
     region = Region(place, kilometres)
     bench = Bench(region, place / f"cubes{kilometres}km")
-    manifests = [bench.folder / str(year) / "manifest.json" for year in region.years]
-    peaks = {
-        "download": alone(lambda: region.fetch(bench.folder)),
-        "stack": alone(lambda: region.make_raw(manifests, bench.raw, 1)),
-    }
+    peaks = {"download": alone(lambda: region.fetch(bench.folder))}
     for name, run in bench.stages():
         peaks[name] = alone(lambda: run(1))  # noqa: B023 - runs before the next one comes
     return peaks

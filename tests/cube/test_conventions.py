@@ -11,11 +11,12 @@ import pytest
 import rasterio
 import xarray as xr
 
+from revisit.cube import elevation
 from revisit.cube.contract import VARIABLES, open_cube
 from revisit.cube.grid import Region, region_grid
 from revisit.cube.labels import labels
 from revisit.cube.labels.ready import ready
-from revisit.cube.write import create_cube
+from revisit.cube.write import BLOCK, SMALL, create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.04, 50.02]))
 CUBES = {
@@ -73,12 +74,34 @@ def cube(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"{unit}.zarr"
 
 
-def test_plain_xarray_opens_it_and_warns_of_nothing(cube: Path) -> None:
-    """No argument is needed, and no line of warning is to be explained away."""
+def opened_in_silence(path: Path, how: dict[str, Any]) -> xr.Dataset:
+    """A store as plain xarray reads it; any warning is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plain = xr.open_zarr(cube, chunks=None).load()
-    assert plain["band"].values.tolist() == CUBES[cube.stem][1]
+        return xr.open_zarr(path, **how).load()
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": None}], ids=["dask", "numpy"])
+def test_plain_xarray_opens_it_and_warns_of_nothing(cube: Path, how: dict[str, Any]) -> None:
+    """No argument is needed, and no line of warning is to be explained away."""
+    assert opened_in_silence(cube, how)["band"].values.tolist() == CUBES[cube.stem][1]
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": None}], ids=["dask", "numpy"])
+def test_a_large_cube_opens_without_a_warning_too(tmp_path: Path, how: dict[str, Any]) -> None:
+    """Its chunks lie in shards, whose edges are none of dask's."""
+    grid = region_grid(Region(bbox=[5.0, 50.0, 5.006, 50.1]))
+    assert max(grid.shape) > SMALL
+    path = tmp_path / "large.zarr"
+    about: dict[str, Any] = {"region": "here", "stage": "raw", "unit": "dB", "settings": {}}
+    image = np.arange(grid.width * grid.height, dtype=np.float32).reshape(1, *grid.shape)
+    with create_cube(path, grid, dates=1, bands=["vv"], sensor="sentinel-1", **about) as writer:
+        for block in grid.blocks(BLOCK):
+            writer.write(block, image[(slice(None), *block)], np.ones(grid.shape, bool)[block])
+        writer.keep(np.datetime64("2020-03-01T10:11:12.345"), source_items="scene")
+    assert json.loads((path / "backscatter/zarr.json").read_text())["codecs"][0]["name"] == "sharding_indexed"
+    plain = opened_in_silence(path, how)
+    np.testing.assert_array_equal(plain["backscatter"].values[0], image)
 
 
 def test_metadata_of_all_arrays_stand_in_the_group(cube: Path) -> None:
@@ -103,6 +126,27 @@ def test_attributes_fit_netcdf(cube: Path) -> None:
             assert all(isinstance(part, held) for part in flat), key
 
 
+def no_error(path: Path) -> None:
+    """The public checker of the CF conventions; what it only warns of is GeoZarr's colons and our order."""
+    runner = pytest.importorskip("compliance_checker.runner", reason="takes the package compliance-checker")
+    runner.CheckSuite.load_all_available_checkers()
+    report = path.with_suffix(".report.json")
+    runner.ComplianceChecker.run_checker(
+        str(path), ["cf:1.11"], 0, "normal", output_filename=str(report), output_format="json"
+    )
+    content = json.loads(report.read_text())["cf:1.11"]
+    assert [part["msgs"] for part in content["high_priorities"] if part["msgs"]] == []
+
+
+def valid_geozarr(path: Path) -> None:
+    """The public models of the GeoZarr conventions."""
+    toolkit = pytest.importorskip("geozarr_toolkit", reason="takes the package geozarr-toolkit")
+    attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+    assert set(toolkit.detect_conventions(attributes)) == {"proj", "spatial"}
+    for check in (toolkit.validate_proj, toolkit.validate_spatial):
+        assert check(attributes) == (True, [])
+
+
 def test_it_is_written_as_netcdf(cube: Path, tmp_path: Path) -> None:
     pytest.importorskip("netCDF4", reason="writing netCDF-4 takes the package netCDF4")
     opened = open_cube(cube)
@@ -111,28 +155,19 @@ def test_it_is_written_as_netcdf(cube: Path, tmp_path: Path) -> None:
     name = NAMES[cube.stem]
     np.testing.assert_allclose(again[name].values, opened[name].values, atol=1e-7)
     assert again["time"].values.tolist() == opened["time"].values.tolist()
+    plain = xr.open_zarr(cube)
+    del plain.attrs["zarr_conventions"]  # all that docs/products.md asks for
+    plain.to_netcdf(tmp_path / "plain.nc")
 
 
 def test_the_compliance_checker_finds_no_error(cube: Path, tmp_path: Path) -> None:
-    """The public checker of the CF conventions; what it only warns of is GeoZarr's colons and our order."""
-    runner = pytest.importorskip("compliance_checker.runner", reason="takes the package compliance-checker")
     pytest.importorskip("netCDF4", reason="writing netCDF-4 takes the package netCDF4")
     open_cube(cube).to_netcdf(tmp_path / "cube.nc")
-    runner.CheckSuite.load_all_available_checkers()
-    report = tmp_path / "report.json"
-    runner.ComplianceChecker.run_checker(
-        str(tmp_path / "cube.nc"), ["cf:1.11"], 0, "normal", output_filename=str(report), output_format="json"
-    )
-    content = json.loads(report.read_text())["cf:1.11"]
-    assert [part["msgs"] for part in content["high_priorities"] if part["msgs"]] == []
+    no_error(tmp_path / "cube.nc")
 
 
 def test_the_geozarr_toolkit_accepts_it(cube: Path) -> None:
-    toolkit = pytest.importorskip("geozarr_toolkit", reason="takes the package geozarr-toolkit")
-    attributes = json.loads((cube / "zarr.json").read_text())["attributes"]
-    assert set(toolkit.detect_conventions(attributes)) == {"proj", "spatial"}
-    for check in (toolkit.validate_proj, toolkit.validate_spatial):
-        assert check(attributes) == (True, [])
+    valid_geozarr(cube)
 
 
 def test_cf_names_and_units(cube: Path) -> None:
@@ -161,16 +196,45 @@ def test_gdal_takes_no_data_for_what_is_data(cube: Path) -> None:
         assert source.dataset_mask().all()
 
 
-def test_a_label_cube_opens_without_a_warning_too(
-    tmp_path: Path, download: Callable[[str], Any], settings: Callable[..., Any]
-) -> None:
-    scenes = download("worldcover")
-    scenes.add("map", "2021-01-01T00:00:00Z", {"map": np.full((60, 60), 30, np.uint8)}, unit="class")
-    bbox = settings(["map"]).bbox
-    own = labels.Settings(bbox=bbox, resolution_m=10, source="worldcover", legend=ready("worldcover", "test"))
-    path = tmp_path / "labels.zarr"
-    labels.label([scenes.manifest()], path, region="here", settings=own)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert (xr.open_zarr(path, chunks=None)["land_cover"].values == 30).any()
-    assert open_cube(path).attrs["title"] == "worldcover land cover of here, labels"
+@pytest.fixture(params=["labels", "dem"])
+def undated(
+    request: pytest.FixtureRequest, tmp_path: Path, download: Callable[[str], Any], settings: Any
+) -> Path:
+    """A cube without dates: label maps of two years, or elevation."""
+    place = {"bbox": settings(["map"]).bbox, "resolution_m": 10}
+    path = tmp_path / f"{request.param}.zarr"
+    scenes = download(request.param)
+    if request.param == "dem":
+        metres = np.full((30, 30), 7, np.float32)
+        scenes.add("tile", "2021-04-22", {"elevation": metres}, unit="metres", resolution=30, nodata=None)
+        own = elevation.Settings.model_validate(place)
+        elevation.elevate([scenes.manifest()], path, region="here", settings=own)
+    else:
+        for year in (2020, 2021):
+            grass = np.full((60, 60), 30, np.uint8)
+            scenes.add(f"map{year}", f"{year}-01-01T00:00:00Z", {"map": grass}, unit="class")
+        legend = ready("worldcover", "test")
+        about = labels.Settings.model_validate({**place, "source": "worldcover", "legend": legend})
+        labels.label([scenes.manifest()], path, region="here", settings=about)
+    return path
+
+
+def test_so_does_one_without_dates(undated: Path) -> None:
+    name, value, title = {
+        "labels": ("land_cover", 30, "worldcover land cover of here, labels"),
+        "dem": ("elevation", 7, "dem elevation of here, dem"),
+    }[undated.stem]
+    for how in ({}, {"chunks": None}):
+        assert (opened_in_silence(undated, how)[name].values == value).all()
+    assert open_cube(undated).attrs["title"] == title
+
+
+def test_one_without_dates_passes_the_checkers_too(undated: Path, tmp_path: Path) -> None:
+    pytest.importorskip("netCDF4", reason="writing netCDF-4 takes the package netCDF4")
+    opened = open_cube(undated)
+    opened.to_netcdf(tmp_path / "cube.nc")
+    again = xr.open_dataset(tmp_path / "cube.nc", decode_coords="all")
+    for name in opened.data_vars:
+        np.testing.assert_array_equal(again[name].values, opened[name].values)
+    no_error(tmp_path / "cube.nc")
+    valid_geozarr(undated)

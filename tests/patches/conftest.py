@@ -136,7 +136,7 @@ class Cubes:
             create_array(aside, "land_cover", grid.shape, ("y", "x"), "uint8", 0, flags)[:] = codes
             attributes = {"stage": "labels", "sensor": "worldcover", "region": region, "unit": "class"}
             attributes["code_version"] = "test"
-            write_coordinates(aside, grid, {}, attributes | {"map_years": [[2020]]})
+            write_coordinates(aside, grid, {}, attributes | {"map_years": ["2020"]})
         return codes
 
 

@@ -62,7 +62,7 @@ class Region:
     @property
     def label_years(self) -> list[list[int]]:
         """Years that each of the region's label maps holds for; none where it has no label cube."""
-        return [] if self.labels is None else [list(years) for years in self.labels.attrs["map_years"]]
+        return [] if self.labels is None else _map_years(self.labels)
 
 
 def open_region(
@@ -187,11 +187,16 @@ def _pixel_bytes(region: Region) -> int:
     )
 
 
+def _map_years(labels: xr.Dataset) -> list[list[int]]:
+    """Years that each map behind a label cube holds for."""
+    return [[int(year) for year in own.split()] for own in labels.attrs["map_years"]]
+
+
 def _by_year(labels: xr.Dataset, rows: slice, columns: slice) -> dict[int, np.ndarray]:
     """The label map of each year that one holds for: of several maps their own, else the one for all."""
     if BY_YEAR not in labels:
         only = labels["land_cover"][rows, columns].values
-        return {year: only for own in labels.attrs["map_years"] for year in own}
+        return {year: only for own in _map_years(labels) for year in own}
     maps = labels[BY_YEAR][:, rows, columns].values
     return dict(zip(labels["year"].values.tolist(), maps, strict=True))
 

@@ -68,7 +68,7 @@ def test_maps_fill_each_others_gaps_newest_first(tmp_path, download, settings) -
     cube = open_cube(tmp_path / "labels.zarr")
     assert cube["land_cover"].values[0].tolist() == [0] * 4 + [10] * 8 + [50] * 12
     assert cube.attrs["years"] == [2020, 2021]
-    assert cube.attrs["map_years"] == [[2020], [2021]]
+    assert cube.attrs["map_years"] == ["2020", "2021"]
     assert cube["year"].values.tolist() == [2020, 2021]
     by_year = cube["land_cover_by_year"]
     assert by_year.values[:, 0].tolist() == [[0] * 4 + [10] * 20, [0] * 12 + [50] * 12]

@@ -174,7 +174,7 @@ def test_the_newest_of_several_files_counts(made, tmp_path) -> None:
     )  # fmt: skip
     assert (found[:10] == 2).all() and (found[10:] == 1).all()
     assert made.attrs["years"] == [2018, 2019, 2021]
-    assert made.attrs["map_years"] == [[2018], [2019, 2021]]
+    assert made.attrs["map_years"] == ["2018", "2019 2021"]
     assert made.attrs["source_items"] == f"{new} {old}"
 
 

@@ -129,7 +129,7 @@ def test_collections(cubes: Any, tmp_path: Any) -> None:
             about = {"stage": "labels", "sensor": "truth", "region": region, "unit": "class"}
             years = {"year": ("year", np.array([2019, 2020]))}
             write_coordinates(
-                aside, grid, years, about | {"code_version": "test", "map_years": [[2020], [2019]]}
+                aside, grid, years, about | {"code_version": "test", "map_years": ["2020", "2019"]}
             )
 
     def collect(kind: str, **own: Any) -> Any:

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import from_bounds
 
+from revisit.cube import elevation
 from revisit.cube import item as cube_item
 from revisit.cube.beside import write_beside
 from revisit.cube.contract import open_cube
@@ -16,9 +19,33 @@ from revisit.cube.labels.ready import ready
 from revisit.cube.stacking.stack import Settings, stack
 
 
+def dem_provider(folder: Path, bbox: list[float]) -> dict[str, Any]:
+    """A folder that serves a made-up tile of elevation around a bbox, as the providers of a study."""
+    west, south, east, north = bbox[0] - 0.01, bbox[1] - 0.01, bbox[2] + 0.01, bbox[3] + 0.01
+    folder.mkdir()
+    metres = np.linspace(0, 300, 80 * 60, dtype=np.float32).reshape(80, 60)
+    place = from_bounds(west, south, east, north, 60, 80)
+    profile = {"height": 80, "width": 60, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+    with rasterio.open(folder / "tile.tif", "w", driver="GTiff", transform=place, **profile) as tile:
+        tile.write(metres, 1)
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    found = {
+        "type": "Feature", "stac_version": "1.0.0", "id": "tile", "collection": "heights", "links": [],
+        "bbox": [west, south, east, north], "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"datetime": "2021-04-22T00:00:00Z"}, "assets": {"data": {"href": "tile.tif"}},
+    }  # fmt: skip
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [found]}))
+    (folder / "collections.json").write_text(json.dumps([{"type": "Collection", "id": "heights"}]))
+    heights = {"collection": "heights", "assets": {"elevation": "data"}, "unit": "metres"}
+    return {"tiles": {"folder": str(folder), "sensors": {"dem": heights}}}
+
+
 @pytest.fixture
 def results(archive: Any, search: Callable[..., Any], download: Callable[..., Any], tmp_path: Path) -> Path:
-    """Two regions over the same scenes, with raw cubes and label maps, and features of one encoder."""
+    """Two regions over the same scenes, with raw cubes and label maps, and features of one encoder.
+
+    The north has elevation and a variant of its raw cube as well.
+    """
     folder = tmp_path / "results"
     for region in ("north", "south"):
         manifests = {}
@@ -32,16 +59,28 @@ def results(archive: Any, search: Callable[..., Any], download: Callable[..., An
             folder / f"cubes/{region}/sentinel-2/raw.zarr",
             folder / f"cubes/{region}/labels.zarr",
         )
-        own = Settings.model_validate(
-            {**grid, "bands": ["blue", "red"], "scene_classification_valid": [3, 4, 5, 6]}
-        )
-        stack([manifests["sentinel-2"]], raw, region=region, sensor="sentinel-2", settings=own)
-        write_beside(raw, raw.with_suffix(".png"), cube_item.scene_links([manifests["sentinel-2"]]))
+        cubes = {raw: [3, 4, 5, 6]}
+        if region == "north":
+            cubes[folder / "variants/unmasked/north/sentinel-2/raw.zarr"] = list(range(1, 12))
+        for cube, valid in cubes.items():
+            own = Settings.model_validate(
+                {**grid, "bands": ["blue", "red"], "scene_classification_valid": valid}
+            )
+            stack([manifests["sentinel-2"]], cube, region=region, sensor="sentinel-2", settings=own)
+            write_beside(cube, cube.with_suffix(".png"), cube_item.scene_links([manifests["sentinel-2"]]))
         label_settings = labels.Settings(**grid, source="worldcover", legend=ready("worldcover", "test"))
         labels.label([manifests["worldcover"]], land_cover, region=region, settings=label_settings)
         cube_item.write_item(
             open_cube(land_cover), land_cover, cube_item.scene_links([manifests["worldcover"]])
         )
+    tiles = {"provider": "tiles", "providers": dem_provider(tmp_path / "tiles", archive.bbox)}
+    settings = {**archive.settings, **tiles, "bands": ["elevation"], "patience_s": 5}
+    manifest, dem = folder / "scenes/north/dem/2021/manifest.json", folder / "cubes/north/dem.zarr"
+    items = search("north", "dem", {**settings, "years": [2021]})
+    download(items, "north", "dem", 2021, manifest, settings)
+    place = elevation.Settings(bbox=archive.bbox, resolution_m=10)
+    elevation.elevate([manifest], dem, region="north", settings=place)
+    cube_item.write_item(open_cube(dem), dem, cube_item.scene_links([manifest]))
     features = folder / "features/pairs/method/s2/seed0/s2.npz"
     features.parent.mkdir(parents=True)
     np.savez(features, features=np.zeros((2, 3)))

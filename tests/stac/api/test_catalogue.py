@@ -15,7 +15,7 @@ def test_pystac_reads_collections_items_and_finds_every_file(results: Path) -> N
     catalogue.run(Job("catalogue", output=written))
     items = pystac.ItemCollection.from_file(written["found"])
     collections = {content["id"]: content for content in read_json(written["collections"])}
-    assert len(items) == 13
+    assert len(items) == 16
     for entry in items:
         assert entry.collection_id in collections
         for asset in entry.assets.values():

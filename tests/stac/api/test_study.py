@@ -21,19 +21,25 @@ ORIGIN = {"Origin": "https://radiantearth.github.io"}
 
 
 def test_every_product_is_an_item_of_one_collection(results: Path) -> None:
-    """Two regions share their scenes: ids are unique all the same. What has not been made is not missed."""
+    """Two regions share their scenes: ids are unique all the same. What has not been made is not missed.
+
+    A cube and a variant of it have the same id, and collections of their own.
+    """
     catalogue = Catalogue([results])
     counts = {
         name: sum(item["collection"] == name for item in catalogue.items) for name in catalogue.collections
     }
     assert counts == {
+        "dem": 1,
+        "dem-scenes": 1,
         "features": 1,
         "sentinel-2-raw": 2,
         "sentinel-2-scenes": 6,
+        "unmasked-sentinel-2-raw": 1,
         "worldcover-labels": 2,
         "worldcover-scenes": 2,
     }
-    assert len({(item["collection"], item["id"]) for item in catalogue.items}) == 13
+    assert len({(item["collection"], item["id"]) for item in catalogue.items}) == 16
     assert {item["properties"]["revisit:region"] for item in catalogue.items} == set(REGIONS)
     # Of a study under way: a cube being made has no Item yet, a product that is gone has no link.
     (results / "cubes/south/sentinel-2/raw.json").unlink()
@@ -75,6 +81,7 @@ def test_clients_find_items_links_and_files(results: Path, archive: Any) -> None
         cubes = {"collections": ["sentinel-2-raw"]}
         assert client.search(**cubes, bbox=archive.bbox, datetime="2020-04-01").matched() == 2
         assert client.search(**cubes, datetime="2019").matched() == 0
+        assert client.search(filter="\"revisit:variant\" = 'unmasked'").matched() == 1
         assert client.search(filter="\"revisit:region\" = 'south'", **cubes).matched() == 1
 
 

@@ -102,7 +102,8 @@ def label(manifests: Sequence[str | Path], path: str | Path, *, region: str, set
             "region": region,
             "unit": "class",
             "years": sorted({year for one in shown for year in one.years}),
-            "map_years": sorted(one.years for one in shown),
+            # Of each map as text: netCDF holds no lists of lists
+            "map_years": [" ".join(map(str, years)) for years in sorted(one.years for one in shown)],
             "source_items": " ".join(sorted(one.name for one in shown)),
             "config_hash": config_hash(settings.content()),
             "code_version": code_version(),

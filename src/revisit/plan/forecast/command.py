@@ -11,7 +11,7 @@ from pathlib import Path
 from revisit.plan.arguments import check_arguments, read_yaml
 from revisit.plan.checked import checked
 from revisit.plan.forecast.imagery import ASSUMED, imagery
-from revisit.plan.forecast.rates import FROM_AFAR_MB_S, GPU_TIMES, Cost, costs, gpu_seconds
+from revisit.plan.forecast.rates import AT_REST, FROM_AFAR_MB_S, GPU_TIMES, Cost, costs, gpu_seconds
 from revisit.plan.forecast.space import Space, fetched, peak, spaces
 from revisit.plan.forecast.work import Stage, Work
 from revisit.plan.plan import Plan
@@ -97,8 +97,9 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
     if len(own) < len(stages):
         notes.append(
             f"Time and memory of {'the others' if own else 'jobs'} as of the default study on two CPU cores, "
-            "trainings to the end of their budget and by the parameters of their encoders: that says whether "
-            "they want a GPU; for hours on one run a job of each, and plan again"
+            "trainings by the parameters of their encoders, and evaluations to where those of that study "
+            f"came to rest, after {AT_REST:.0%} of their steps: that says whether they want a GPU; for hours "
+            "on one run a job of each, and plan again"
         )
     afar = any(not work.plan.is_served(one.sensor) for one in work.series)
     if afar and not cost["download"].measured:

@@ -1,8 +1,8 @@
 """How long jobs take, how much memory: as measured in the study so far, else as the default study did.
 
-The shipped numbers are of `make demo` on two threads of one core (benchmarks/README.md): the seconds of a
-stage there, less those to start its jobs, over its amount of work. What a larger region adds to the jobs of
-cubes, and to their memory, is what a region of 15 x 15 km on 12 dates took of processor time and memory.
+The shipped numbers are of `make demo` on two cores that did nothing else (benchmarks/README.md): the seconds
+of a stage there, less those to start its jobs, over its amount of work. What a larger region adds to the jobs
+of cubes, and to their memory, is what a region of 15 x 15 km on 12 dates took of processor time and memory.
 """
 
 import json
@@ -31,31 +31,33 @@ class Rate(NamedTuple):
 # Millions: of pixels of a scene's grid (archive) or of its clips (download), of values of a cube (stack to
 # scale), of pixels of one sensor in what is cut or read (tile, survey, import_set, probe, floor); and for
 # pretrain, generate, embed and evaluate of pixels of one sensor that a network sees, times millions of its
-# encoder's parameters.
+# encoder's parameters. The amounts are to the end of a training's budget, the seconds of evaluate to where
+# the trainings of the default study came to rest.
+AT_REST = 0.36  # share of their steps after which they did
 RATES = {
-    "archive": Rate(1, 0.74, 170, 300),
-    "search": Rate(0.9, 0, 75),
-    "download": Rate(0.9, 0.1, 135, 130),
-    "stack": Rate(1.7, 0.06, 320, 85),
-    "coregister": Rate(3.5, 0.15, 300, 230),
-    "moments": Rate(1, 0.05, 320),
-    "scale": Rate(1.8, 0.06, 300, 85),
-    "labels": Rate(1.5, 0, 250),
-    "dem": Rate(1.5, 0, 250),
-    "tile": Rate(1, 0.92, 155),
+    "archive": Rate(0.75, 0.56, 170, 300),
+    "search": Rate(0.67, 0, 75),
+    "download": Rate(0.6, 0.1, 135, 130),
+    "stack": Rate(1.3, 0.06, 320, 85),
+    "coregister": Rate(1.8, 0.15, 300, 230),
+    "moments": Rate(0.75, 0.05, 320),
+    "scale": Rate(1.2, 0.06, 300, 85),
+    "labels": Rate(1.1, 0, 250),
+    "dem": Rate(1.1, 0, 250),
+    "tile": Rate(0.75, 0.64, 155),
     "survey": Rate(1, 1.0, 300),
     "import_set": Rate(1, 1.2, 500),
-    "pretrain": Rate(2.2, 2.5, 730),
-    "generate": Rate(2.2, 2.5, 760),
-    "embed": Rate(2.2, 2.5, 760),
-    "evaluate": Rate(2.2, 1.05, 840),
+    "pretrain": Rate(1.9, 1.9, 730),
+    "generate": Rate(1.9, 1.9, 760),
+    "embed": Rate(1.9, 1.9, 760),
+    "evaluate": Rate(1.9, 0.86 * AT_REST, 840),
     "predict": Rate(4, 0.35, 900),
-    "probe": Rate(0.9, 0.23, 160),
-    "floor": Rate(2.2, 0.18, 660),
+    "probe": Rate(0.7, 0.19, 160),
+    "floor": Rate(1.8, 0.07, 660),
 }
 ON_GPU = ("pretrain", "generate", "embed", "evaluate", "predict")  # whose rules ask for one
 GPU_TIMES = 1000  # as fast as a core: 25 TFLOP/s in the steps against 25 GFLOP/s, which nobody has measured
-OTHER = Rate(2, 0, 300)  # what gathers, lays out and draws
+OTHER = Rate(1.4, 0, 300)  # what gathers, lays out and draws
 
 
 class Cost(NamedTuple):

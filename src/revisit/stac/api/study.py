@@ -16,9 +16,11 @@ from revisit.files import read_json
 Item = dict[str, Any]
 MANIFESTS, SCENES = "scenes/*/*/*/manifest.json", "items.json"
 STORES = ("cubes/*/*.zarr", "cubes/*/*/*.zarr")
+VARIANTS = "variants/*/*/*/*.zarr"
 FEATURES = "features/*/*/*/*/*.npz"
 MAPS = "maps/*/*.tif"
 FEATURES_COLLECTION = "features"
+NAMING = ("revisit:variant", "revisit:sensor", "revisit:stage")  # what the name of a collection is made of
 ABOUT = {
     "scenes": "Scenes clipped to the regions, as they came from the provider: digital numbers",
     "raw": "Cubes of scenes snapped to one grid, in physical units, masked by `valid`",
@@ -77,15 +79,18 @@ def _scenes(folder: Path) -> Iterator[tuple[Path, str, Item]]:
 
 
 def _beside(folder: Path) -> Iterator[tuple[Path, str, Item]]:
-    """File, id in it, and Item of every cube, label map, file of features and predicted map."""
-    for pattern in (*STORES, FEATURES, MAPS):
+    """File, id in it, and Item of every cube, label map, elevation, file of features and predicted map."""
+    for pattern in (*STORES, VARIANTS, FEATURES, MAPS):
         for product in sorted(folder.glob(pattern)):
             file = product.with_suffix(".json")
             if file.is_file():
                 item = read_json(file)
                 about = item["properties"]
-                names = [about[key] for key in ("revisit:sensor", "revisit:stage") if key in about]
-                yield file, item["id"], {**item, "collection": "-".join(names)}
+                if pattern == VARIANTS:
+                    about = {"revisit:variant": product.relative_to(folder).parts[1], **about}
+                names = [about[key] for key in NAMING if key in about]
+                collection = "-".join(dict.fromkeys(names))  # sensor and stage of elevation are both dem
+                yield file, item["id"], {**item, "collection": collection, "properties": about}
 
 
 def _located(item: Item, folder: Path) -> Item:
