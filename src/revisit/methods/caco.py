@@ -43,14 +43,17 @@ class CACo(TwoEras, SeCo):
     source = "CACo (Mall et al., CVPR 2023), as in utkarshmall13/CACo"
     choices = (
         "as the code: distances are not squared, of features of the subspace season, an estimate per place "
-        "and era, average with 0.8 (none in the paper), all unchanged in the first epoch; as the paper: an "
-        "unchanged place is spared in every subspace, the queue included, which gives keys of all eras; "
-        "earlier keys of the query's own place and era stay negatives there, as in the code; a place with "
-        "one era asks twice of it and has no estimate, nor has an era with one date; an era with fewer than "
-        "three dates within `span_years` shows some twice; aligned-ratio aligns the first dates that are "
-        "contrasted too; "
-        "batch_size counts places, each of two queries; geographic sampling is a matter of the regions; "
-        "optimiser and augmentation as SeCo here"
+        "and era, average with 0.8 (none in the paper), all unchanged in the first epoch; the slow network "
+        "sees queries too for the estimates, which its batch norms take note of, as in the code; as the "
+        "paper: an unchanged place is spared in every subspace, the queue included, which gives keys of all "
+        "eras; earlier keys of the query's own place and era stay negatives there, as in the code; eras "
+        "are the dates before and after the middle of a place's own span, a year apart by default, where "
+        "the paper's are 4 years apart; a place with one era asks twice of it and has no estimate, nor has "
+        "an era with one date; an era with fewer than three dates within `span_years` shows some twice; "
+        "aligned-ratio aligns the first dates that are contrasted too, by the nearest season, however far "
+        "that is; the mixture is fitted to estimates in units of their spread, which the code leaves as "
+        "they are; batch_size and epochs count places, each of two queries; geographic sampling is a matter "
+        "of the regions; optimiser and augmentation as SeCo here"
     )
     keys_per_place: ClassVar[int] = 2
 

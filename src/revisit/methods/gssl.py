@@ -45,7 +45,8 @@ class GSSL(MoCoV2):
     source = "Geography-aware SSL (Ayush et al., ICCV 2021), as in sustainlab-group/geography-aware-ssl"
     choices = (
         "k-means of points on the unit sphere, where longitude shrinks towards the poles and has no edge, "
-        "instead of degrees; both times drawn anew in each step; otherwise MoCo v2's"
+        "instead of degrees; from one start; both times drawn anew in each step from all that a place has; "
+        "an epoch is a pass over places; otherwise MoCo v2's"
     )
     kinds = frozenset({"series"})
     needs_series = True

@@ -46,11 +46,12 @@ class SeCo(Seasonal):
 
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
-        "dates are drawn with replacement from those a place has within `span_years` of the first (the code: "
-        "from all, which lie within a year), so that one with a single date is contrasted by augmentation "
-        "alone; earlier keys of a place stay negatives in the queue, as in the code; half a cosine instead "
-        "of steps of the rate; augmentation as in moco-v2, with flips on both axes; plain views are not "
-        "flipped; batch normalisation over all GPUs"
+        "dates are drawn with replacement from those a place has within `span_years` of the first (the "
+        "code: from all, which lie within a year), so that one with a single date is contrasted by "
+        "augmentation alone; earlier keys of a place stay negatives in the queue, as in the code; half a "
+        "cosine instead of steps of the rate; augmentation as in moco-v2, with flips on both axes, of the "
+        "part that is cut out, where the code augments the whole image and cuts then; plain views are not "
+        "flipped; batch normalisation over all GPUs; an epoch is a pass over places"
     )
     batch_wide = True  # batch norm in some encoders, keys of the batch as negatives, one push per step
     keys_per_place: ClassVar[int] = 1

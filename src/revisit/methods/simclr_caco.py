@@ -30,8 +30,8 @@ class SimCLRCACo(TwoEras, SimCLRSeCo):
     choices = (
         "no code published: simclr-seco here with the eras and estimates of caco here, from the network "
         "itself, as there is no slow one; an unchanged place is spared in every subspace; of a place with "
-        "one era, which is there twice, the pairs are no negatives of each other; batch_size counts places, "
-        "each of two images with their views"
+        "one era, which is there twice, the pairs are no negatives of each other; batch_size and epochs "
+        "count places, each of two images with their views"
     )
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:

@@ -43,8 +43,9 @@ class SimCLRSeCo(Seasonal):
     source = "SeCo (Mañas et al., ICCV 2021) on SimCLR (Chen et al., ICML 2020), as a row of CACo (CVPR 2023)"
     choices = (
         "no code and no temperature published: that of SimCLR, 0.1, its head of three layers and its "
-        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
-        "augmentation as seco here"
+        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; batch "
+        "normalisation of the heads' hidden layers, none of their output; dates and augmentation as seco "
+        "here, so that jitter has MoCo's strength and not SimCLR's; an epoch is a pass over places"
     )
     batch_wide = True  # all views of a batch are candidates
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from revisit.methods.method import DataDescription
+from revisit.methods.parts.augmentation import CHOICES
 from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
@@ -32,7 +33,9 @@ class SimSiam(AugmentedViews):
     source = "SimSiam (Chen & He, CVPR 2021), as in facebookresearch/simsiam"
     choices = (
         "without colour and grayscale, which are for RGB alone, a gain and an offset per optical band and a "
-        "gain with speckle per SAR band; flips on both axes; views at the size of the stored image"
+        "gain with speckle per SAR band; flips on both axes; views at the size of the stored image; "
+        f"{CHOICES}; of a series a place shows one date in a step, so that an epoch is a pass over places, "
+        "not over all their images"
     )
     batch_wide = True  # batch normalisation in the heads
 
