@@ -33,7 +33,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "simclr": {"name": "simclr", "encoder": RESNET, "dim": 8},
     "gssl": {"name": "gssl", "encoder": VIT, "dim": 8, "queue": 16, "clusters": 4, "temperature": 0.1},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
-    "caco": {"name": "caco", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9},
+    "seco": {"name": "seco", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
+    "simclr-seco": {"name": "simclr-seco", "encoder": RESNET, "dim": 8, "optimiser": {"name": "sgd"}},
+    "simsiam": {"name": "simsiam", "encoder": RESNET, "width": 16, "hidden": 8},
+    "caco": {"name": "caco", "encoder": RESNET, "dim": 8, "queue": 32, "momentum": 0.9},
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8, "optimiser": {"name": "sgd"}},
     "swinssl": {"name": "swinssl", "encoder": BESIDE, "drop_path": 0.0},  # else each process draws its own
@@ -99,6 +102,8 @@ def test_two_processes_train_as_one(
         "stmim": (yearly, "s1+rgb"),
         "unifeat": (large, "s1+rgb"),
         "gssl": (series, "s1+rgb"),
+        "seco": (series, "rgb"),
+        "simclr-seco": (series, "rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),
         "optical-aided": (pairs, "s1"),
