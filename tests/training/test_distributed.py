@@ -101,7 +101,7 @@ def test_two_processes_train_as_one(
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
         "unifeat": (large, "s1+rgb"),
-        "gssl": (series, "s1+rgb"),
+        "gssl": (series, "rgb"),
         "seco": (series, "rgb"),
         "simclr-seco": (series, "rgb"),
         "caco": (series, "rgb"),
