@@ -196,26 +196,33 @@ def test_aligned_estimates_are_of_like_seasons(
     """February is held against March, June against June, September against November; else against any."""
     series.images[:] = (40 * torch.arange(6)).view(6, 1, 1, 1).to(torch.uint8)
     seen: dict[str, set[tuple[int, ...]]] = {}
-    for estimate in ("aligned-ratio", "smoothed-ratio"):
+    for estimate in ("aligned-ratio", "aligned-smoothed-ratio", "smoothed-ratio"):
         own = made(build, entry, estimate=estimate)
         drawn = [views_of(own, series, seed)["query"].mean((2, 3, 4)) for seed in range(5)]
         slots = ((torch.stack(drawn) / 6 + 0.5) * 255 / 40).round().int()
         seen[estimate] = {tuple(pair) for pair in slots[:, :5].flatten(0, 1).tolist()}
-    assert seen["aligned-ratio"] == {(0, 3), (1, 4), (2, 5)} < seen["smoothed-ratio"]
+    like = seen["aligned-ratio"]
+    assert like == seen["aligned-smoothed-ratio"] == {(0, 3), (1, 4), (2, 5)} < seen["smoothed-ratio"]
 
 
+@pytest.mark.parametrize("features", ["season", "encoder"])
 @pytest.mark.parametrize("entry", [CACO, SIMCLR])
 def test_estimates_are_of_the_networks_features(
-    build: Build, series: Batch[Tensor], entry: dict[str, Any]
+    build: Build, series: Batch[Tensor], entry: dict[str, Any], features: str
 ) -> None:
-    """Distances of t0 between the eras and to t2 within each, in the subspace season, by the slow network."""
-    own = made(build, entry).eval()
+    """Distances of t0 between the eras and to t2 within each, by the slow network: in the subspace season, or
+    of what the encoder gives."""
+    own = made(build, entry, features=features).eval()
     views = views_of(own, series)
     slow = entry is CACO
     if slow:
         own.slow_heads[1][0].weight.data.mul_(0.5)
+        own.slow_encoder.embedding.data.mul_(0.5)
     encoder, heads = (own.slow_encoder, own.slow_heads) if slow else (own.encoder, own.heads)
     z = projected(encoder, heads, views)
+    if features == "encoder":
+        of_encoder = {name: unit(encoder.pooled(views[name].flatten(0, 1))) for name in VIEWS}
+        z = {(1, name): values.reshape(8, 2, -1) for name, values in of_encoder.items()}
     step_of(own, views)
     for row, place in enumerate(series.places.tolist()):
         if row == 5:
