@@ -173,6 +173,21 @@ def test_refuses(
         build(entry, bands, kind=kind)
 
 
+def test_rate_may_fall_in_steps(build: Build) -> None:
+    """As the source's, which is no cosine."""
+    rates = {}
+    for schedule in ("steps", "cosine"):
+        own = made(build, {**SECO, "optimiser": {"schedule": schedule}})
+        training = Training(epochs=4, batch_size=256, learning_rate=0.03, warmup_fraction=0)
+        (descent,) = own.optimisers(training, COURSE)
+        rates[schedule] = []
+        for step in range(COURSE.steps):
+            descent.set(step)
+            rates[schedule].append(descent.rate)
+    assert rates["steps"] == pytest.approx([0.03] * 12 + [0.003] * 4 + [0.0003] * 4)
+    assert rates["cosine"][10] == pytest.approx(0.015)
+
+
 def test_refuses_a_queue_that_is_not_whole_batches(build: Build) -> None:
     own = made(build, SECO)
     own.check_training(Training(epochs=1, batch_size=8))

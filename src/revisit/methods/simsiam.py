@@ -14,7 +14,7 @@ from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
 from revisit.nets.encoders.resnet import ResNet
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, main_schedule
+from revisit.training.optimiser import Course, Descent
 from revisit.training.schedules import constant
 from revisit.training.settings import Training
 
@@ -69,7 +69,7 @@ class SimSiam(AugmentedViews):
         rest = [item for item in self.named_parameters() if not item[0].startswith("predictor.")]
         groups, schedules = [], []
         for named, rate in (
-            (rest, main_schedule(training, course)),
+            (rest, self.optimiser.rate(training, course)),
             (list(self.predictor.named_parameters()), constant(training.peak_rate)),
         ):
             own = self.optimiser.groups(named, training)
