@@ -34,7 +34,14 @@ METHODS: dict[str, dict[str, Any]] = {
     "gssl": {"name": "gssl", "encoder": VIT, "dim": 8, "queue": 16, "clusters": 4, "temperature": 0.1},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
     "seco": {"name": "seco", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
-    "simclr-seco": {"name": "simclr-seco", "encoder": RESNET, "dim": 8, "optimiser": {"name": "sgd"}},
+    # At 0.1 rounding errors of such a ResNet grow fiftyfold from step to step.
+    "simclr-seco": {
+        "name": "simclr-seco",
+        "encoder": RESNET,
+        "dim": 8,
+        "temperature": 0.5,
+        "optimiser": {"name": "sgd"},
+    },
     "simsiam": {"name": "simsiam", "encoder": RESNET, "width": 16, "hidden": 8},
     "caco": {"name": "caco", "encoder": RESNET, "dim": 8, "queue": 32, "momentum": 0.9},
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
@@ -123,7 +130,8 @@ def test_two_processes_train_as_one(
         for gpus in ("1", "2")
     ]
     assert len(curves[0]) == 5 and len(set(curves[0])) == 5
-    assert curves[1] == pytest.approx(curves[0], rel=2e-4)
+    near_zero = {"abs": 1e-4} if name == "simsiam" else {}  # a mean of cosines
+    assert curves[1] == pytest.approx(curves[0], rel=2e-4, **near_zero)
     one, two = (load_file(tmp_path / gpus / "encoder.safetensors") for gpus in ("1", "2"))
     for key, values in one.items():
         torch.testing.assert_close(two[key], values, rtol=1e-2, atol=1e-3)
