@@ -68,12 +68,12 @@ class SimCLRSeCo(Seasonal):
         """Features of all views, [4, N, F], from one pass through the network."""
         images = torch.stack([views[name] for name in VIEWS])
         found: Tensor = self.encoder(images.flatten(0, 1))
-        return found.unflatten(0, images.shape[:2])
+        return found.reshape(*images.shape[:2], *found.shape[1:])
 
     def projected(self, features: Tensor) -> Tensor:
         """All views in all subspaces, [N, 3, 4, D]."""
         found: Tensor = self.heads(features.flatten(0, 1))
-        return found.unflatten(0, features.shape[:2]).permute(1, 2, 0, 3)
+        return found.view(*features.shape[:2], *found.shape[1:]).permute(1, 2, 0, 3)
 
     def contrasted(self, projected: Tensor, origins: Tensor, spares: Tensor) -> dict[str, Tensor]:
         """The loss of ``projected`` [N, 3, 4, D] and of each subspace, with the views of all processes.
