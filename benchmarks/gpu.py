@@ -6,7 +6,8 @@ Measures, the most important first and as long as there is time,
     peaks       matrix products of random numbers and copies: what the chip can do
     operations  of a step of each method at full size, counted
     steps       the training loop on batches that lie ready: in bfloat16, in float32 (TF32 in matrix
-                products), compiled, channels last; the share is of the peak of that precision
+                products), compiled, channels last; the share is of the peak of that precision. Beside them
+                the same batch's forward and backward passes alone, on views that lie ready
     reading     a patch store drawn from as in training, its pages cached: alone, by several readers,
                 and beside the steps
     embed       features of images by a ViT-B

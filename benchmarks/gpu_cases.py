@@ -26,6 +26,7 @@ from gpu_training import (
     full_size,
     make_trainer,
     operations,
+    passes_of,
     random_batch,
     run,
     sample_shape,
@@ -83,9 +84,9 @@ class Bench:
         work: dict[str, tuple[str, float, Callable[..., list[Row]]]] = {
             "peaks": ("peaks", 10, self.measure_peaks),
             "operations": ("operations", 25, self.count_operations),
-            "bfloat16": ("steps", 15, self.steps),
-            "float32": ("steps", 20, partial(self.steps, precision="float32")),
-            "channels-last": ("steps", 15, partial(self.steps, channels_last=True)),
+            "bfloat16": ("steps", 20, self.steps),
+            "float32": ("steps", 25, partial(self.steps, precision="float32")),
+            "channels-last": ("steps", 20, partial(self.steps, channels_last=True)),
             "compiled": ("steps", 100, partial(self.steps, compile=True)),
             "reading": ("reading", 50, self.reading),
             "embed": ("embed", 20, self.embed),
@@ -169,17 +170,21 @@ class Bench:
     def steps(
         self, name: str, precision: str = "bfloat16", compile: bool = False, channels_last: bool = False
     ) -> list[Row]:
-        """The training loop on a batch that lies ready in the host's memory."""
+        """The training loop on a batch that lies ready in the host's memory, and its passes alone."""
         if compile and not self.cuda:
             raise SkippedError("torch.compile is used on CUDA only")
         subject = self.subjects[name]
         training = self.training(subject.batch, precision, compile=compile, channels_last=channels_last)
         timing = timed(subject, training, self.device, self.pace)
         done = self.operations.get(name, 0) * subject.batch / timing.step
-        peak = self.peaks.get(precision)
+        peak, alone = self.peaks.get(precision), None
+        if not compile:
+            batch = random_batch(subject.data, subject.batch, self.cuda)
+            alone = seconds_each(passes_of(subject, training, self.device, batch), self.device, self.pace)
         row = {
             "method": name, "precision": precision, "compiled": compile, "channels_last": channels_last,
             "batch": subject.batch, "images_per_second": subject.images * subject.batch / timing.step,
+            "passes_per_second": subject.images * subject.batch / alone if alone else None,
             "memory_gib": timing.memory_gib, "tflops": done / 1e12 or None,
             "of_peak": done / peak if done and peak else None, "first_step_seconds": timing.first,
         }  # fmt: skip

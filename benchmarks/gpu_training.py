@@ -38,11 +38,14 @@ def stand_in() -> list[str]:
 MISSING = stand_in()
 
 from revisit.files import write_json  # noqa: E402
-from revisit.methods.method import DataDescription, build_method  # noqa: E402
+from revisit.methods.method import DataDescription, Moment, build_method  # noqa: E402
 from revisit.patches.batch import Batch  # noqa: E402
 from revisit.patches.modality import sensor_of  # noqa: E402
 from revisit.training import distributed  # noqa: E402
+from revisit.training.batches import to_device  # noqa: E402
 from revisit.training.checkpoint import Checkpoint  # noqa: E402
+from revisit.training.device import mixed_precision  # noqa: E402
+from revisit.training.gradients import Views, backward, own_parts  # noqa: E402
 from revisit.training.loop import Trainer  # noqa: E402
 from revisit.training.monitor import Spread  # noqa: E402
 from revisit.training.optimiser import Course  # noqa: E402
@@ -102,6 +105,8 @@ def full_size() -> dict[str, Subject]:
         "gssl": Subject({"name": "gssl", "encoder": RESNET}, series, 256, images=2),
         "seco": Subject({"name": "seco", "encoder": RESNET}, series, 256, images=3),
         "caco": Subject({"name": "caco", "encoder": RESNET}, series, 128, images=6),
+        "simclr-seco": Subject({"name": "simclr-seco", "encoder": RESNET}, series, 256, images=3),
+        "simclr-caco": Subject({"name": "simclr-caco", "encoder": RESNET}, series, 128, images=6),
         "swinssl": Subject({"name": "swinssl", "encoder": beside(SWIN_T), "crop_pixels": 224}, large, 50),
         "d-simclr": Subject({"name": "d-simclr", "encoder": beside(RESNET), "crop_pixels": 128}, large, 200),
         "satvit-v1": Subject(satvit(16, {"dim": 384, "depth": 2, "heads": 6}), large, 256),
@@ -138,6 +143,8 @@ def tiny_size() -> dict[str, Subject]:
         "gssl": Subject({"name": "gssl", **queued, "clusters": 3}, series, 4, images=2),
         "seco": Subject({"name": "seco", **queued}, series, 4, images=3),
         "caco": Subject({"name": "caco", **queued}, series, 4, images=6),
+        "simclr-seco": Subject({"name": "simclr-seco", "encoder": resnet, "dim": 8}, series, 4, images=3),
+        "simclr-caco": Subject({"name": "simclr-caco", "encoder": resnet, "dim": 8}, series, 4, images=6),
         "swinssl": Subject({"name": "swinssl", "encoder": beside(swin)}, pairs, 4),
         "d-simclr": Subject({"name": "d-simclr", "encoder": beside(resnet), "dim": 8}, pairs, 4),
         "satvit-v1": Subject({"name": "satvit", "encoder": {**vit, "name": "vit"}, **decoder}, pairs, 4),
@@ -289,6 +296,28 @@ def make_trainer(subject: Subject, training: Training, device: torch.device) -> 
         distributed.synchronise(method, device)
     course, look = Course(STEPS, STEPS, device), lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0)
     return Trainer(method, training, 0, course, look, Places())
+
+
+def passes_of(
+    subject: Subject, training: Training, device: torch.device, batch: Batch[Tensor]
+) -> Callable[[], None]:
+    """A call of which takes the losses of views that lie ready, and their gradients: a step's least."""
+    trainer = make_trainer(subject, training, device)
+    method, generator = trainer.method.train(), torch.Generator(device).manual_seed(0)
+    method.before_step(Moment(0, STEPS, STEPS, Places(), trainer.descents))
+    with torch.no_grad():
+        views = method.views(to_device(batch, device), generator)
+    parts = own_parts(method, views, training.accumulate)
+
+    def loss(views: Views) -> dict[str, Tensor]:
+        with mixed_precision(device, training.precision):
+            return method.loss(views)
+
+    def both() -> None:
+        method.zero_grad(set_to_none=True)
+        backward(parts, loss, trainer.descents)
+
+    return both
 
 
 def run(trainer: Trainer, stream: Generator[Batch[Tensor], None, None]) -> None:

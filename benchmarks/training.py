@@ -2,8 +2,9 @@
 
     python benchmarks/training.py                                         methods of the default study
     python benchmarks/training.py --configfile workflow/presets/contrast-small.yaml
+    python benchmarks/training.py --configfile workflow/presets/contrast.yaml --only rgb-18 --batch 64
 
-Each entry of a study that trains, at its size, on a patch store of random images:
+Each entry of a study that trains and starts from no other, at its size, on a patch store of random images:
     reads     samples/s drawn at random from the patch store on disk, nothing kept in memory, one thread
     map       the same bytes in the same order from one flat file by numpy.memmap: the limit of any store
     passes    samples/s of forward and backward passes alone, on views that lie ready
@@ -27,18 +28,15 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from gpu_training import STEPS, Pace, Places, Subject, finish, make_trainer, operations, timed, write_store
-from torch import Tensor
+from gpu_training import Pace, Subject, finish, operations, passes_of, timed, write_store
 
 from revisit.config.study import Entry
-from revisit.methods.method import DataDescription, Moment, method_type
-from revisit.patches.batch import Batch
+from revisit.methods.method import DataDescription, method_type
 from revisit.patches.modality import bands_of, sensor_of
 from revisit.patches.store import PatchStore
 from revisit.record import read
-from revisit.training.batches import batches, draws, to_device
+from revisit.training.batches import batches, draws
 from revisit.training.device import choose_device, mixed_precision, prepare
-from revisit.training.gradients import Views, backward, own_parts
 from revisit.training.pretrain import describe
 from revisit.training.settings import Training
 
@@ -50,7 +48,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="a study")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=20, help="to measure, however long the entry trains")
+    parser.add_argument("--batch", type=int, help="at most so many samples a step")
+    parser.add_argument("--only", action="append", help="entries whose name has this; repeatable")
     arguments = parser.parse_args()
     study = yaml.safe_load(arguments.configfile.read_text())
     device = choose_device()
@@ -58,8 +58,11 @@ def main() -> None:
     print(f"{'method':14} {HEAD}")
     for name, content in study["pretraining"]["methods"].items():
         entry = read(Entry, content, name)
-        if not entry.steps:
+        unasked = arguments.only and not any(part in name for part in arguments.only)
+        if unasked or entry.parents or method_type(entry.method).baseline:
             continue
+        size = min(entry.batch_size, arguments.batch or entry.batch_size)
+        entry = entry.model_copy(update={"batch_size": size})
         with tempfile.TemporaryDirectory() as folder:
             data = described(study, entry)
             write_store(Path(folder) / "patches", data, gigabytes=0, least=4 * entry.batch_size)
@@ -103,7 +106,13 @@ def measure(patches: Path, entry: Entry, device: torch.device, steps: int) -> st
     draw = batches(PatchStore(patches), bands, indices, size, 0, steps + 3, series=series, pin=pin)
     with closing(draw(0)) as stream:
         ready = next(stream)
-    passes = passes_each(subject, training, device, ready, steps)
+    work = passes_of(subject, training, device, ready)
+
+    def both(_: int) -> None:
+        work()
+        finish(device)
+
+    passes = seconds_each(both, steps)
     alone = timed(subject, training, device, pace, repeat(ready)).step
     with closing(draw(0)) as stream:
         line = timed(subject, training, device, pace, stream).step
@@ -114,29 +123,6 @@ def measure(patches: Path, entry: Entry, device: torch.device, steps: int) -> st
     return "{:7.0f} {:7.0f} {:7.0f} {:6.0f} {:9.0f} {:7.0%} {:11.1f} {:9.0%}".format(
         *rates, beside, flops / 1e9, share
     )
-
-
-def passes_each(
-    subject: Subject, training: Training, device: torch.device, batch: Batch[Tensor], steps: int
-) -> float:
-    """Median seconds of the losses of views that lie ready, and of their gradients."""
-    trainer = make_trainer(subject, training, device)
-    method, generator = trainer.method.train(), torch.Generator(device).manual_seed(0)
-    method.before_step(Moment(0, STEPS, STEPS, Places(), trainer.descents))
-    with torch.no_grad():
-        views = method.views(to_device(batch, device), generator)
-    parts = own_parts(method, views, training.accumulate)
-
-    def loss(views: Views) -> dict[str, Tensor]:
-        with mixed_precision(device, training.precision):
-            return method.loss(views)
-
-    def both(_: int) -> None:
-        method.zero_grad(set_to_none=True)
-        backward(parts, loss, trainer.descents)
-        finish(device)
-
-    return seconds_each(both, steps)
 
 
 def seconds_each(work: Callable[[int], object], steps: int) -> float:

@@ -190,17 +190,39 @@ def test_other_era_can_be_always_or_never_a_negative(
 
 
 @pytest.mark.parametrize("entry", [CACO, SIMCLR])
-def test_estimates_are_of_the_networks_features(
+def test_aligned_estimates_are_of_like_seasons(
     build: Build, series: Batch[Tensor], entry: dict[str, Any]
 ) -> None:
-    """Distances of t0 between the eras and to t2 within each, in the subspace season, by the slow network."""
-    own = made(build, entry).eval()
+    """February is held against March, June against June, September against November; else against any."""
+    series.images[:] = (40 * torch.arange(6)).view(6, 1, 1, 1).to(torch.uint8)
+    seen: dict[str, set[tuple[int, ...]]] = {}
+    for estimate in ("aligned-ratio", "aligned-smoothed-ratio", "smoothed-ratio"):
+        own = made(build, entry, estimate=estimate)
+        drawn = [views_of(own, series, seed)["query"].mean((2, 3, 4)) for seed in range(5)]
+        slots = ((torch.stack(drawn) / 6 + 0.5) * 255 / 40).round().int()
+        seen[estimate] = {tuple(pair) for pair in slots[:, :5].flatten(0, 1).tolist()}
+    like = seen["aligned-ratio"]
+    assert like == seen["aligned-smoothed-ratio"] == {(0, 3), (1, 4), (2, 5)} < seen["smoothed-ratio"]
+
+
+@pytest.mark.parametrize("features", ["season", "encoder"])
+@pytest.mark.parametrize("entry", [CACO, SIMCLR])
+def test_estimates_are_of_the_networks_features(
+    build: Build, series: Batch[Tensor], entry: dict[str, Any], features: str
+) -> None:
+    """Distances of t0 between the eras and to t2 within each, by the slow network: in the subspace season, or
+    of what the encoder gives."""
+    own = made(build, entry, features=features).eval()
     views = views_of(own, series)
     slow = entry is CACO
     if slow:
         own.slow_heads[1][0].weight.data.mul_(0.5)
+        own.slow_encoder.embedding.data.mul_(0.5)
     encoder, heads = (own.slow_encoder, own.slow_heads) if slow else (own.encoder, own.heads)
     z = projected(encoder, heads, views)
+    if features == "encoder":
+        of_encoder = {name: unit(encoder.pooled(views[name].flatten(0, 1))) for name in VIEWS}
+        z = {(1, name): values.reshape(8, 2, -1) for name, values in of_encoder.items()}
     step_of(own, views)
     for row, place in enumerate(series.places.tolist()):
         if row == 5:
@@ -219,21 +241,24 @@ def test_estimates_are_of_the_networks_features(
 
 
 def test_queue_and_origins_keep_in_step(build: Build, series: Batch[Tensor]) -> None:
-    """Keys go in as the batch has them, the eras of a place in turn, and their origins beside them."""
+    """Keys go in as the batch has them, to the bit, the eras of a place in turn, their origins beside."""
     own = made(build, CACO).eval()
-    pushed, plain = [], []
+    pushed: list[list[Tensor]] = [[], [], []]
+    plain: list[list[int]] = []
     for number in range(1, 6):
         views = views_of(own, series, number)
-        key = projected(own.slow_encoder, own.slow_heads, views)
+        with torch.no_grad():
+            for subspace, name in enumerate(KEYS):
+                seen = own.slow_heads(own.slow_encoder(views[name].flatten(0, 1)))
+                pushed[subspace].extend(seen[:, subspace])
         step_of(own, views, number)
-        pushed += [key[2, "augmentation"][row, slot] for row in range(8) for slot in (0, 1)]
         plain += [[place, 0 if place == 4 else slot] for place in series.places.tolist() for slot in (0, 1)]
     order = torch.arange(48).add(int(own.origins.pointer)) % 48
     assert own.origins.keys[order].tolist() == plain[-48:]
-    assert int(own.origins.pointer) == int(own.queues[2].pointer) == 80 % 48
-    torch.testing.assert_close(
-        own.queues[2].keys[order], torch.from_numpy(np.stack(pushed[-48:])).float(), rtol=1e-4, atol=1e-5
-    )
+    assert int(own.origins.pointer) == 80 % 48
+    for queue, keys in zip(own.queues, pushed, strict=True):
+        assert int(queue.pointer) == 80 % 48
+        assert torch.equal(queue.keys[order], torch.stack(keys[-48:]))
 
 
 @pytest.mark.parametrize("entry", [CACO, SIMCLR])

@@ -1,6 +1,7 @@
 """SimSiam, SimCLR, MoCo v2 and DINO-MM against their equations, on a ViT and on a ResNet."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -158,19 +159,24 @@ def test_moco_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
     assert own.loss(views)["loss"].item() == pytest.approx(sum(losses) / 8, rel=1e-4)
 
 
-def test_moco_queue_takes_the_keys_after_the_step(build: Build, as_batch: AsBatch) -> None:
-    """Keys go in, in order, once their loss is done, and the slow encoder follows by its momentum."""
+def test_moco_queue_and_slow_network_to_the_bit(build: Build, as_batch: AsBatch) -> None:
+    """Keys go in, in order, once their loss is done, the oldest out; slow weights follow their momentum."""
     own = build(MOCO).eval()
-    before, slow = own.queue.keys.clone(), own.slow_encoder.embedding.clone()
-    views = views_of(own, as_batch)
-    own.loss(views)
-    assert torch.equal(own.queue.keys, before)
-    key = F.normalize(own.slow_head(own.slow_encoder.pooled(views["key"])), dim=1)
-    own.encoder.embedding.data.add_(1.0)
-    own.after_step(moment(own, 1))
-    torch.testing.assert_close(own.queue.keys[:8], key)
-    assert torch.equal(own.queue.keys[8:], before[8:]) and int(own.queue.pointer) == 8
-    torch.testing.assert_close(own.slow_encoder.embedding, slow + 0.1)
+    plain = deque(own.queue.keys.clone(), maxlen=32)
+    slow = [*own.slow_encoder.parameters(), *own.slow_head.parameters()]
+    fast = [*own.encoder.parameters(), *own.head.parameters()]
+    for step in range(1, 8):
+        views, before = views_of(own, as_batch, step), own.queue.keys.clone()
+        own.loss(views)
+        assert torch.equal(own.queue.keys, before)
+        plain.extend(F.normalize(own.slow_head(own.slow_encoder(views["key"])), dim=1).detach())
+        for weight in fast:
+            weight.data.add_(0.01 * step)
+        wanted = [mine * 0.9 + theirs.detach() * (1 - 0.9) for mine, theirs in zip(slow, fast, strict=True)]
+        own.after_step(moment(own, step))
+        order = torch.arange(32).add(int(own.queue.pointer)) % 32
+        assert torch.equal(own.queue.keys[order], torch.stack(list(plain)))
+        assert all(torch.equal(mine, value) for mine, value in zip(slow, wanted, strict=True))
 
 
 def test_moco_refuses_a_queue_that_is_not_whole_batches(build: Build) -> None:

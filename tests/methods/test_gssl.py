@@ -18,7 +18,7 @@ from revisit.patches.batch import Batch
 from revisit.training.optimiser import Course
 from revisit.training.settings import Training
 
-BANDS, SIDE, TIMES = ("vv", "red"), 8, 4
+BANDS, SIDE, TIMES = ("red", "nir"), 8, 4
 ENTRY: dict[str, Any] = {
     "name": "gssl",
     "encoder": {"name": "resnet", "depth": 18, "stem": "small", "width": 8},
@@ -116,6 +116,12 @@ def test_as_many_clusters_as_places() -> None:
     assert method(samples=None, clusters=100).where[1].out_features == 100  # at planning
     with pytest.raises(RevisitError, match="collections of kind series, not pairs"):
         build_method(ENTRY, DataDescription(BANDS, SIDE, 3.0, "pairs"))
+
+
+def test_several_sensors_are_refused() -> None:
+    """The dates of a series are those of one sensor: a slot of two is not one time."""
+    with pytest.raises(RevisitError, match="gssl: learns from the dates of one sensor"):
+        build_method(ENTRY, DataDescription(("vv", "red"), SIDE, 3.0, "series"))
 
 
 def test_k_means_follows_the_seed() -> None:

@@ -56,6 +56,12 @@ def cross_entropy(anchor: Any, positive: Any, negatives: list[Any], temperature:
     return float(-np.log(powers[0] / sum(powers)))
 
 
+def retrieved(own: Any, views: dict[str, Tensor]) -> list[int]:
+    """Of each query the place whose view of another date, augmented, is nearest."""
+    query, other = unit(own.eval().embeddings(views)).swapaxes(0, 1)
+    return list((query @ other.T).argmax(1).tolist())
+
+
 def test_seco_loss_by_hand(build: Build, series: Batch[Tensor]) -> None:
     """Negatives: the subspace's queue, and in the last two the other two keys of all places, the own too."""
     own = made(build, SECO).eval()
@@ -138,8 +144,7 @@ def test_queues_and_slow_network_to_the_bit(build: Build, series: Batch[Tensor])
             assert torch.equal(queue.keys[order], torch.stack(list(rows)))  # type: ignore[index]
         for (slow, fast), old in zip(followers, before, strict=True):
             for mine, theirs, was in zip(slow.parameters(), fast.parameters(), old, strict=True):
-                wanted = was * 0.9 + theirs.detach() * (1 - 0.9)
-                torch.testing.assert_close(mine, wanted, rtol=3e-7, atol=1e-8)  # an ulp
+                assert torch.equal(mine, was * 0.9 + theirs.detach() * (1 - 0.9))
 
 
 def test_only_dates_that_are_there_are_drawn(build: Build, series: Batch[Tensor]) -> None:
@@ -168,6 +173,21 @@ def test_refuses(
         build(entry, bands, kind=kind)
 
 
+def test_rate_may_fall_in_steps(build: Build) -> None:
+    """As the source's, which is no cosine."""
+    rates = {}
+    for schedule in ("steps", "cosine"):
+        own = made(build, {**SECO, "optimiser": {"schedule": schedule}})
+        training = Training(epochs=4, batch_size=256, learning_rate=0.03, warmup_fraction=0)
+        (descent,) = own.optimisers(training, COURSE)
+        rates[schedule] = []
+        for step in range(COURSE.steps):
+            descent.set(step)
+            rates[schedule].append(descent.rate)
+    assert rates["steps"] == pytest.approx([0.03] * 12 + [0.003] * 4 + [0.0003] * 4)
+    assert rates["cosine"][10] == pytest.approx(0.015)
+
+
 def test_refuses_a_queue_that_is_not_whole_batches(build: Build) -> None:
     own = made(build, SECO)
     own.check_training(Training(epochs=1, batch_size=8))
@@ -180,7 +200,10 @@ def test_refuses_a_queue_that_is_not_whole_batches(build: Build) -> None:
 @pytest.mark.parametrize("entry", [SECO, SIMCLR])
 def test_learns(build: Build, series: Batch[Tensor], entry: dict[str, Any]) -> None:
     """Places that differ in level come to be told apart: their own views are the nearest."""
-    own = made(build, {**entry, "temperature": 0.2}).train()
+    own = made(build, {**entry, "temperature": 0.2})
+    fresh = views_of(own, series, 999)  # which no step shows
+    assert retrieved(own, fresh) != list(range(8))
+    own.train()
     training = Training(steps=60, batch_size=8, learning_rate=0.5 if entry is SECO else 0.1)
     (descent,) = own.optimisers(training, Course(60, 10, torch.device("cpu")))
     losses = []
@@ -194,3 +217,4 @@ def test_learns(build: Build, series: Batch[Tensor], entry: dict[str, Any]) -> N
         losses.append(loss.item())
     # Random keys are easy negatives, so SeCo's first losses do not count.
     assert np.mean(losses[-5:]) < np.mean(losses[5:10]) - 0.1, losses
+    assert retrieved(own, fresh) == list(range(8))

@@ -169,6 +169,8 @@ def test_tables_of_caco(layout: str, task: str, protocol: str, key: str, publish
     main = ["Random Init.", "ImageNet", "MoCo v2", "GSSL", "SeCo"]
     assert others == main if "estimates" not in key else others[0] == "CACo, r = long-term distance"
     assert laid_out.notes[0].endswith("not comparable.")
+    other_loss = task in ("change", "segmentation")
+    assert any("Dice" in note for note in laid_out.notes) == other_loss
 
 
 SSCL_CLASSES = {"Water": 0.9, "Orchards": 0.5, "Forest": 0.7, "Urban": 0.3}  # as a config may have them

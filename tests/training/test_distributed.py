@@ -33,7 +33,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "simclr": {"name": "simclr", "encoder": RESNET, "dim": 8},
     "gssl": {"name": "gssl", "encoder": VIT, "dim": 8, "queue": 16, "clusters": 4, "temperature": 0.1},
     "dino": {"name": "dino-mm", "encoder": VIT, "local_pixels": 4, "hidden": 16, "prototypes": 12},
-    "caco": {"name": "caco", "encoder": VIT, "dim": 8, "queue": 32, "momentum": 0.9},
+    "seco": {"name": "seco", "encoder": RESNET, "dim": 8, "queue": 16, "momentum": 0.9},
+    # At 0.1 rounding errors of such a ResNet grow fiftyfold from step to step.
+    "simclr-seco": {
+        "name": "simclr-seco",
+        "encoder": RESNET,
+        "dim": 8,
+        "temperature": 0.5,
+        "optimiser": {"name": "sgd"},
+    },
+    "simsiam": {"name": "simsiam", "encoder": RESNET, "width": 16, "hidden": 8},
+    "caco": {"name": "caco", "encoder": RESNET, "dim": 8, "queue": 32, "momentum": 0.9},
     # AdamW would enlarge the rounding of gradients that batch normalisation makes 0.
     "simclr-caco": {"name": "simclr-caco", "encoder": VIT, "dim": 8, "optimiser": {"name": "sgd"}},
     "swinssl": {"name": "swinssl", "encoder": BESIDE, "drop_path": 0.0},  # else each process draws its own
@@ -98,7 +108,9 @@ def test_two_processes_train_as_one(
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
         "unifeat": (large, "s1+rgb"),
-        "gssl": (series, "s1+rgb"),
+        "gssl": (series, "rgb"),
+        "seco": (series, "rgb"),
+        "simclr-seco": (series, "rgb"),
         "caco": (series, "rgb"),
         "simclr-caco": (series, "rgb"),
         "optical-aided": (pairs, "s1"),
@@ -118,7 +130,8 @@ def test_two_processes_train_as_one(
         for gpus in ("1", "2")
     ]
     assert len(curves[0]) == 5 and len(set(curves[0])) == 5
-    assert curves[1] == pytest.approx(curves[0], rel=2e-4)
+    near_zero = {"abs": 1e-4} if name == "simsiam" else {}  # a mean of cosines
+    assert curves[1] == pytest.approx(curves[0], rel=2e-4, **near_zero)
     one, two = (load_file(tmp_path / gpus / "encoder.safetensors") for gpus in ("1", "2"))
     for key, values in one.items():
         torch.testing.assert_close(two[key], values, rtol=1e-2, atol=1e-3)

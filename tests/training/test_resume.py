@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +42,8 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "mae3d": {"mask": "3dm", "encoder": VIT, "decoder": {"dim": 8, "depth": 1, "heads": 2}},
     "stmim": {"encoder": SWIN, "alpha": 0.1, "beta": 0.1, "years_per_step": 2},
     "simsiam": {"encoder": RESNET, "width": 16, "hidden": 8},
+    "seco": {"encoder": RESNET, "dim": 8, "queue": 16},
+    "simclr-seco": {"encoder": RESNET, "dim": 8},
     "caco": {"encoder": VIT, "dim": 8, "queue": 16},
     "simclr-caco": {"encoder": VIT, "dim": 8},
     "moco-v2": {"encoder": RESNET, "dim": 8, "queue": 16},
@@ -58,6 +62,22 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "unifeat": {"encoder": PIXELS, "dim": 8, "pixels": 16},
     "core": {"encoder": PIXELS},
 }
+KILLED = ("seco", "simclr-seco", "caco")
+KILLS = """
+import os, signal, sys
+from pathlib import Path
+import torch
+sys.path.insert(0, sys.argv[1])
+from conftest import batch_of
+from test_resume import train
+
+torch.set_num_threads(1)
+for name in sys.argv[3:]:
+    if not (child := os.fork()):
+        train(name, Path(sys.argv[2], name), batch_of, stop_at=5, by=signal.SIGKILL)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
 
 
 class Places:
@@ -93,8 +113,13 @@ def batches_of(method: Method, as_batch: Callable[[Tensor], Batch[Tensor]]) -> C
 
 
 def train(
-    name: str, folder: Path, as_batch: Callable[[Tensor], Batch[Tensor]], stop_at: int = 0
+    name: str,
+    folder: Path,
+    as_batch: Callable[[Tensor], Batch[Tensor]],
+    stop_at: int = 0,
+    by: signal.Signals = signal.SIGTERM,
 ) -> tuple[Method, Progress]:
+    """Train a method, which gets the signal ``by`` in the end of step ``stop_at``; saved every step then."""
     torch.manual_seed(0)
     entry = {"name": name, **ENTRIES[name]}
     kinds, sensors = method_type(entry).kinds or {"yearly"}, method_type(entry).sensors
@@ -110,11 +135,14 @@ def train(
     def stopping(moment: Moment) -> None:
         own(moment)
         if moment.step == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), by)
 
     method.after_step = stopping  # type: ignore[method-assign]
     store = Places() if data.kind == "series" else None
-    training = Training(steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2)
+    minutes = 1e-9 if by == signal.SIGKILL else 5.0
+    training = Training(
+        steps=STEPS, batch_size=4, learning_rate=0.5, monitor_every=2, checkpoint_minutes=minutes
+    )
     course = Course(STEPS, EPOCH, torch.device("cpu"))
     trainer = Trainer(method, training, 0, course, lambda: Spread(1.0, 2.0, 0.0, 1.0, 1.0, 1.0), store)
     with Checkpoint(folder, {"settings": "same"}, training.checkpoint_minutes) as checkpoint:
@@ -129,9 +157,40 @@ def test_interrupted_run_ends_with_the_same_bits(
     with pytest.raises(RevisitError, match=f"after step 4 of {STEPS}"):
         train(name, tmp_path / "part", as_batch, stop_at=4)
     resumed, progress = train(name, tmp_path / "part", as_batch)
+    check_same(whole, resumed)
+    assert progress.rows == reference.rows and len(progress.rows) == 4
+
+
+def check_same(whole: Method, resumed: Method) -> None:
+    """All that outlives a step is the same to the bit."""
     ours, theirs = resumed.state_dict(), whole.state_dict()
     assert ours.keys() == theirs.keys()
     assert not [key for key in ours if not torch.equal(ours[key], theirs[key])]
-    assert progress.rows == reference.rows and len(progress.rows) == 4
     if "changes.labels" in ours:  # there was something to bring back
         assert (ours["changes.labels"] >= 0).all() and (ours["changes.labels"] == 1).any()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of runs that were killed in the middle of their second epoch, a step after the last save."""
+    folder = tmp_path_factory.mktemp("killed")
+    own = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", KILLS, own, str(folder), *KILLED], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_run_ends_with_the_same_bits(
+    name: str,
+    killed: Path,
+    tmp_path: Path,
+    as_batch: Callable[[Tensor], Batch[Tensor]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing gets a last word at SIGKILL: keys that were not yet in a queue must be made again."""
+    whole, reference = train(name, tmp_path, as_batch)
+    with caplog.at_level("INFO"):
+        resumed, progress = train(name, killed / name, as_batch)
+    assert "going on after step 4" in caplog.text
+    check_same(whole, resumed)
+    assert progress.rows == reference.rows

@@ -42,15 +42,19 @@ class CACo(TwoEras, SeCo):
 
     source = "CACo (Mall et al., CVPR 2023), as in utkarshmall13/CACo"
     choices = (
-        "as the code: distances are not squared, of features of the subspace season, an estimate per place "
-        "and era, average with 0.8 (none in the paper), all unchanged in the first epoch; as the paper: an "
-        "unchanged place is spared in every subspace, the queue included, which gives keys of all eras; "
-        "earlier keys of the query's own place and era stay negatives there, as in the code; a place with "
-        "one era asks twice of it and has no estimate, nor has an era with one date; an era with fewer than "
-        "three dates within `span_years` shows some twice; aligned-ratio aligns the first dates that are "
-        "contrasted too; "
-        "batch_size counts places, each of two queries; geographic sampling is a matter of the regions; "
-        "optimiser and augmentation as SeCo here"
+        "as the code unless `change` asks for the paper's equation 3: distances are not squared, of "
+        "features of the subspace season, an estimate per place and era, average with 0.8 (none in the "
+        "paper), all unchanged in the first epoch; the slow network sees queries too for the estimates, "
+        "which its batch norms take note of, as in the code; as the paper: an unchanged place is spared in "
+        "every subspace, the queue included, which gives keys of all eras; earlier keys of the query's own "
+        "place and era stay negatives there, as in the code; eras are the dates before and after the middle "
+        "of a place's own span, a year apart by default, where the paper's are 4 years apart; a place with "
+        "one era asks twice of it and has no estimate, nor has an era with one date; an era with fewer "
+        "than three dates within `span_years` shows some twice; aligned estimates align the first dates "
+        "that are contrasted too, by the nearest season, however far that is; the mixture is fitted to "
+        "estimates in units of their spread, which the code leaves as they are; batch_size and epochs count "
+        "places, each of two queries; geographic sampling is a matter of the regions; optimiser and "
+        "augmentation as SeCo here"
     )
     keys_per_place: ClassVar[int] = 2
 
@@ -70,7 +74,8 @@ class CACo(TwoEras, SeCo):
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         flat = {name: views[name].flatten(0, 1) for name in VIEWS}
         query = self.heads(self.encoder(flat["query"]))
-        keys = self.keys(flat)
+        features = self.slow_features(flat)
+        keys = self.keys(features)
         origins = origins_of(views["place"], views["era"])
         spares = self.changes.spares(views["place"]).flatten()
         everyone, theirs = ranks.gather(keys), ranks.gather(origins)
@@ -84,7 +89,8 @@ class CACo(TwoEras, SeCo):
             losses[name] = info_nce(
                 query[:, number], keys[:, number, number], torch.cat(negatives), self.temperature, counted
             )
-        self._note(views, flat["query"], keys)
+        season = KEYS.index("season")
+        self._note(views, flat["query"], features[season], keys[:, :, season])
         return {
             "loss": torch.stack(list(losses.values())).sum(),
             **losses,
@@ -100,12 +106,12 @@ class CACo(TwoEras, SeCo):
         self.changes.settle()
 
     @torch.no_grad()
-    def _note(self, views: dict[str, Tensor], query: Tensor, keys: Tensor) -> None:
-        """The slow network's features in the subspace season, of the first and the third date."""
+    def _note(self, views: dict[str, Tensor], query: Tensor, features: Tensor, projected: Tensor) -> None:
+        """What the slow network makes of the first date, ``query``, and has made of the third."""
         if self.changes.estimating:
-            season = KEYS.index("season")
-            first = self.slow_heads(self.slow_encoder(query))[:, season]
-            third = keys[:, season, season]
+            own = self.slow_encoder(query)
+            first = self.changes.compared(own, self.slow_heads(own))
+            third = self.changes.compared(features, projected)
             self.changes.note(views["place"], views["comparable"], first, third)
 
 

@@ -16,6 +16,7 @@ from revisit.methods.method import DataDescription, Moment
 from revisit.methods.moco_v2 import MoCoV2
 from revisit.methods.parts import ranks
 from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.subspaces import check_one_sensor
 from revisit.methods.parts.times import different
 from revisit.patches.batch import COORDINATES, Batch
 
@@ -45,7 +46,8 @@ class GSSL(MoCoV2):
     source = "Geography-aware SSL (Ayush et al., ICCV 2021), as in sustainlab-group/geography-aware-ssl"
     choices = (
         "k-means of points on the unit sphere, where longitude shrinks towards the poles and has no edge, "
-        "instead of degrees; both times drawn anew in each step; otherwise MoCo v2's"
+        "instead of degrees; from one start; both times drawn anew in each step from all that a place has; "
+        "an epoch is a pass over places; otherwise MoCo v2's"
     )
     kinds = frozenset({"series"})
     needs_series = True
@@ -53,6 +55,7 @@ class GSSL(MoCoV2):
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
+        check_one_sensor(self.name, data.bands)
         clusters = min(settings.clusters, data.samples or settings.clusters)
         self.where = nn.Sequential(nn.ReLU(), nn.Linear(settings.dim, clusters))
         self.register_buffer("centres", torch.zeros(clusters, 3))

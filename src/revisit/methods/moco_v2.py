@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Moment
-from revisit.methods.parts import ranks
+from revisit.methods.parts import augmentation, ranks
 from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import info_nce
 from revisit.methods.parts.heads import moco_projector
@@ -37,9 +37,10 @@ class MoCoV2(AugmentedViews):
 
     source = "MoCo v2 (Chen et al., arXiv 2003.04297), as in facebookresearch/moco"
     choices = (
-        "batch normalisation over all GPUs instead of shuffled keys; without colour and grayscale, which are "
-        "for RGB alone, a gain and an offset per optical band and a gain with speckle per SAR band; flips on "
-        "both axes"
+        "batch normalisation over all GPUs instead of shuffled keys; without colour and grayscale, which "
+        "are for RGB alone, a gain and an offset per optical band and a gain with speckle per SAR band; "
+        f"flips on both axes; {augmentation.CHOICES}; of a series a place shows one date in a step, so that "
+        "an epoch is a pass over places, not over all their images"
     )
     batch_wide = True  # batch normalisation in some encoders, and one push to the queue per step
 

@@ -46,11 +46,13 @@ class SeCo(Seasonal):
 
     source = "SeCo (Mañas et al., ICCV 2021), as in ServiceNow/seasonal-contrast"
     choices = (
-        "dates are drawn with replacement from those a place has within `span_years` of the first (the code: "
-        "from all, which lie within a year), so that one with a single date is contrasted by augmentation "
-        "alone; earlier keys of a place stay negatives in the queue, as in the code; half a cosine instead "
-        "of steps of the rate; augmentation as in moco-v2, with flips on both axes; plain views are not "
-        "flipped; batch normalisation over all GPUs"
+        "dates are drawn with replacement from those a place has within `span_years` of the first (the "
+        "code: from all, which lie within a year), so that one with a single date is contrasted by "
+        "augmentation alone; earlier keys of a place stay negatives in the queue, as in the code; half a "
+        "cosine unless `optimiser.schedule` asks for the source's steps; augmentation as in moco-v2, with "
+        "flips on both axes, of the part that is cut out, where the code augments the whole image and cuts "
+        "then; plain views are not flipped; batch normalisation over all GPUs; an epoch is a pass over "
+        "places"
     )
     batch_wide = True  # batch norm in some encoders, keys of the batch as negatives, one push per step
     keys_per_place: ClassVar[int] = 1
@@ -74,7 +76,7 @@ class SeCo(Seasonal):
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         query = self.heads(self.encoder(views["query"]))
-        keys = self.keys(views)
+        keys = self.keys(self.slow_features(views))
         everyone = ranks.gather(keys)
         self._fresh = own_keys(everyone)
         losses = {}
@@ -84,9 +86,14 @@ class SeCo(Seasonal):
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
     @torch.no_grad()
-    def keys(self, views: dict[str, Tensor]) -> Tensor:
-        """What the slow network makes of the keys: [N, 3, 3, D] by subspace and by key."""
-        return torch.stack([self.slow_heads(self.slow_encoder(views[name])) for name in KEYS], 2)
+    def slow_features(self, views: dict[str, Tensor]) -> list[Tensor]:
+        """Features [N, F] of each key by the slow network."""
+        return [self.slow_encoder(views[name]) for name in KEYS]
+
+    @torch.no_grad()
+    def keys(self, features: list[Tensor]) -> Tensor:
+        """What the slow heads make of the features of the keys: [N, 3, 3, D] by subspace and by key."""
+        return torch.stack([self.slow_heads(each) for each in features], 2)
 
     def held(self, number: int) -> Tensor:
         """The keys in the queue of a subspace, [K, D], as they are now."""

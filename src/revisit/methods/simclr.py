@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from revisit.methods.method import DataDescription
-from revisit.methods.parts.augmentation import Augmentation
+from revisit.methods.parts.augmentation import CHOICES, Augmentation
 from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import nt_xent
 from revisit.methods.parts.heads import simclr_projector
@@ -51,7 +51,8 @@ class SimCLR(AugmentedViews):
     choices = (
         "AdamW instead of LARS, which torch lacks; no batch normalisation of the projector's output, which "
         "the code has; without colour and grayscale, which are for RGB alone, a gain and an offset per "
-        "optical band and a gain with speckle per SAR band; flips on both axes"
+        f"optical band and a gain with speckle per SAR band; flips on both axes; {CHOICES}; of a series a "
+        "place shows one date in a step, so that an epoch is a pass over places, not over all their images"
     )
     batch_wide = True  # all views of the batch are candidates
 

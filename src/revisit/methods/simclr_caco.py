@@ -9,7 +9,7 @@ from torch import Tensor
 
 from revisit.methods.method import DataDescription, Moment
 from revisit.methods.parts.changes import Changes, ChangeSettings
-from revisit.methods.parts.subspaces import KEYS, VIEWS
+from revisit.methods.parts.subspaces import VIEWS
 from revisit.methods.parts.times import Eras, origins_of
 from revisit.methods.parts.two_eras import TwoEras
 from revisit.methods.simclr_seco import SimCLRSeCo
@@ -30,8 +30,8 @@ class SimCLRCACo(TwoEras, SimCLRSeCo):
     choices = (
         "no code published: simclr-seco here with the eras and estimates of caco here, from the network "
         "itself, as there is no slow one; an unchanged place is spared in every subspace; of a place with "
-        "one era, which is there twice, the pairs are no negatives of each other; batch_size counts places, "
-        "each of two images with their views"
+        "one era, which is there twice, the pairs are no negatives of each other; batch_size and epochs "
+        "count places, each of two images with their views"
     )
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
@@ -45,11 +45,14 @@ class SimCLRCACo(TwoEras, SimCLRSeCo):
 
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         place, era = views["place"], views["era"]
-        projected = self.projected({name: views[name].flatten(0, 1) for name in VIEWS})
+        features = self.features({name: views[name].flatten(0, 1) for name in VIEWS})
+        projected = self.projected(features)
         spares = self.changes.spares(place).flatten()
         losses = self.contrasted(projected, origins_of(place, era), spares)
-        season = KEYS.index("season")
-        first, third = (projected[:, season, VIEWS.index(name)].detach() for name in ("query", "season"))
+        first, third = (
+            self.changes.compared(features[view].detach(), projected[:, :, view].detach())
+            for view in map(VIEWS.index, ("query", "season"))
+        )
         self.changes.note(place, views["comparable"], first, third)
         return {**losses, "changed": (~spares).float().mean()}
 

@@ -43,8 +43,9 @@ class SimCLRSeCo(Seasonal):
     source = "SeCo (Mañas et al., ICCV 2021) on SimCLR (Chen et al., ICML 2020), as a row of CACo (CVPR 2023)"
     choices = (
         "no code and no temperature published: that of SimCLR, 0.1, its head of three layers and its "
-        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; dates and "
-        "augmentation as seco here"
+        "symmetric loss; negatives beside the batch's pairs as in SeCo; AdamW instead of LARS; batch "
+        "normalisation of the heads' hidden layers, none of their output; dates and augmentation as seco "
+        "here, so that jitter has MoCo's strength and not SimCLR's; an epoch is a pass over places"
     )
     batch_wide = True  # all views of a batch are candidates
 
@@ -61,13 +62,18 @@ class SimCLRSeCo(Seasonal):
     def loss(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
         origins = torch.stack([views["place"], torch.zeros_like(views["place"])], 1)
         spares = torch.zeros_like(views["place"], dtype=torch.bool)  # there is no other era
-        return self.contrasted(self.projected(views), origins, spares)
+        return self.contrasted(self.projected(self.features(views)), origins, spares)
 
-    def projected(self, views: dict[str, Tensor]) -> Tensor:
-        """All views in all subspaces, [N, 3, 4, D], from one pass through the network."""
+    def features(self, views: dict[str, Tensor]) -> Tensor:
+        """Features of all views, [4, N, F], from one pass through the network."""
         images = torch.stack([views[name] for name in VIEWS])
-        found: Tensor = self.heads(self.encoder(images.flatten(0, 1)))
-        return found.view(*images.shape[:2], *found.shape[1:]).permute(1, 2, 0, 3)
+        found: Tensor = self.encoder(images.flatten(0, 1))
+        return found.reshape(*images.shape[:2], *found.shape[1:])
+
+    def projected(self, features: Tensor) -> Tensor:
+        """All views in all subspaces, [N, 3, 4, D]."""
+        found: Tensor = self.heads(features.flatten(0, 1))
+        return found.view(*features.shape[:2], *found.shape[1:]).permute(1, 2, 0, 3)
 
     def contrasted(self, projected: Tensor, origins: Tensor, spares: Tensor) -> dict[str, Tensor]:
         """The loss of ``projected`` [N, 3, 4, D] and of each subspace, with the views of all processes.

@@ -8,12 +8,13 @@ from pydantic import Field
 from torch import Tensor
 
 from revisit.methods.method import DataDescription
+from revisit.methods.parts.augmentation import CHOICES
 from revisit.methods.parts.augmented_views import AugmentedViews
 from revisit.methods.parts.contrast import negative_cosine
 from revisit.methods.parts.heads import simsiam_predictor, simsiam_projector
 from revisit.nets.encoders.resnet import ResNet
 from revisit.patches.batch import Batch
-from revisit.training.optimiser import Course, Descent, main_schedule
+from revisit.training.optimiser import Course, Descent
 from revisit.training.schedules import constant
 from revisit.training.settings import Training
 
@@ -32,7 +33,9 @@ class SimSiam(AugmentedViews):
     source = "SimSiam (Chen & He, CVPR 2021), as in facebookresearch/simsiam"
     choices = (
         "without colour and grayscale, which are for RGB alone, a gain and an offset per optical band and a "
-        "gain with speckle per SAR band; flips on both axes; views at the size of the stored image"
+        "gain with speckle per SAR band; flips on both axes; views at the size of the stored image; "
+        f"{CHOICES}; of a series a place shows one date in a step, so that an epoch is a pass over places, "
+        "not over all their images"
     )
     batch_wide = True  # batch normalisation in the heads
 
@@ -66,7 +69,7 @@ class SimSiam(AugmentedViews):
         rest = [item for item in self.named_parameters() if not item[0].startswith("predictor.")]
         groups, schedules = [], []
         for named, rate in (
-            (rest, main_schedule(training, course)),
+            (rest, self.optimiser.rate(training, course)),
             (list(self.predictor.named_parameters()), constant(training.peak_rate)),
         ):
             own = self.optimiser.groups(named, training)

@@ -29,6 +29,20 @@ def warmup_cosine(steps: int, warmup: int, peak: float = 1.0, floor: float = 0.0
     return value
 
 
+def warmup_falls(steps: int, warmup: int, peak: float = 1.0) -> Schedule:
+    """Rises to ``peak`` as ``warmup_cosine`` does, and falls to a tenth after 60 and after 80 % of the steps.
+
+    As in SeCo and CACo, whose epochs 600 and 800 of 1,000 these are.
+    """
+    falls = (round(0.6 * steps), round(0.8 * steps))
+
+    def value(step: int) -> float:
+        rise = min((step + 1) / warmup, 1.0) if warmup else 1.0
+        return peak * rise * 0.1 ** sum(step >= fall for fall in falls)
+
+    return value
+
+
 def cosine(steps: int, start: float, end: float) -> Schedule:
     """From ``start`` at the first update to ``end`` after the last, along half a cosine."""
     return lambda step: end + 0.5 * (start - end) * (1 + math.cos(math.pi * step / max(steps, 1)))

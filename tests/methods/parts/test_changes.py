@@ -66,13 +66,15 @@ def test_what_cannot_be_compared_has_no_estimate() -> None:
     assert own.labels[0].tolist() == [UNKNOWN, UNCHANGED] and own.labels[3].tolist() == [UNKNOWN, UNKNOWN]
 
 
-@pytest.mark.parametrize("estimate", ["smoothed-ratio", "ratio", "aligned-ratio", "distance"])
+@pytest.mark.parametrize(
+    "estimate", ["smoothed-ratio", "ratio", "aligned-ratio", "aligned-smoothed-ratio", "distance"]
+)
 def test_refit_tells_two_groups_by_the_chosen_estimate(estimate: str) -> None:
     own = Changes(ChangeSettings(estimate=estimate), 40)
     random = np.random.default_rng(0)
     values = np.concatenate([random.normal(1.0, 0.1, 60), random.normal(3.0, 0.3, 18)])
     order = random.permutation(78)
-    column = {"distance": 0, "smoothed-ratio": 2}.get(estimate, 1)
+    column = 0 if estimate == "distance" else 2 if "smoothed" in estimate else 1
     estimates = torch.full((80, 3), 0.5)
     estimates[:78, column] = torch.from_numpy(values[order]).float()
     estimates[78:] = -1

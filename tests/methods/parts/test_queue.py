@@ -1,5 +1,6 @@
 """The queue drops the oldest keys first; a follower keeps its share of itself."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -36,6 +37,23 @@ def test_state_holds_keys_and_pointer() -> None:
     queue.push(keys(0, 3))
     other.load_state_dict(queue.state_dict())
     assert torch.equal(queue.keys, other.keys) and int(other.pointer) == 3
+
+
+def test_follower_to_the_bit() -> None:
+    """Against numbers one by one, each product and their sum rounded to float32, whatever the length."""
+    for momentum in (0.9, 0.99, 0.996, 0.999):
+        fast = nn.Linear(7, 5)
+        slow = follower(fast)
+        plain = [weight.flatten().numpy().copy() for weight in slow.parameters()]
+        keeps, takes = np.float32(momentum), np.float32(1 - momentum)
+        for seed in range(20):
+            for weight in fast.parameters():
+                weight.data.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed)))
+            follow(slow, fast, momentum)
+            for row, mine, theirs in zip(plain, slow.parameters(), fast.parameters(), strict=True):
+                for at, new in enumerate(theirs.detach().flatten().numpy()):
+                    row[at] = row[at] * keeps + new * takes
+                assert mine.flatten().tolist() == row.tolist()
 
 
 def test_follower_keeps_its_share() -> None:

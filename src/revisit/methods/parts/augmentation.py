@@ -4,6 +4,9 @@ Strengths are in standard deviations of a band. SAR is in dB, where a gain is an
 multiplies power, is added noise; optical bands get a gain and an offset each, or images of red, green and
 blue alone the colour jitter of photographs. Elevation is cut, blurred and dropped as the other bands are, and
 else as it was measured.
+
+torchvision and kornia have these steps, but take no generator, so that a resumed run could not draw what an
+interrupted one would have drawn; speckle and gains of any bands they have not.
 """
 
 import math
@@ -21,6 +24,11 @@ from revisit.patches.modality import sensor_of
 from revisit.record import Record
 
 LARGEST_RATIO = 4 / 3  # of a crop's sides
+CHOICES = (
+    "colour jitter in one order (brightness, contrast, saturation, hue), which the code shuffles, and "
+    "colours clipped at 3 standard deviations; blur by 0.1 to 2 pixels at any size of the view, which has "
+    "224 pixels in the source"
+)  # of the methods that make views like MoCo's and SimCLR's, beside their own
 
 
 class Augmentation(Record):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from revisit.methods.method import DataDescription, Method, MethodSettings
 from revisit.methods.parts.augmentation import Augmentation
-from revisit.training.optimiser import Course, Descent, OptimiserSettings, main_schedule
+from revisit.training.optimiser import Course, Descent, OptimiserSettings
 from revisit.training.settings import Training
 
 
@@ -33,7 +33,7 @@ class AugmentedViews(Method):
         return self.augmentation.view(images, self.data.bands, self.crop_pixels, generator)
 
     def optimisers(self, training: Training, course: Course) -> list[Descent]:
-        """The optimiser of the entry on all weights, linear warm-up and half a cosine."""
+        """The optimiser of the entry on all weights, with its schedule."""
         groups = self.optimiser.groups(self.named_parameters(), training)
-        schedule = {"lr": main_schedule(training, course)}
+        schedule = {"lr": self.optimiser.rate(training, course)}
         return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]

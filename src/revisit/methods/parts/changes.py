@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from revisit.methods.method import Store
 from revisit.methods.parts import ranks
+from revisit.methods.parts.subspaces import KEYS
 from revisit.methods.parts.times import Eras
 from revisit.patches.batch import NO_DATE
 from revisit.record import Record
@@ -36,9 +38,15 @@ class ChangeSettings(Record):
     other_era: Literal["if-changed", "always", "never"] = "if-changed"
     """Whether images of a place at its other era are negatives: where it has changed (CACo), always (its
     ablation with long-term contrast alone), or never (short-term contrast alone)."""
-    estimate: Literal["smoothed-ratio", "ratio", "aligned-ratio", "distance"] = "smoothed-ratio"
-    """What tells changed places: the distance between the eras, its ratio to that within an era, that ratio
-    of images of like season (`aligned-ratio`), or its moving average."""
+    estimate: Literal["smoothed-ratio", "ratio", "aligned-ratio", "aligned-smoothed-ratio", "distance"] = (
+        "smoothed-ratio"
+    )
+    """What tells changed places: the distance between the eras, its ratio to that within an era, or the
+    moving average of that ratio; `aligned-` where both eras are seen in like season. CACo's equation 3 is
+    `aligned-smoothed-ratio` with `squared`; its table has `smoothed-ratio` as the best."""
+    features: Literal["season", "encoder"] = "season"
+    """What distances are between, L2-normalised: features in the subspace `season`, as in CACo's code, or
+    those of the `encoder`, before any head."""
     beta: float = Field(0.8, ge=0, lt=1)
     """Share of itself that the moving average keeps when a place comes again."""
     squared: bool = False
@@ -47,7 +55,7 @@ class ChangeSettings(Record):
     @property
     def aligned(self) -> bool:
         """Whether the two eras are to be compared in like season."""
-        return self.other_era == "if-changed" and self.estimate == "aligned-ratio"
+        return self.other_era == "if-changed" and self.estimate.startswith("aligned-")
 
 
 class Changes(nn.Module):
@@ -82,12 +90,18 @@ class Changes(nn.Module):
         never = self.settings.other_era == "never"
         return torch.full((len(places), 2), never, device=places.device)
 
+    def compared(self, features: Tensor, projected: Tensor) -> Tensor:
+        """What distances are between, [N, D]: of features [N, F] or of their projections [N, 3, D]."""
+        if self.settings.features == "encoder":
+            return F.normalize(features.float(), dim=1)
+        return projected[:, KEYS.index("season")]
+
     @torch.no_grad()
     def note(self, places: Tensor, comparable: Tensor, first: Tensor, third: Tensor) -> None:
         """Take down what a step shows of its places, of all processes, until ``settle``.
 
         ``places`` [B]; ``comparable`` [B, 2], see ``times.Drawn``; ``first`` and ``third`` [2 B, D]:
-        normalised features of the first and the last date drawn, the eras of a place one after the other.
+        what is ``compared`` of the first and the last date drawn, the eras of a place one after the other.
         """
         if not self.estimating:
             return
@@ -115,7 +129,7 @@ class Changes(nn.Module):
         """Fit the mixture to all estimates and label them: all unchanged where there are no two groups."""
         if not self.estimating:
             return
-        kind = KINDS.index(self.settings.estimate.replace("aligned-", ""))
+        kind = KINDS.index(self.settings.estimate.removeprefix("aligned-"))
         values = self.estimates[..., kind].cpu().double().numpy()
         known = values >= 0
         self.labels.fill_(UNKNOWN)

@@ -21,4 +21,5 @@ def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
     Statistics of batch normalisation are no weights: each network keeps those of what it sees itself.
     """
     for mine, theirs in zip(slow.parameters(), fast.parameters(), strict=True):
-        mine.mul_(momentum).add_(theirs, alpha=1 - momentum)
+        # Not by `alpha`, which rounds once or twice, as an element lies in the processor's vectors.
+        mine.mul_(momentum).add_((1 - momentum) * theirs)
