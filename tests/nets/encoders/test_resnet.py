@@ -1,5 +1,8 @@
 """The ResNet is torchvision's, but for the bands it takes."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -21,7 +24,8 @@ def test_is_torchvisions(depth: int) -> None:
     assert list(encoder.state_dict()) == list(state)
     encoder.load_state_dict(state, strict=True)
     reference.fc = torch.nn.Identity()
-    images = torch.randn(2, 3, 64, 64)
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)  # norms of so few values magnify rounding
+    reference.double(), encoder.double()
     torch.testing.assert_close(encoder.pooled(images), reference(images))
     torch.testing.assert_close(encoder.eval().pooled(images), reference.eval()(images))
     assert encoder.feature_dim == (2048 if depth == 50 else 512)
@@ -73,3 +77,16 @@ def test_weights_decide_the_layout() -> None:
     for level, wanted in zip(last.pyramid(images), expected, strict=True):
         assert level.shape[2:] == (1, 1) or level.is_contiguous(memory_format=torch.channels_last)
         torch.testing.assert_close(level, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_narrow_networks_train_channels_last(width: int) -> None:
+    """A strided 1 x 1 convolution of so few channels writes past its memory, and the process dies (PyTorch 2.15)."""
+    code = (
+        "import torch; from revisit.nets.load_save import build_encoder; "
+        f"made = build_encoder({{'name': 'resnet', 'depth': 18, 'stem': 'small', 'width': {width}, "
+        "'bands': ['b', 'g', 'r'], 'image_pixels': 64}).to(memory_format=torch.channels_last); "
+        "[made.pooled(torch.randn(8, 3, 64, 64)).sum().backward() for _ in range(3)]"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
