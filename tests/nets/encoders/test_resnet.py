@@ -81,7 +81,7 @@ def test_weights_decide_the_layout() -> None:
 
 @pytest.mark.parametrize("width", [4, 8])
 def test_narrow_networks_train_channels_last(width: int) -> None:
-    """A strided 1 x 1 convolution of so few channels writes past its memory, and the process dies (PyTorch 2.15)."""
+    """Strided 1 x 1 convolutions of so few channels write past their memory (PyTorch 2.15)."""
     code = (
         "import torch; from revisit.nets.load_save import build_encoder; "
         f"made = build_encoder({{'name': 'resnet', 'depth': 18, 'stem': 'small', 'width': {width}, "
