@@ -56,6 +56,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "optical-aided": {"name": "optical-aided", "encoder": VIT, "dim": 8, "clusters": 3},
     "stmim": {"name": "stmim", "encoder": SWIN, "alpha": 0.5, "beta": 0.1, "years_per_step": 2},
     "unifeat": {"name": "unifeat", "encoder": PIXELS, "dim": 8, "pixels": 16},
+    "core": {"name": "core", "encoder": PIXELS},
+    "satvit": {
+        "name": "satvit",
+        "encoder": {**VIT, "name": "vit"},
+        "decoder": {"dim": 8, "depth": 1, "heads": 2},
+    },
+    "d-simclr": {
+        "name": "d-simclr",
+        "encoder": {
+            "name": "composite",
+            "parts": [{"bands": ["vv", "vh"], "encoder": RESNET}, {"encoder": RESNET}],
+        },
+        "dim": 8,
+    },
 }
 
 
@@ -108,6 +122,7 @@ def test_two_processes_train_as_one(
     patches, modality = {
         "stmim": (yearly, "s1+rgb"),
         "unifeat": (large, "s1+rgb"),
+        "core": (large, "s1+rgb"),
         "gssl": (series, "rgb"),
         "seco": (series, "rgb"),
         "simclr-seco": (series, "rgb"),

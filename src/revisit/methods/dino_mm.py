@@ -104,7 +104,9 @@ class DinoMM(Method):
         "band and a gain with speckle per SAR band; grey and solarised crops and stochastic depth only where "
         "asked for; fixed position codes, in small crops those of a large one's corner; the gradient is "
         "clipped as a whole; unless the entry says otherwise, large crops have the size of the stored image "
-        "and the student is kept"
+        "and the student is kept; probes see the last block's class token, where the code's see those of "
+        "the last four blocks side by side; both sensors are asked for, so that the source's rows of one "
+        "have none here"
     )
     sensors = frozenset({"sentinel-1", "sentinel-2"})
     batch_wide = True  # the centre is a mean over the batch
