@@ -79,10 +79,13 @@ def job(
     method: dict[str, Any],
     modality: str = "s1+rgb",
     aid: tuple[Path, Path] | None = None,
+    parent: Path | None = None,
     **training: Any,
 ) -> Path:
     path = folder / "job.json"
     parents = {"parents": [str(aid[0])], "generated": [str(aid[1])]} if aid else {}
+    if parent:
+        parents = {"parents": [str(parent)]}
     Job(
         "revisit.training.pretrain",
         input={"patches": str(patches), **parents},
@@ -100,7 +103,7 @@ def job(
             "seed": 0,
             "training": {"batch_size": 8, "learning_rate": 0.1, "monitor_every": 1, **training},
             "method": method,
-            "parents": ["pix2pix"] if aid else [],
+            "parents": ["pix2pix"] if aid else ["unifeat"] if parent else [],
             "checkpoint": str(folder / "checkpoint"),
         },
         log=str(folder / "log"),
@@ -130,11 +133,15 @@ def test_two_processes_train_as_one(
         "simclr-caco": (series, "rgb"),
         "optical-aided": (pairs, "s1"),
     }.get(name, (pairs, "s1+rgb"))
+    parent = None
+    if name == "core":
+        assert run_file(job(patches, tmp_path / "parent", METHODS["unifeat"], modality, steps=1)) == 0
+        parent = tmp_path / "parent" / "encoder.safetensors"
     for gpus in (1, 2):
         # A small rate: a ResNet on eight tiny images enlarges rounding errors from step to step.
         path = job(
             patches, tmp_path / str(gpus), METHODS[name], modality,
-            aid if name == "optical-aided" else None, steps=5, gpus=gpus, learning_rate=0.01,
+            aid if name == "optical-aided" else None, parent, steps=5, gpus=gpus, learning_rate=0.01,
         )  # fmt: skip
         assert run_file(path) == 0, (tmp_path / str(gpus) / "log").read_text()
     curves = [
