@@ -78,6 +78,8 @@ def main() -> None:
         for name, areas in found.items():
             print(f"| {method} | {name} | " + " | ".join(told(areas, column) for column in (0, 1)) + " |")
     places = Places(store, paths[0], bands, arguments.gap_years)
+    changed = [int((places.share >= least).sum()) for least in (CHANGED_SHARE, MUCH)]
+    print(f"{len(places.share)} places, of which {changed[0]} and {changed[1]} changed")
     for name, values in of_pixels(places, bands):
         print(f"| none | {name} | " + " | ".join(f"{100 * area:.1f}" for area in places.areas(values)) + " |")
 
@@ -92,19 +94,19 @@ def told(areas: dict[int, list[float]], column: int) -> str:
 
 
 class Places:
-    """Places with two eras whose change is known: their sample, dates, and share of pixels that changed."""
+    """Places with two eras of two dates or more, whose change is known: sample, dates, share that changed."""
 
     def __init__(self, store: PatchStore, path: Path, bands: tuple[str, ...], gap_years: float) -> None:
         with path.open(newline="", encoding="utf-8") as file:
             share = {int(row["place"]): row["changed_share"] for row in csv.DictReader(file)}
         train = store.indices("train")
         known = np.array([bool(share.get(int(place))) for place in store.positions[train]])
+        dates = torch.from_numpy(store.dates(bands)[0][train])
+        members = Eras(gap_years=gap_years).members(dates, dates != NO_DATE)[0].numpy()
+        known &= members.sum(2).min(1) > 1  # two dates of each era, to see how these differ
         self.store, self.samples = store, train[known]
+        self.dates, self.members = dates.numpy()[known], members[known]  # [N, T], bool [N, 2, T]
         self.share = np.array([float(share[int(place)]) for place in store.positions[self.samples]])
-        dates = torch.from_numpy(store.dates(bands)[0][self.samples])
-        members, two = Eras(gap_years=gap_years).members(dates, dates != NO_DATE)
-        self.dates, self.members = dates.numpy(), members.numpy()  # [N, T], bool [N, 2, T]
-        assert two.all()
 
     def areas(self, values: Array) -> list[float]:
         """The area under the ROC curve of an estimate, for all changed places and for the much changed."""
