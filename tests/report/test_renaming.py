@@ -14,6 +14,8 @@ from revisit.report import merged_table as tables
 from revisit.report.drawing import figures
 from revisit.report.facts import Facts
 
+DEPTH = 6  # of a score file below the folder of all: experiment, method, modality, protocol, labels, seed
+
 
 class Names:
     """New names for experiments, methods and collections; none says what it is of."""
@@ -52,7 +54,8 @@ class Names:
         columns = content["columns"]
         for column in ("experiment", "method", "dataset"):
             columns[column] = self.new.get(columns[column], columns[column])
-        copy = folder / f"{len(list(folder.iterdir()))}.json"
+        copy = folder.joinpath(*(self.new.get(part, part) for part in path.parts[-DEPTH:]))
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(json.dumps(content))
         shutil.copy(path.with_suffix(".npz"), copy.with_suffix(".npz"))
         return copy
@@ -95,7 +98,8 @@ def test_tables(
 ) -> None:
     """Tables have the same rows in the same order, published numbers and all."""
     before = list(printed(tables.merge(scores, facts), facts))
-    after = [names.back(text) for text in printed(renamed_rows, names.facts(facts))]
+    old, new = str(scores[0].parents[DEPTH - 1]), str(tmp_path / "renamed")
+    after = [names.back(text).replace(new, old) for text in printed(renamed_rows, names.facts(facts))]
     assert after == before
     assert sum(text.count("published") for text in before) > 50
 
