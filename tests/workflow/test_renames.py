@@ -55,7 +55,7 @@ def rows(table: str) -> dict[tuple[str, ...], dict[str, str]]:
 
 
 def comparable(table: str) -> list[list[str]]:
-    """The cells of a table, of CSV or Markdown, but for what differs from run to run: costs, digests of code."""
+    """The cells of a table, CSV or Markdown, but for what differs from run to run: costs, digests of code."""
     found, changing = [], set[int]()
     for line in table.splitlines():
         printed = line.startswith("|")
