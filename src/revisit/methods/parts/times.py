@@ -91,7 +91,7 @@ def with_repeats(dates: Tensor, present: Tensor, span_years: float, generator: t
 def one_of(members: Tensor, generator: torch.Generator) -> Tensor:
     """One of the slots ``members`` [B, T], int64 [B]; any where there is none."""
     noise = torch.rand(members.shape, generator=generator, device=generator.device)
-    return (noise + 1 * ~members).argmin(1)
+    return (noise + ~members).argmin(1)
 
 
 def within(dates: Tensor, members: Tensor, first: Tensor, span_years: float) -> Tensor:
