@@ -127,11 +127,12 @@ def _finer(values: np.ndarray, axis: int, size: int, scale: float, origin: float
     count = -(-size // alike)
     lowest = int(np.floor(0.5 * scale + origin - 0.5))
     after = max(lowest + count + 2 - values.shape[axis], 0)
-    padding = [(0, 0), (0, 0)]
-    padding[axis] = max(-lowest, 0), after
-    source = np.moveaxis(np.pad(values, padding, mode="edge"), axis, 0)
-    shape = list(values.shape)
+    padding, shape = [(0, 0), (0, 0)], list(values.shape)
     shape[axis] = size
+    padding[axis] = max(-lowest, 0), after
+    if any(padding[axis]):
+        values = np.pad(values, padding, mode="edge")
+    source = np.moveaxis(values, axis, 0)
     result = np.empty(shape, np.float32)
     into = np.moveaxis(result, axis, 0)
     for phase in range(alike):

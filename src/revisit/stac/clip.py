@@ -1,12 +1,13 @@
 """Cuts a region's window out of one remote raster and keeps it as a small GeoTIFF, numbers untouched."""
 
+import hashlib
 import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 64 * 2**20
-STRIP_ROWS = 256  # of a clip, written and read at once
+PIECE_BYTES = 2**20  # of a clip, read at once
+STRIP_ROWS = 256  # of a clip, written at once
 LARGEST_BLOCK_BYTES = 512 * 2**20  # a whole tile of Sentinel-2 in one strip is half of it
 # What imagery comes in. Others, such as VRT, can name further files, also of this machine.
 DRIVERS = ["GTiff", "JP2OpenJPEG"]
@@ -46,9 +48,10 @@ GDAL: dict[str, Any] = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_CACHEMAX": LARGEST_READ_BYTES,
-    # A failed answer must not be remembered, or a retry would never ask again.
-    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
+    # A failed answer must not be remembered, or a retry would never ask again (``_address`` for the web).
+    "CPL_VSIL_CURL_NON_CACHED": "/vsis3/",
 }
+_openings = count()
 # How a web server and an object store say that there is no such file.
 ABSENT = re.compile(rf"response code: ({'|'.join(map(str, GONE))})\b|NoSuchKey|specified key does not exist")
 
@@ -88,7 +91,7 @@ def cut(
     by ``table``, if one is given.
     Returns ``valid`` (False: no file, as there is nothing but nodata), ``warped``, ``dtype``, ``nodata``
     (the given one, else the file's, else ``fallback``; "nan" for NaN) and, of a file, ``epsg``, ``shape``,
-    ``transform`` and ``low`` (share of valid numbers below 1000).
+    ``transform``, ``low`` (share of valid numbers below 1000), ``sha256`` and ``bytes``.
     Raises UnreadableError; OSError where the target cannot be written.
     """
     with (
@@ -128,46 +131,56 @@ def cut(
 
 
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
-    """Copy a window block-wise; returns whether any number is valid, and the share of low ones."""
-    valid = low = checksum = 0
-    places = []
+    """Copy a window block-wise; returns whether any number is valid, the share of low ones, and what was kept."""
+    valid = low = checksum = size = 0
     with files.atomic(target) as aside:
         with rasterio.open(aside, "w", **profile) as clip:
             for part in _parts(view, window):
                 data = _read(view, part)
-                places.append(Window(0, part.row_off - window.row_off, part.width, part.height))
-                clip.write(data, 1, window=places[-1])
-                checksum = zlib.crc32(data, checksum)
+                clip.write(data, 1, window=Window(0, part.row_off - window.row_off, part.width, part.height))
+                checksum, size = zlib.crc32(data, checksum), size + data.nbytes
                 is_valid = _valid(data, profile["nodata"])
                 valid += int(is_valid.sum())
                 low += int((is_valid & (data < 1000)).sum())
-        if _checksum(aside, places) != checksum:
+        kept, found = _read_back(aside, size)
+        if found != checksum:
             raise OSError("it does not read back as it was written")
     if not valid:
         target.unlink()
-    return {"valid": valid > 0, "low": round(low / valid, 4) if valid else 0.0}
+        return {"valid": False, "low": 0.0}
+    return {"valid": True, "low": round(low / valid, 4), **kept}
 
 
-def _checksum(path: Path, places: Sequence[Window]) -> int | None:
-    """CRC-32 of a file's numbers; None where they cannot be read.
+def _read_back(path: Path, pixels: int) -> tuple[dict[str, Any], int]:
+    """Checksum and size of a file, and the CRC-32 of its last bytes, as many as its pixels take.
 
-    GDAL writes the end of a file when it closes it, and then says nothing of a full disk.
+    They are the pixels, as the file is not compressed. GDAL writes the end of a file when it closes it, and
+    then says nothing of a full disk.
     """
-    checksum = 0
-    try:
-        with rasterio.open(path) as file:
-            for place in places:
-                checksum = zlib.crc32(file.read(1, window=place), checksum)
-    except RasterioError:
-        return None
-    return checksum
+    size = path.stat().st_size
+    digest, checksum = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        digest.update(file.read(max(size - pixels, 0)))
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+            checksum = zlib.crc32(piece, checksum)
+    return {"sha256": digest.hexdigest(), "bytes": size}, checksum
+
+
+def _address(href: str) -> str:
+    """GDAL's name for a file: of an object store, so that it takes keys from the usual variables; of the web.
+
+    That has a fragment of its own each time, which is not sent: GDAL remembers what a server said of a name.
+    Were it told to forget instead, it would ask everything twice to open one file.
+    """
+    if href.startswith("s3://"):
+        return href.replace("s3://", "/vsis3/", 1)
+    return f"/vsicurl/{href}#{next(_openings)}" if href.startswith("http") else href
 
 
 def _open(href: str) -> Any:
-    # GDAL's own name for an object store, so that it takes keys from the usual variables.
-    path = href.replace("s3://", "/vsis3/", 1) if href.startswith("s3://") else href
     try:
-        file = DatasetReader(path, driver=DRIVERS)  # of which `rasterio.open` would take but one
+        file = DatasetReader(_address(href), driver=DRIVERS)  # of which `rasterio.open` would take but one
     except (RasterioError, OSError) as error:
         raise _unreadable(error) from error
     rows, columns = file.block_shapes[0]
@@ -189,7 +202,7 @@ def _unreadable(error: Exception) -> UnreadableError:
     # rasterio keeps what GDAL said in the cause of "See previous exception for details"; an address's
     # query may hold a signature, which is nobody's business. Of GDAL's words only those that a server said
     # prove anything: "does not exist" may as well mean that nobody answered.
-    text = re.sub(r"\?\S+", "", " ".join(str(error.__cause__ or error).split()))
+    text = re.sub(r"[?#][^\s']+", "", " ".join(str(error.__cause__ or error).split()))
     return UnreadableError(text, lasting=ABSENT.search(text) is not None)
 
 

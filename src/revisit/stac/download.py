@@ -274,8 +274,6 @@ def _fetch(
         found = patience.keep(attempt, what)
     except OSError as error:
         raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
-    if found["valid"]:
-        found |= {"sha256": files.sha256(target), "bytes": target.stat().st_size}
     return {**found, "source": task.source}
 
 
