@@ -20,6 +20,7 @@ pixels or more, and of those of them that changed in 30 % or more, against all t
 
 import argparse
 import csv
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def main() -> None:
     for method in arguments.method:
         tables = arguments.results / "changes" / arguments.collection / method / arguments.modality
         paths = sorted(tables.glob("seed*.csv"))
+        if not paths:
+            sys.exit(
+                f"{tables}: no seed*.csv, in which the truth of what changed stands; run the study first"
+            )
         found: dict[str, dict[int, list[float]]] = {}
         for path in paths:
             places = Places(store, path, bands, arguments.gap_years)

@@ -16,9 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import rasterio
 import yaml
 
 from revisit.evaluation.columns import COSTS
@@ -37,7 +35,6 @@ NOT_RUN = {
     "true_change": "needs an encoder of CACo and maps of several years; writes one table, as gains does",
     "change_estimates": "reads what true_change writes; its two files are written as those of gains are",
 }
-HEIGHTS = {"collection": "heights", "assets": {"elevation": "data"}, "unit": "metres"}
 PIX2PIX = {
     "name": "pix2pix",
     "encoder": {"name": "unet-generator", "levels": 2, "width": 4},
@@ -153,26 +150,13 @@ def assert_one_line(said: str) -> str:
     return lines[0]
 
 
-def write_heights(folder: Path, bbox: list[float]) -> None:
-    """A folder that a provider may be: one tile of elevation, a slope, over a box."""
-    west, south, east, north = bbox[0] - 0.01, bbox[1] - 0.01, bbox[2] + 0.01, bbox[3] + 0.01
-    folder.mkdir()
-    place = rasterio.transform.from_bounds(west, south, east, north, 240, 160)
-    about = {"driver": "GTiff", "width": 240, "height": 160, "count": 1, "dtype": "float32", "crs": 4326}
-    with rasterio.open(folder / "tile.tif", "w", transform=place, **about) as tile:
-        tile.write(np.tile(np.linspace(0, 300, 240, dtype=np.float32), (160, 1)), 1)
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    item = {
-        "type": "Feature", "stac_version": "1.0.0", "id": "tile", "collection": "heights", "links": [],
-        "bbox": [west, south, east, north], "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {"datetime": "2021-04-22T00:00:00Z"}, "assets": {"data": {"href": "tile.tif"}},
-    }  # fmt: skip
-    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
-    (folder / "collections.json").write_text(json.dumps([{"type": "Collection", "id": "heights"}]))
-
-
 @pytest.fixture(scope="module")
-def grown(study, eurosat: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def grown(
+    study,
+    eurosat: Callable[[Path], None],
+    heights: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
     """A copy of the study with what it lacks: elevation, an imported set, images that a generator made."""
     checkout = study.copy(tmp_path_factory.mktemp("grown") / "copy")
     plain = yaml.safe_load((checkout.folder / "study.yaml").read_text())
@@ -181,10 +165,9 @@ def grown(study, eurosat: Callable[[Path], None], tmp_path_factory: pytest.TempP
         (checkout.folder / "study.yaml").write_text(yaml.safe_dump(plain | more, sort_keys=False))
         checkout.snakemake(*targets)
 
-    write_heights(checkout.folder / "heights", plain["regions"]["west"]["bbox"])
-    heights = {"folder": str(checkout.folder / "heights"), "sensors": {"dem": HEIGHTS}}
+    tiles = heights(checkout.folder / "heights", plain["regions"]["west"]["bbox"])
     own = {"inherits": "embedded", "sensors": {"dem": {"from": "heights"}}}
-    dem = {"provider": "own", "providers": {"heights": heights, "own": own}}
+    dem = {"provider": "own", "providers": {"heights": tiles, "own": own}}
     make(["results/cubes/west/dem-moments.json"], {**dem, "search": plain["search"] | {"dem": {}}})
 
     eurosat(checkout.folder / "EuroSAT")

@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 from pyproj import Transformer
 
+from revisit.cube.contract import codecs
 from revisit.files import census
 from revisit.patches.batch import COORDINATES, LAYOUT, MISSING
 from revisit.patches.kind import Look
@@ -138,10 +139,11 @@ class StoreWriter:
         if not self._written:
             self._shard_samples = self._filled  # of the one shard of a small store, or what it was
         first, self._written = self._written, until
-        for name, waiting in self._waiting.items():
-            array = self._grown(name, waiting.shape[1:], waiting.dtype)
-            # An empty chunk is written too: a reader finds every sample in the file.
-            array.with_config({"write_empty_chunks": True})[first:until] = waiting[: self._filled]
+        with codecs():
+            for name, waiting in self._waiting.items():
+                array = self._grown(name, waiting.shape[1:], waiting.dtype)
+                # An empty chunk is written too: a reader finds every sample in the file.
+                array.with_config({"write_empty_chunks": True})[first:until] = waiting[: self._filled]
         # Land cover is written only of shards that have some: it is 0 elsewhere.
         self._waiting.pop("land_cover", None)
         self._filled = 0

@@ -6,6 +6,8 @@ A row of a table may show numbers of several runs, one a modality; what they do 
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from revisit.evaluation.columns import COSTS
 from revisit.report.layout import NOT_RUN, Cell, Table
 
@@ -58,4 +60,6 @@ def _joined(values: Iterable[Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):  # not as a power of ten
+        return np.format_float_positional(value, precision=4, fractional=False, trim="-")
+    return str(value)

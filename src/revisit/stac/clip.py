@@ -131,7 +131,7 @@ def cut(
 
 
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
-    """Copy a window block-wise; returns whether any number is valid, the share of low ones, and what was kept."""
+    """Copy a window block-wise; returns what ``cut`` does of a file's content."""
     valid = low = checksum = size = 0
     with files.atomic(target) as aside:
         with rasterio.open(aside, "w", **profile) as clip:

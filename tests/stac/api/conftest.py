@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
-from rasterio.transform import from_bounds
 
 from revisit.cube import elevation
 from revisit.cube import item as cube_item
@@ -19,29 +17,14 @@ from revisit.cube.labels.ready import ready
 from revisit.cube.stacking.stack import Settings, stack
 
 
-def dem_provider(folder: Path, bbox: list[float]) -> dict[str, Any]:
-    """A folder that serves a made-up tile of elevation around a bbox, as the providers of a study."""
-    west, south, east, north = bbox[0] - 0.01, bbox[1] - 0.01, bbox[2] + 0.01, bbox[3] + 0.01
-    folder.mkdir()
-    metres = np.linspace(0, 300, 80 * 60, dtype=np.float32).reshape(80, 60)
-    place = from_bounds(west, south, east, north, 60, 80)
-    profile = {"height": 80, "width": 60, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
-    with rasterio.open(folder / "tile.tif", "w", driver="GTiff", transform=place, **profile) as tile:
-        tile.write(metres, 1)
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    found = {
-        "type": "Feature", "stac_version": "1.0.0", "id": "tile", "collection": "heights", "links": [],
-        "bbox": [west, south, east, north], "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {"datetime": "2021-04-22T00:00:00Z"}, "assets": {"data": {"href": "tile.tif"}},
-    }  # fmt: skip
-    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [found]}))
-    (folder / "collections.json").write_text(json.dumps([{"type": "Collection", "id": "heights"}]))
-    heights = {"collection": "heights", "assets": {"elevation": "data"}, "unit": "metres"}
-    return {"tiles": {"folder": str(folder), "sensors": {"dem": heights}}}
-
-
 @pytest.fixture
-def results(archive: Any, search: Callable[..., Any], download: Callable[..., Any], tmp_path: Path) -> Path:
+def results(
+    archive: Any,
+    search: Callable[..., Any],
+    download: Callable[..., Any],
+    heights: Callable[..., Any],
+    tmp_path: Path,
+) -> Path:
     """Two regions over the same scenes, with raw cubes and label maps, and features of one encoder.
 
     The north has elevation and a variant of its raw cube as well.
@@ -73,7 +56,7 @@ def results(archive: Any, search: Callable[..., Any], download: Callable[..., An
         cube_item.write_item(
             open_cube(land_cover), land_cover, cube_item.scene_links([manifests["worldcover"]])
         )
-    tiles = {"provider": "tiles", "providers": dem_provider(tmp_path / "tiles", archive.bbox)}
+    tiles = {"provider": "tiles", "providers": {"tiles": heights(tmp_path / "tiles", archive.bbox)}}
     settings = {**archive.settings, **tiles, "bands": ["elevation"], "patience_s": 5}
     manifest, dem = folder / "scenes/north/dem/2021/manifest.json", folder / "cubes/north/dem.zarr"
     items = search("north", "dem", {**settings, "years": [2021]})

@@ -65,9 +65,8 @@ def _slots(look: Look, chosen: np.ndarray, slots: int) -> Look:
     chosen = chosen[np.argsort(look.times[chosen], kind="stable")]
     empty = slots - len(chosen)
     times = np.concatenate([look.times[chosen].astype("datetime64[ns]"), np.full(empty, NO_TIME)])
-    values, valid = (
-        np.pad(part[chosen], [(0, empty), *[(0, 0)] * (part.ndim - 1)]) for part in (look.values, look.valid)
-    )
+    values, valid = (np.zeros((slots, *part.shape[1:]), part.dtype) for part in (look.values, look.valid))
+    values[: len(chosen)], valid[: len(chosen)] = look.values[chosen], look.valid[chosen]
     return Look(values, valid, times)
 
 
