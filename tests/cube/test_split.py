@@ -62,7 +62,7 @@ def test_parts_never_touch(
     )
     where = grid(height, width, 600_000 + 60 * place)
     ground = areas(where, split, seed, "here")
-    parts = split_map(where, split, seed, "here")
+    parts = split_map(ground, where.whole)
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert between(parts, one, other) >= gap
     sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for _, rows, columns in ground]
@@ -71,13 +71,22 @@ def test_parts_never_touch(
     assert {part for part, *_ in ground} <= {part for part in range(3) if shares[part] > 0}
 
 
+@pytest.mark.parametrize("split", [STRIPS, BLOCKS])
+def test_a_block_is_its_part_of_the_whole(split: Split) -> None:
+    """Also one that holds parts of several areas, or that none touches."""
+    ground = areas(grid(), split, 1, "here")
+    whole = split_map(ground, grid().whole)
+    for block in grid().blocks(70):
+        np.testing.assert_array_equal(split_map(ground, block), whole[block])
+
+
 def test_the_gap_is_no_wider_than_asked_for() -> None:
     """Ground that no part needs apart is not given away."""
     for seed in range(20):
-        strips = split_map(grid(), STRIPS, seed, "here")
+        strips = split_map(areas(grid(), STRIPS, seed, "here"), grid().whole)
         used = strips[0] if (strips == strips[:1]).all() else strips[:, 0]
         assert (used == UNUSED).sum() == 2 * 8
-        blocks = split_map(grid(), BLOCKS, seed, "here")
+        blocks = split_map(areas(grid(), BLOCKS, seed, "here"), grid().whole)
         assert ((blocks == UNUSED).all(axis=1).sum(), (blocks == UNUSED).all(axis=0).sum()) == (5 * 8, 7 * 8)
 
 
@@ -85,7 +94,7 @@ def test_the_gap_is_no_wider_than_asked_for() -> None:
 def test_shares(split: Split) -> None:
     """The shares of the ground used hold to a block or strip's unit."""
     for seed in range(10):
-        parts = split_map(grid(1032, 1056), split, seed, "here")
+        parts = split_map(areas(grid(1032, 1056), split, seed, "here"), grid(1032, 1056).whole)
         found = np.bincount(parts[parts != UNUSED]) / (parts != UNUSED).sum()
         assert np.abs(found - split.shares).max() < 32 / (1032 - 16)
 
@@ -130,12 +139,19 @@ def test_blocks() -> None:
 @pytest.mark.parametrize("split", [STRIPS, BLOCKS])
 def test_seed_and_place(split: Split) -> None:
     """Seed and place make the map, whatever the region is called; another of either makes another."""
-    first = split_map(grid(), split, 1, "here")
-    np.testing.assert_array_equal(first, split_map(grid(), split, 1, "renamed"))
-    assert any((first != split_map(grid(), split, seed, "here")).any() for seed in range(2, 5))
-    places = [split_map(grid(left=600_000 + 60 * step), split, 1, "here") for step in range(1, 4)]
+    first = split_map(areas(grid(), split, 1, "here"), grid().whole)
+    np.testing.assert_array_equal(first, split_map(areas(grid(), split, 1, "renamed"), grid().whole))
+    assert any(
+        (first != split_map(areas(grid(), split, seed, "here"), grid().whole)).any() for seed in range(2, 5)
+    )
+    places = [
+        split_map(
+            areas(grid(left=600_000 + 60 * step), split, 1, "here"), grid(left=600_000 + 60 * step).whole
+        )
+        for step in range(1, 4)
+    ]
     assert any((first != other).any() for other in places)
-    split_map(grid(left=-60_000), split, 1, "here")  # a box of the next zone
+    split_map(areas(grid(left=-60_000), split, 1, "here"), grid(left=-60_000).whole)  # a box of the next zone
 
 
 @pytest.mark.parametrize(
@@ -160,7 +176,10 @@ def test_a_region_held_out() -> None:
     """A region named is of one part to its edges; the others are split as if it were not there."""
     split = STRIPS.model_copy(update={"regions": {"away": "test"}})
     assert areas(grid(), split, 1, "away") == [Area(TEST, slice(0, 256), slice(0, 320))]
-    np.testing.assert_array_equal(split_map(grid(), split, 1, "here"), split_map(grid(), STRIPS, 1, "here"))
+    np.testing.assert_array_equal(
+        split_map(areas(grid(), split, 1, "here"), grid().whole),
+        split_map(areas(grid(), STRIPS, 1, "here"), grid().whole),
+    )
     assert split.described(1) == STRIPS.described(1)
     assert split.described(1) != split.described(2)
     with pytest.raises(RevisitError, match=r"split\.regions\.away: must be 'train', 'val' or 'test'"):

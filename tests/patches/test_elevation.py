@@ -11,7 +11,7 @@ import zarr
 from revisit.cube.contract import codecs
 from revisit.cube.scaling import elevation, limits
 from revisit.cube.scaling.scaled_values import from_scaled
-from revisit.cube.split import TRAIN, split_map
+from revisit.cube.split import TRAIN, areas, split_map
 from revisit.cube.write import create_array, write_coordinates
 from revisit.errors import RevisitError
 from revisit.files import atomic, read_json, write_json
@@ -98,7 +98,13 @@ def stores(heights: Heights, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def test_limits_are_of_training_pixels_that_have_elevation(heights: Heights) -> None:
     training = [
-        heights.metres[region][split_map(heights.cubes.grid(region), heights.cubes.split, 4, region) == TRAIN]
+        heights.metres[region][
+            split_map(
+                areas(heights.cubes.grid(region), heights.cubes.split, 4, region),
+                heights.cubes.grid(region).whole,
+            )
+            == TRAIN
+        ]
         for region in heights.cubes.left
     ]
     values = np.concatenate(training).astype(np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from revisit.cube.split import PARTS, split_map
+from revisit.cube.split import PARTS, areas, split_map
 from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.patches import ground, index, tile, writer
@@ -48,7 +48,7 @@ def test_pairs(pair_store: PatchStore, cubes: Any) -> None:
             assert valid.mean() >= 0.9
         assert abs(dates["sentinel-1"] - dates["sentinel-2"]) <= np.timedelta64(10, "D")
         np.testing.assert_array_equal(group["land_cover"][row], cubes.content[region, "labels"][here])
-        part = split_map(cubes.grid(region), cubes.split, 4, region)[here]
+        part = split_map(areas(cubes.grid(region), cubes.split, 4, region), cubes.grid(region).whole)[here]
         assert (part == PARTS.index(where["split"][sample])).all()
         places.add((region, here[0].start, here[1].start, int(where["position"][sample])))
     assert len(places) == len({place[:3] for place in places}) == len({place[3] for place in places})

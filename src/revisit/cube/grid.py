@@ -125,6 +125,11 @@ class Grid:
         """Northings of the pixel centres from north to south, float64 (height,)."""
         return self.transform.f + (np.arange(self.height) + 0.5) * self.transform.e
 
+    @property
+    def whole(self) -> Block:
+        """All of it as one block."""
+        return slice(0, self.height), slice(0, self.width)
+
     def blocks(self, pixels: int) -> Iterator[Block]:
         """The grid cut into (rows, columns) of at most ``pixels`` a side, row by row."""
         for top in range(0, self.height, pixels):

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from revisit.cube.grid import Grid, Region, region_grid
+from revisit.cube.grid import Block, Grid, Region, region_grid
 from revisit.errors import RevisitError
 from revisit.record import Record
 
@@ -93,19 +93,25 @@ def areas(grid: Grid, split: Split, seed: int, region: str) -> list[Area]:
     whole blocks allow; what is left over along a side goes to the part most below its share, or to the last
     block. ``region`` is looked up in ``split.regions`` and nothing else: a region renamed is split alike.
     """
-    height, width = grid.shape
     if held := split.regions.get(region):
-        return [Area(PARTS.index(held), slice(0, height), slice(0, width))]
+        return [Area(PARTS.index(held), *grid.whole)]
     place = (int(edge) % 2**32 for edge in grid.bounds)  # a box seen from the next zone may lie below 0
     random = np.random.default_rng([seed, grid.epsg, *place])
     return (_strips if split.arrangement == "strips" else _blocks)(grid.shape, split, random)
 
 
-def split_map(grid: Grid, split: Split, seed: int, region: str) -> np.ndarray:
-    """The part of each pixel of a region: uint8 (y, x), 0 train, 1 val, 2 test, 255 unused; see ``areas``."""
-    pixels = np.full(grid.shape, UNUSED, np.uint8)
-    for part, rows, columns in areas(grid, split, seed, region):
-        pixels[rows, columns] = part
+def split_map(ground: Iterable[Area], block: Block) -> np.ndarray:
+    """The part of each pixel of a block of the region: uint8 (y, x), 0 train, 1 val, 2 test, 255 unused.
+
+    ``ground`` are its ``areas``. A block at a time, or memory would grow with the region.
+    """
+    pixels = np.full([line.stop - line.start for line in block], UNUSED, np.uint8)
+    for part, *sides in ground:
+        inside = (
+            slice(max(side.start - line.start, 0), max(side.stop - line.start, 0))
+            for side, line in zip(sides, block, strict=True)
+        )
+        pixels[tuple(inside)] = part
     return pixels
 
 

@@ -29,7 +29,8 @@ from revisit.stac.calibration import SigmaNought, calibrated
 from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
-LARGEST_READ_BYTES = 64 * 2**20
+LARGEST_READ_BYTES = 8 * 2**20  # a whole window of 20 km: as many workers hold as many of these
+CACHE_BYTES = 64 * 2**20  # of all workers: a row of blocks of a whole tile is a few MB
 PIECE_BYTES = 2**20  # of a clip, read at once
 STRIP_ROWS = 256  # of a clip, written at once
 LARGEST_BLOCK_BYTES = 512 * 2**20  # a whole tile of Sentinel-2 in one strip is half of it
@@ -47,7 +48,7 @@ GDAL: dict[str, Any] = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_PAM_ENABLED": "NO",
-    "GDAL_CACHEMAX": LARGEST_READ_BYTES,
+    "GDAL_CACHEMAX": CACHE_BYTES,
     # A failed answer must not be remembered, or a retry would never ask again (``_address`` for the web).
     "CPL_VSIL_CURL_NON_CACHED": "/vsis3/",
 }

@@ -15,7 +15,7 @@ from revisit.cube.scaling import moments as moments_stage
 from revisit.cube.scaling.limits import limits
 from revisit.cube.scaling.moments import moments
 from revisit.cube.scaling.sums import Moments
-from revisit.cube.split import TRAIN, Split, split_map
+from revisit.cube.split import TRAIN, Split, areas, split_map
 from revisit.cube.write import create_cube
 from revisit.errors import RevisitError
 from revisit.files import read_json, write_json
@@ -52,7 +52,7 @@ def two(tmp_path: Path) -> tuple[list[Path], np.ndarray]:
     paths, all_values = [], []
     for region, height, seed in (("here", 64, 1), ("there", 96, 40)):
         grid, kept = write_cube(tmp_path / f"{region}.zarr", region, height, seed)
-        training = split_map(grid, SPLIT, 3, region) == TRAIN
+        training = split_map(areas(grid, SPLIT, 3, region), grid.whole) == TRAIN
         all_values += [values[:, valid & training].astype(np.float64) for values, valid in kept]
         paths.append(tmp_path / f"{region}.json")
         write_json(paths[-1], moments(tmp_path / f"{region}.zarr", SETTINGS))

@@ -11,7 +11,7 @@ import numpy as np
 from revisit.cube.contract import grid_of, open_cube, values_of
 from revisit.cube.scaling.moments import BLOCK, Settings
 from revisit.cube.scaling.sums import Moments
-from revisit.cube.split import TRAIN, split_map
+from revisit.cube.split import TRAIN, areas, split_map
 from revisit.files import write_json
 from revisit.job import Job
 from revisit.provenance import code_version, config_hash
@@ -31,11 +31,11 @@ def moments(cube_path: str | Path, settings: Settings) -> dict[str, Any]:
     """
     cube = open_cube(cube_path, stage="dem")
     grid, region = grid_of(cube), cube.attrs["region"]
-    training = split_map(grid, settings.split, settings.seed, region) == TRAIN
+    ground = areas(grid, settings.split, settings.seed, region)
     total = Moments.of(np.empty((1, 0)))
     for block in grid.blocks(BLOCK):
-        metres = values_of(cube)[block].values
-        total = total.merge(Moments.of(metres[training[block] & ~np.isnan(metres)][None]))
+        metres, training = values_of(cube)[block].values, split_map(ground, block) == TRAIN
+        total = total.merge(Moments.of(metres[training & ~np.isnan(metres)][None]))
     return {
         "region": region,
         "sensor": cube.attrs["sensor"],

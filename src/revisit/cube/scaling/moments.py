@@ -17,7 +17,7 @@ from revisit.cube.in_order import in_order
 from revisit.cube.packing import unpack_reflectance
 from revisit.cube.scaling.histogram import Histogram
 from revisit.cube.scaling.sums import Moments
-from revisit.cube.split import TRAIN, Split, split_map
+from revisit.cube.split import TRAIN, Split, areas, split_map
 from revisit.files import write_json
 from revisit.job import Job
 from revisit.provenance import code_version, config_hash
@@ -55,7 +55,7 @@ def moments(cube_path: str | Path, settings: Settings, threads: int = 1) -> dict
     unit = cube.attrs["unit"]
     grid, bands = grid_of(cube), cube["band"].values.tolist()
     region = cube.attrs["region"]
-    training = split_map(grid, settings.split, settings.seed, region) == TRAIN
+    ground = areas(grid, settings.split, settings.seed, region)
     nothing = np.empty((len(bands), 0))
     total, histogram = Moments.of(nothing), Histogram.of(unit, nothing) if settings.histogram else None
 
@@ -63,7 +63,7 @@ def moments(cube_path: str | Path, settings: Settings, threads: int = 1) -> dict
         date, (rows, columns) = at
         valid = cube["valid"][date, rows, columns].values.astype(bool)
         values = values_of(cube)[date, :, rows, columns].values
-        inside = values[:, valid & training[rows, columns]]
+        inside = values[:, valid & (split_map(ground, (rows, columns)) == TRAIN)]
         if unit == "reflectance":
             inside = unpack_reflectance(inside)
         return Moments.of(inside), Histogram.of(unit, inside) if settings.histogram else None
