@@ -14,6 +14,7 @@ from revisit.cube.contract import clearest, grid_of
 from revisit.files import atomic, remove
 
 DATES = 9
+BLOCK = 768  # pixels, whole chunks of a large cube and all of a small one
 
 
 def median_image(cube: xr.Dataset, path: str | Path) -> None:
@@ -41,7 +42,7 @@ def _plain_median(cube: xr.Dataset, path: Path) -> None:
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(path, "w", driver="GTiff", tiled=True, **profile) as target,
     ):
-        for block in grid.blocks(512):
+        for block in grid.blocks(BLOCK):
             rows, columns = block
             images, valid = composites(cube.isel(y=rows, x=columns), names, dates)
             window = Window.from_slices(rows, columns)

@@ -19,6 +19,7 @@ from revisit.patches.batch import MISSING
 from revisit.patches.kind import NO_TIME, Ground, Look, Sensed, years_of
 
 READ_BYTES = 100_000_000  # of images and masks at a time, as near as whole patches allow
+READ_PATCHES = 24  # a side at a time: what is cut from few dates may be larger than they are
 _LIMITS = ("lower", "upper", "mean", "std", "valid_pixels")
 
 
@@ -172,7 +173,7 @@ def grounds(region: Region, window: Area, pixels: int) -> Iterator[Ground]:
 
 def _reads(area: Area, pixels: int, pixel_bytes: int) -> Iterator[Block]:
     """The whole patches of an area in windows (rows, columns) that fit the memory, row by row."""
-    side = max(1, int((READ_BYTES / pixel_bytes) ** 0.5) // pixels) * pixels
+    side = min(READ_PATCHES, max(1, int((READ_BYTES / pixel_bytes) ** 0.5) // pixels)) * pixels
     bottom, right = (line.stop - (line.stop - line.start) % pixels for line in area[1:])
     for top in range(area.rows.start, bottom, side):
         for left in range(area.columns.start, right, side):

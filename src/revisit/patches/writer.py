@@ -17,7 +17,7 @@ from revisit.files import census
 from revisit.patches.batch import COORDINATES, LAYOUT, MISSING
 from revisit.patches.kind import Look
 
-SHARD_BYTES = 128_000_000  # of the largest array; those of the others hold as many samples
+SHARD_BYTES = 64_000_000  # of the largest array; those of the others hold as many samples
 
 
 class Place(NamedTuple):
