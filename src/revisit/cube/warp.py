@@ -135,6 +135,7 @@ def _finer(values: np.ndarray, axis: int, size: int, scale: float, origin: float
     source = np.moveaxis(values, axis, 0)
     result = np.empty(shape, np.float32)
     into = np.moveaxis(result, axis, 0)
+    scratch = np.empty_like(source[:count])
     for phase in range(alike):
         centre = (phase + 0.5) * scale + origin - 0.5
         before = int(np.floor(centre))
@@ -143,7 +144,7 @@ def _finer(values: np.ndarray, axis: int, size: int, scale: float, origin: float
         first = before + max(-lowest, 0)
         low, high = source[first : first + len(part)], source[first + 1 : first + 1 + len(part)]
         np.multiply(low, 1 - weight, out=part)
-        part += weight * high
+        part += np.multiply(high, weight, out=scratch[: len(part)])
     return result
 
 

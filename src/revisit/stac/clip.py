@@ -3,7 +3,6 @@
 import hashlib
 import math
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,8 +28,7 @@ from revisit.stac.calibration import SigmaNought, calibrated
 from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
-LARGEST_READ_BYTES = 8 * 2**20  # a whole window of 20 km: as many workers hold as many of these
-CACHE_BYTES = 64 * 2**20  # of all workers: a row of blocks of a whole tile is a few MB
+LARGEST_READ_BYTES = 4 * 2**20  # of a window at a time, or a row of blocks if that is more
 PIECE_BYTES = 2**20  # of a clip, read at once
 STRIP_ROWS = 256  # of a clip, written at once
 LARGEST_BLOCK_BYTES = 512 * 2**20  # a whole tile of Sentinel-2 in one strip is half of it
@@ -48,7 +46,9 @@ GDAL: dict[str, Any] = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_PAM_ENABLED": "NO",
-    "GDAL_CACHEMAX": CACHE_BYTES,
+    # Nothing is read twice.
+    "GDAL_CACHEMAX": 16 * 2**20,
+    "CPL_VSIL_CURL_CACHE_SIZE": 2**20,
     # A failed answer must not be remembered, or a retry would never ask again (``_address`` for the web).
     "CPL_VSIL_CURL_NON_CACHED": "/vsis3/",
 }
@@ -133,18 +133,19 @@ def cut(
 
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
     """Copy a window block-wise; returns what ``cut`` does of a file's content."""
-    valid = low = checksum = size = 0
+    valid = low = total = size = 0
     with files.atomic(target) as aside:
         with rasterio.open(aside, "w", **profile) as clip:
             for part in _parts(view, window):
                 data = _read(view, part)
                 clip.write(data, 1, window=Window(0, part.row_off - window.row_off, part.width, part.height))
-                checksum, size = zlib.crc32(data, checksum), size + data.nbytes
+                total, size = total + _sum(data), size + data.nbytes
                 is_valid = _valid(data, profile["nodata"])
                 valid += int(is_valid.sum())
                 low += int((is_valid & (data < 1000)).sum())
-        kept, found = _read_back(aside, size)
-        if found != checksum:
+                del data, is_valid  # before the next ones are made
+        kept, found = _read_back(aside, size, np.dtype(profile["dtype"]))
+        if found != total:
             raise OSError("it does not read back as it was written")
     if not valid:
         target.unlink()
@@ -152,20 +153,25 @@ def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> d
     return {"valid": True, "low": round(low / valid, 4), **kept}
 
 
-def _read_back(path: Path, pixels: int) -> tuple[dict[str, Any], int]:
-    """Checksum and size of a file, and the CRC-32 of its last bytes, as many as its pixels take.
+def _sum(numbers: NDArray[Any]) -> int:
+    """The sum of their bits, read as whole numbers: the same in any order."""
+    return int(numbers.view(f"u{numbers.itemsize}").sum(dtype=np.uint64))
 
-    They are the pixels, as the file is not compressed. GDAL writes the end of a file when it closes it, and
-    then says nothing of a full disk.
+
+def _read_back(path: Path, size: int, dtype: np.dtype[Any]) -> tuple[dict[str, Any], int]:
+    """Checksum and size of a file, and the sum of the numbers in its last ``size`` bytes.
+
+    They are its pixels, as it is not compressed, strip by strip in the order in which GDAL's cache let them
+    go. GDAL writes the end of a file when it closes it, and then says nothing of a full disk.
     """
-    size = path.stat().st_size
-    digest, checksum = hashlib.sha256(), 0
+    whole, total = path.stat().st_size, 0
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest.update(file.read(max(size - pixels, 0)))
+        digest.update(file.read(max(whole - size, 0)))
         while piece := file.read(PIECE_BYTES):
             digest.update(piece)
-            checksum = zlib.crc32(piece, checksum)
-    return {"sha256": digest.hexdigest(), "bytes": size}, checksum
+            total += _sum(np.frombuffer(piece[: len(piece) // dtype.itemsize * dtype.itemsize], dtype))
+    return {"sha256": digest.hexdigest(), "bytes": whole}, total
 
 
 def _address(href: str) -> str:
