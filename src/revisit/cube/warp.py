@@ -15,7 +15,7 @@ from revisit.cube.grid import Grid
 
 # Source pixels read around a block: what bilinear and average need at its edge.
 MARGIN = 4
-ROWS = 128  # of a grid of 2048 columns: a megabyte of float32
+PIXELS = 2**18  # interpolated at a time: a megabyte of float32
 
 
 def read_onto(
@@ -83,8 +83,9 @@ def _bilinear(values: np.ndarray, transform: Affine, grid: Grid, missing: float)
     """
     step = ~transform * grid.transform  # grid pixels to source pixels
     result = np.empty(grid.shape, values.dtype)
-    for top in range(0, grid.height, ROWS):
-        rows = slice(top, min(top + ROWS, grid.height))
+    high = max(PIXELS // grid.width, 1)
+    for top in range(0, grid.height, high):
+        rows = slice(top, min(top + high, grid.height))
         # The source rows below and above their centres, and one more, so that only true edges are edges.
         first = min(max(int(np.floor(rows.start * step.e + step.f)) - 2, 0), len(values) - 1)
         last = max(int(np.ceil(rows.stop * step.e + step.f)) + 2, first + 1)
