@@ -194,3 +194,9 @@ def test_the_area_of_a_bbox() -> None:
     assert 80 <= area.bounds[3] - top < 95
     assert Area.around([-60, -10, -59.9, -9.9]).epsg == 32721
     assert Area.around([5.0, 51.0, 5.1, 51.1], 32632).epsg == 32632
+
+
+def test_what_workers_have_under_way_fits_the_cache() -> None:
+    """Else the first bytes of a file are asked for again, which a server in the same process cannot answer."""
+    under_way = Download().workers * clip.LARGEST_READ_BYTES
+    assert under_way < clip.GDAL["CPL_VSIL_CURL_CACHE_SIZE"]
