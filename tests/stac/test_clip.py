@@ -12,6 +12,7 @@ from rasterio.transform import from_origin, xy
 
 from revisit.stac import clip
 from revisit.stac.clip import Area, UnreadableError, cut
+from revisit.stac.download import Download
 
 UTM = 32631
 AREA = Area(UTM, (600_200.0, 5_699_000.0, 600_900.0, 5_699_800.0))
@@ -197,6 +198,6 @@ def test_the_area_of_a_bbox() -> None:
 
 
 def test_what_workers_have_under_way_fits_the_cache() -> None:
-    """Else the first bytes of a file are asked for again, which a server in the same process cannot answer."""
+    """Else a file's first bytes are asked for again, which a server in the same process cannot answer."""
     under_way = Download().workers * clip.LARGEST_READ_BYTES
     assert under_way < clip.GDAL["CPL_VSIL_CURL_CACHE_SIZE"]
