@@ -57,12 +57,13 @@ def physical(numbers: np.ndarray, clip: Clip) -> np.ndarray:
 def reflectance_steps(numbers: np.ndarray, clip: Clip) -> np.ndarray:
     """Digital numbers of any shape to int16 steps of reflectance (revisit.cube.packing)."""
     offset = clip.offset / REFLECTANCE_STEP
-    if numbers.dtype != np.uint16 or clip.scale != REFLECTANCE_STEP or abs(offset - round(offset)) > 1e-6:
+    whole = abs(offset - round(offset)) <= 1e-6 and abs(offset) <= MOST_STEPS
+    if numbers.dtype != np.uint16 or clip.scale != REFLECTANCE_STEP or not whole:
         return pack_reflectance(physical(numbers, clip))
     # The numbers are steps already, but for their offset. Held within the type they may run over in the
     # subtraction and are right again as int16.
     less = -round(offset)
-    held = np.clip(numbers, max(0, less - MOST_STEPS), min(65535, MOST_STEPS + less))
+    held = np.minimum(numbers, np.uint16(MOST_STEPS + less))
     steps: np.ndarray = np.subtract(held, np.uint16(less % 65536), out=held).view(np.int16)
     np.copyto(steps, REFLECTANCE_MISSING, where=numbers == (0 if clip.nodata is None else clip.nodata))
     return steps
