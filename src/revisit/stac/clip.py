@@ -47,8 +47,8 @@ GDAL: dict[str, Any] = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_CACHEMAX": 16 * 2**20,  # of pixels, none of which is read twice
-    # What came of files, more than all workers have under way: a file's first bytes are needed to its end, and
-    # rasterio holds Python's lock where it asks for them again, which a server in this process waits for.
+    # What came of files, more than all workers have under way: a file's first bytes are needed to its end,
+    # and rasterio holds Python's lock where it asks for them again, which a server in this process waits for.
     "CPL_VSIL_CURL_CACHE_SIZE": 64 * 2**20,
     # A failed answer must not be remembered, or a retry would never ask again (``_address`` for the web).
     "CPL_VSIL_CURL_NON_CACHED": "/vsis3/",
