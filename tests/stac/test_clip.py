@@ -10,6 +10,7 @@ import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin, xy
 
+from revisit.errors import RevisitError
 from revisit.stac import clip
 from revisit.stac.clip import Area, UnreadableError, cut
 from revisit.stac.download import Download
@@ -128,7 +129,7 @@ def test_a_truncated_file_is_never_read_as_zeros(tmp_path: Path, share: float) -
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_disk_that_fills_up_is_noticed(tmp_path: Path, share: float) -> None:
-    """GDAL writes a small file when it closes it, and says nothing where that fails."""
+    """Also by GDAL, which says nothing where it cannot write what it kept to the end."""
     raster(tmp_path / "whole.tif", numbers())
     cut(str(tmp_path / "whole.tif"), AREA, tmp_path / "clip.tif")
     size = (tmp_path / "clip.tif").stat().st_size
@@ -136,7 +137,7 @@ def test_a_disk_that_fills_up_is_noticed(tmp_path: Path, share: float) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), limits[1]))
     try:
-        with pytest.raises(OSError, match="does not read back"):
+        with pytest.raises((OSError, RevisitError)):
             cut(str(tmp_path / "whole.tif"), AREA, tmp_path / "clip.tif")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -29,8 +29,7 @@ from revisit.stac.failures import GONE, UnreadableError
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 4 * 2**20  # of a window at a time, or a row of blocks if that is more
-PIECE_BYTES = 2**20  # of a clip, read at once
-STRIP_ROWS = 256  # of a clip, written at once
+STRIP_ROWS = 256  # of a clip, at most, which are read at once
 LARGEST_BLOCK_BYTES = 512 * 2**20  # a whole tile of Sentinel-2 in one strip is half of it
 # What imagery comes in. Others, such as VRT, can name further files, also of this machine.
 DRIVERS = ["GTiff", "JP2OpenJPEG"]
@@ -127,52 +126,52 @@ def cut(
                 "transform": transform,
                 "nodata": empty if empty is None or in_dtype_range(empty, dtype) else None,
                 # Not compressed: deflate would save a third of the space and cost as much as the download.
-                "blockysize": STRIP_ROWS,
+                "blockysize": math.ceil(window.height / math.ceil(window.height / STRIP_ROWS)),
             }
             return found | _copy(view, window, target, profile)
 
 
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
-    """Copy a window block-wise; returns what ``cut`` does of a file's content."""
-    valid = low = total = size = 0
+    """Copy a window block-wise; returns what ``cut`` does of a file's content.
+
+    GDAL makes the file, but the pixels are written here: it would keep them in a cache of all threads, tell
+    of no full disk, and where one of them made room while another wrote, it has lost some.
+    """
+    valid = low = 0
+    digest = hashlib.sha256()
     with files.atomic(target) as aside:
-        with rasterio.open(aside, "w", **profile) as clip:
+        first = _empty(aside, profile)
+        with aside.open("r+b") as clip:
+            digest.update(clip.read(first))
             for part in _parts(view, window):
-                data = _read(view, part)
-                clip.write(data, 1, window=Window(0, part.row_off - window.row_off, part.width, part.height))
-                total, size = total + _sum(data), size + data.nbytes
+                data = np.ascontiguousarray(_read(view, part))
+                clip.write(data)
+                digest.update(data)
                 is_valid = _valid(data, profile["nodata"])
                 valid += int(is_valid.sum())
                 low += int((is_valid & (data < 1000)).sum())
                 del data, is_valid  # before the next ones are made
-        kept, found = _read_back(aside, size, np.dtype(profile["dtype"]))
-        if found != total:
-            raise OSError("it does not read back as it was written")
+            digest.update(clip.read())  # what fills the last strip
+        size = aside.stat().st_size
     if not valid:
         target.unlink()
         return {"valid": False, "low": 0.0}
-    return {"valid": True, "low": round(low / valid, 4), **kept}
+    return {"valid": True, "low": round(low / valid, 4), "sha256": digest.hexdigest(), "bytes": size}
 
 
-def _sum(numbers: NDArray[Any]) -> int:
-    """The sum of their bits, read as whole numbers: the same in any order."""
-    return int(numbers.view(f"u{numbers.itemsize}").sum(dtype=np.uint64))
-
-
-def _read_back(path: Path, size: int, dtype: np.dtype[Any]) -> tuple[dict[str, Any], int]:
-    """Checksum and size of a file, and the sum of the numbers in its last ``size`` bytes.
-
-    They are its pixels, as it is not compressed, strip by strip in the order in which GDAL's cache let them
-    go. GDAL writes the end of a file when it closes it, and then says nothing of a full disk.
-    """
-    whole, total = path.stat().st_size, 0
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest.update(file.read(max(whole - size, 0)))
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
-            total += _sum(np.frombuffer(piece[: len(piece) // dtype.itemsize * dtype.itemsize], dtype))
-    return {"sha256": digest.hexdigest(), "bytes": whole}, total
+def _empty(path: Path, profile: dict[str, Any]) -> int:
+    """Make a file whose pixels are still to come; returns where they begin, row by row."""
+    with rasterio.open(path, "w", **profile):
+        pass
+    strip = profile["blockysize"] * profile["width"] * np.dtype(profile["dtype"]).itemsize
+    last = (profile["height"] - 1) // profile["blockysize"]
+    with rasterio.open(path) as made:
+        first, end = (
+            int(made.get_tag_item(f"BLOCK_OFFSET_0_{number}", "TIFF", bidx=1) or 0) for number in (0, last)
+        )
+    if not first or end != first + last * strip:
+        raise OSError("its pixels do not lie where they were to be written")
+    return first
 
 
 def _address(href: str) -> str:
