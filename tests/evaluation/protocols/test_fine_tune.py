@@ -132,7 +132,8 @@ def test_batch_norms_of_a_frozen_encoder(
     moved = [not torch.equal(running[name], value) for name, value in trained.named_buffers()]
     assert any(moved) == adapting
     once = predict(network, images, few)
-    np.testing.assert_array_equal(predict(network, images, few[:3]), once[:3])
+    # But for rounding: another batch size may take another kernel.
+    np.testing.assert_allclose(predict(network, images, few[:3]), once[:3], rtol=1e-5)
 
 
 def test_without_batch_norms_none_adapt(pairs: Path, vits: list[Path]) -> None:
