@@ -134,8 +134,8 @@ def cut(
 def _copy(view: Any, window: Window, target: Path, profile: dict[str, Any]) -> dict[str, Any]:
     """Copy a window block-wise; returns what ``cut`` does of a file's content.
 
-    GDAL makes the file, but the pixels are written here: it would keep them in a cache of all threads, tell
-    of no full disk, and where one of them made room while another wrote, it has lost some.
+    GDAL makes the file, but the pixels are written here: it would keep them in a cache of all threads, of
+    which some were lost where it was small, and tell of no full disk.
     """
     valid = low = 0
     digest = hashlib.sha256()
