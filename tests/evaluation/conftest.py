@@ -133,11 +133,17 @@ def evaluate() -> Evaluate:
             embed.write(out.with_suffix(".embed"))
             if (failed := run_file(out.with_suffix(".embed"))) != 0:
                 return failed
-        repeat = {"label_fraction": label_fraction, "seed": seed, "pretraining_seed": 0 if encoders else None}
-        output = {"score": out, "predictions": out.with_suffix(".npz")}
+        repeat = {
+            **{"label_fraction": label_fraction, "label_count": None},
+            **{"seed": seed, "pretraining_seed": 0 if encoders else None},
+        }
+        repeat |= {name: settings.pop(name) for name in repeat if name in settings}
+        scores, model = out.with_suffix(".scores"), out.with_suffix(".model")
         if run.stage == "evaluate":
-            model = out.with_suffix(".model")
+            output = {"score": out, "predictions": out.with_suffix(".npz")}
             output |= {"weights": model / "model.safetensors", "card": model / "card.json"}
+        else:
+            output, repeat = {"scores": scores}, {"repeats": [repeat]}
         job = Job(
             "revisit.evaluation." + ("evaluate" if run.stage == "evaluate" else f"score_{run.stage}"),
             names={"experiment": "free-name", **run.model_dump(include={"method", "modality", "protocol"})},
@@ -146,7 +152,10 @@ def evaluate() -> Evaluate:
             settings=run.settings | repeat | settings,
         )
         job.write(out.with_suffix(".job"))
-        return run_file(out.with_suffix(".job"))
+        status = run_file(out.with_suffix(".job"))
+        for path in scores.rglob("seed*"):  # of the one repeat
+            path.replace(out.with_suffix(path.suffix))
+        return status
 
     return work
 

@@ -68,24 +68,45 @@ def test_a_score_has_the_encoder_of_its_seed(plan):
     assert plan.evaluate(fine_tune).items() >= {
         "label_fraction": 0.1, "seed": 1, "pretraining_seed": 1,
     }.items()  # fmt: skip
-    probe = score(method="3dmae-rm", protocol="linear")
-    assert plan.score_features(probe) == "results/features/scenes/3dmae-rm/s1+s2/seed1/s1+s2.npz"
+    probe = Wildcards(experiment="masking", method="3dmae-rm", modality="s1+s2", protocol="linear")
+    features = [f"results/features/scenes/3dmae-rm/s1+s2/seed{seed}/s1+s2.npz" for seed in range(3)]
+    assert plan.probe_features(probe) == features
+    encoders = [f"results/encoders/pairs/3dmae-rm/s1+s2/seed{seed}/encoder.safetensors" for seed in range(3)]
+    assert plan.probe_encoders(probe) == encoders
+    assert [repeat["pretraining_seed"] for repeat in plan.repeats(probe)["repeats"]] == [0, 1, 2, 0, 1, 2]
     unet = score(experiment="land-cover", method="unet", modality="s1", protocol="supervised", labels="1")
     assert plan.score_encoders(unet) == []
     assert plan.evaluate(unet)["pretraining_seed"] is None
 
 
 def test_one_more_seed_or_share_of_the_labels_plans_only_itself(config, checked):
-    """Nothing that was made is made again: the settings of the other repeats stay as they are."""
+    """No training that was made is made again: the settings of the other repeats stay as they are."""
     edited = copy.deepcopy(config)
     edited["experiments"]["masking"]["seeds"].append(3)
     edited["experiments"]["masking"]["label_fractions"].append(0.01)
     edited["pretraining"]["seeds"].append(3)
     before, after = Plan(copy.deepcopy(checked)), Plan(check(edited))
     assert set(before.scores()) < set(after.scores())
-    for method, protocol in (("3dmae-rm", "fine-tune"), ("scratch", "knn"), ("class-prior", "floor")):
-        wildcards = score(method=method, protocol=protocol)
-        assert before.evaluate(wildcards) == after.evaluate(wildcards)
+    wildcards = score(method="3dmae-rm", protocol="fine-tune")
+    assert before.evaluate(wildcards) == after.evaluate(wildcards)
+
+
+def test_scores_are_made_by_themselves_or_all_of_a_run_at_once(plan):
+    """What a rule takes is what another makes, and the job is told each file."""
+    asked = Wildcards(experiment="masking")
+    made, told = plan.made(plan.scores_of(asked)), plan.score_files(asked)
+    folder = "results/scores/masking/3dmae-rm/s1+s2"
+    assert f"{folder}/linear" in made and f"{folder}/fine-tune/labels1/seed0.json" in made
+    assert f"{folder}/linear/labels0.1/seed2.json" in told["scores"]
+    assert f"{folder}/linear/labels0.1/seed2.npz" in told["predictions"]
+    assert not [path for path in made if "/linear/" in path or "/floor/" in path]
+    drawn = Wildcards(figure="maps/land-cover")
+    folder = "results/scores/land-cover"
+    made, told = plan.made(plan.figure_sources(drawn)), plan.figure_files(drawn)["source"]
+    for path in made, told:
+        assert f"{folder}/unet/s1/supervised/labels1/seed0.npz" in path
+    assert f"{folder}/pixel-statistics/s1/floor" in made
+    assert f"{folder}/pixel-statistics/s1/floor/labels1/seed0.npz" in told
 
 
 def test_numbers_of_labels_are_told_from_shares(config):
@@ -141,12 +162,12 @@ def test_only_names_of_the_study_are_names_in_paths(plan):
 def test_a_score_that_the_study_has_not_is_told_in_one_line(plan):
     """Its names may be of the study, each by itself."""
     wildcards = Wildcards(
-        experiment="masking", method="scratch", modality="s1+s2", protocol="knn", labels="1", seed="9"
+        experiment="masking", method="scratch", modality="s1+s2", protocol="fine-tune", labels="1", seed="9"
     )
     with pytest.raises(RevisitError, match="masking: no run with labels1, seed9; add them to"):
-        plan.score_features(wildcards)
+        plan.score_encoders(wildcards)
     wildcards.method = "unet"
-    with pytest.raises(RevisitError, match=r"masking/unet/.*/knn: the study has no such run"):
+    with pytest.raises(RevisitError, match=r"masking/unet/.*/fine-tune: the study has no such run"):
         plan.collection(wildcards)
 
 

@@ -1,4 +1,4 @@
-# Downstream tasks: one score file a repeat of a run; and what encoders say of every patch.
+# Downstream tasks: a score file for each repeat of a run; and what encoders say of every patch.
 
 
 rule evaluate:
@@ -111,18 +111,20 @@ rule predict:
         "revisit run {params.job}"
 
 
+# What trains no network takes seconds: all repeats of a run are one job.
 rule probe:
     input:
         patches=plan.collection,
-        features=plan.score_features,
-        encoders=plan.score_encoders,
+        features=plan.probe_features,
+        encoders=plan.probe_encoders,
     output:
-        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
-        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
+        scores=directory(
+            "<results>/scores/{experiment}/{method}/{modality}/{protocol}"
+        ),
     log:
-        "<results>/logs/probe/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
+        "<results>/logs/probe/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
-        "<results>/benchmarks/probe/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
+        "<results>/benchmarks/probe/{experiment}/{method}/{modality}/{protocol}.jsonl"
     wildcard_constraints:
         protocol=plan.protocols("probe"),
     conda:
@@ -134,11 +136,11 @@ rule probe:
         **plan.job(
             "probe",
             "revisit.evaluation.score_probe",
-            plan.evaluate,
+            plan.repeats,
             modules=plan.run_modules,
         ),
     message:
-        "Probe {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}, labels {wildcards.labels}, seed {wildcards.seed}"
+        "Probe {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, {wildcards.protocol}"
     shell:
         "revisit run {params.job}"
 
@@ -147,12 +149,13 @@ rule floor:
     input:
         patches=plan.collection,
     output:
-        score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
-        predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",
+        scores=directory(
+            "<results>/scores/{experiment}/{method}/{modality}/{protocol}"
+        ),
     log:
-        "<results>/logs/floor/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.log",
+        "<results>/logs/floor/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
-        "<results>/benchmarks/floor/{experiment}/{method}/{modality}/{protocol}/{labels}/{seed}.jsonl"
+        "<results>/benchmarks/floor/{experiment}/{method}/{modality}/{protocol}.jsonl"
     wildcard_constraints:
         protocol=plan.protocols("floor"),
     conda:
@@ -164,11 +167,11 @@ rule floor:
         **plan.job(
             "floor",
             "revisit.evaluation.score_floor",
-            plan.evaluate,
+            plan.repeats,
             modules=plan.run_modules,
         ),
     message:
-        "Find the floor {wildcards.method} on {wildcards.modality} for {wildcards.experiment}, labels {wildcards.labels}, seed {wildcards.seed}"
+        "Find the floor {wildcards.method} on {wildcards.modality} for {wildcards.experiment}"
     shell:
         "revisit run {params.job}"
 

@@ -4,8 +4,8 @@
 
 rule scores:
     input:
-        scores=plan.scores_of,
-        predictions=plan.predictions_of,
+        scores=lambda wildcards: plan.made(plan.scores_of(wildcards)),
+        predictions=lambda wildcards: plan.made(plan.predictions_of(wildcards)),
         cards=plan.cards_of,
         indexes=plan.indexes_of,
     output:
@@ -16,7 +16,12 @@ rule scores:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("scores", "revisit.report.merged_table", plan.scored_in),
+        **plan.job(
+            "scores",
+            "revisit.report.merged_table",
+            plan.scored_in,
+            files=plan.score_files,
+        ),
     message:
         "Merge the scores of {wildcards.experiment}, look whether its encoders were pretrained on test places"
     shell:
@@ -73,7 +78,7 @@ rule gains:
 
 rule claims:
     input:
-        scores=lambda wildcards: plan.claimed(),
+        scores=lambda wildcards: plan.made(plan.claimed()),
     output:
         csv=report(
             "<results>/tables/claims.csv",
@@ -86,7 +91,12 @@ rule claims:
     conda:
         "../../envs/revisit.yaml"
     params:
-        **plan.job("claims", "revisit.report.claims", plan.scored),
+        **plan.job(
+            "claims",
+            "revisit.report.claims",
+            plan.scored,
+            files=lambda wildcards: {"scores": plan.claimed()},
+        ),
     message:
         "Hold the claims of the sources against the scores"
     shell:
@@ -143,7 +153,7 @@ rule table:
 
 rule figure:
     input:
-        source=plan.figure_sources,
+        source=lambda wildcards: plan.made(plan.figure_sources(wildcards)),
     output:
         figure=report("<results>/figures/{figure}.png", category="Figures"),
     log:
@@ -152,7 +162,11 @@ rule figure:
         "../../envs/revisit.yaml"
     params:
         **plan.job(
-            "figure", "revisit.report.figure", plan.figure, modules=plan.figure_modules
+            "figure",
+            "revisit.report.figure",
+            plan.figure,
+            modules=plan.figure_modules,
+            files=plan.figure_files,
         ),
     message:
         "Draw {wildcards.figure}"

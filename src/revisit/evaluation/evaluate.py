@@ -47,7 +47,8 @@ def run(job: Job) -> None:
         return task.predicted(predict(network, images, indices))
 
     outcome.write(
-        job, settings, task, data, outputs, learned, networks.columns(), len(labelled), len(validating)
+        *(job, settings, task, data, outputs, learned, networks.columns(), len(labelled), len(validating)),
+        *(job.target("score"), encoders),
     )
     validation = task.validation(data, validating, outputs)
     card = card_of(job, settings, task, data, networks, validation)

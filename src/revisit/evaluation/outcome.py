@@ -1,6 +1,6 @@
 """What all evaluation jobs share: which labels a repeat keeps, and what it leaves behind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,14 @@ def write(
     columns: Mapping[str, Any],
     labelled: int,
     validating: int,
+    score: Path,
+    encoders: Sequence[Path],
 ) -> None:
-    """Score what was learned on the test split; write the score file and the predictions.
+    """Score what was learned on the test split; write the score file and, beside it, the predictions.
 
     Beside the arrays of the task, these are ``resampled`` (resample,): the headline on resampled test places.
     ``columns``: of the table, those that say what the network is. ``labelled``, ``validating``: samples that
-    kept their labels.
+    kept their labels. ``encoders``: what it was learned from.
     """
     scored = task.score(data, predict)
     if scored.absent:
@@ -85,8 +87,7 @@ def write(
     of_row = {key: value for key, value in settings.content().items() if key not in REPEAT}
     positions = data.positions[data.test]
     arrays = {**scored.predictions, "resampled": resampled(positions, scored.reweighted)}
-    predictions = job.target("predictions")
-    with atomic(predictions) as aside, aside.open("wb") as file:
+    with atomic(score.with_suffix(".npz")) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     content = {
         "columns": {
@@ -118,9 +119,9 @@ def write(
         "headline": task.headline,
         "pretrained": settings.pretrained,
         "settings": settings.content(),
-        "sources": sources(job.source("patches"), data.store.attrs, job.sources("encoders")),
+        "sources": sources(job.source("patches"), data.store.attrs, encoders),
     }  # fmt: skip
-    write_json(job.target("score"), content)
+    write_json(score, content)
     said = ", ".join(
         f"{task.metrics[metric].title} {value:.4f}" for metric, value in scored.numbers["all"].items()
     )
@@ -129,7 +130,7 @@ def write(
         stage.log.warning("the training had not converged when its budget ended; tables mark it")
 
 
-def sources(patches: Path, attrs: Mapping[str, Any], encoders: list[Path]) -> dict[str, Any]:
+def sources(patches: Path, attrs: Mapping[str, Any], encoders: Sequence[Path]) -> dict[str, Any]:
     """Where a cell of the table comes from: the files to follow back, from the score to the cubes."""
     return {
         "patches": patches.as_posix(),

@@ -1,28 +1,36 @@
-"""Learn a downstream task from frozen features and test it: one repeat of a run.
+"""Learn a downstream task from frozen features and test it: all repeats of a run.
 
-Reads a collection and the features of all its samples by one encoder (``revisit.evaluation.embed``).
-Writes a score file and, beside it, predictions on the test split.
+Reads a collection and the features of all its samples, of one encoder for each pretraining seed
+(``revisit.evaluation.embed``). Writes a folder with a score file for each repeat and, beside it, predictions
+on the test split.
 """
 
 import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import outcome
 from revisit.evaluation.finite import check_finite
 from revisit.evaluation.outcome import learned
-from revisit.evaluation.task import JobSettings, Task
+from revisit.evaluation.repeats import score_file
+from revisit.evaluation.task import JobSettings, RepeatedSettings, Task
+from revisit.files import atomic
 from revisit.job import Job
 from revisit.patches.store import PatchStore
 from revisit.record import read
+from revisit.stage import progress
 
-Settings = JobSettings
+Settings = RepeatedSettings
 
 
 def run(job: Job) -> None:
-    """Fit the probe and test it as the job says; write score and predictions.
+    """Fit and test the probe of each repeat as the job says; write scores and predictions.
 
     Raises RevisitError where features and collection do not belong together.
     """
@@ -32,25 +40,41 @@ def run(job: Job) -> None:
     probe = kind(read(kind.Settings, settings.recipe, "probe.recipe"))
     store = PatchStore(job.source("patches"))
     data = task.data(store, job.names["modality"], read(task.Slice, settings.experiment, "probe.experiment"))
-    with np.load(job.source("features"), allow_pickle=False) as file:
+    by_encoder: dict[int | None, list[JobSettings]] = defaultdict(list)
+    for repeat in settings.each():
+        by_encoder[repeat.pretraining_seed].append(repeat)
+    encoders = zip(by_encoder.values(), job.sources("features"), job.sources("encoders"), strict=True)
+    with atomic(job.target("scores")) as aside:
+        for repeats, path, encoder in progress(encoders, "encoders", len(by_encoder)):
+            features, columns = _features(path, store)
+            for repeat in repeats:
+                labelled, validating = outcome.labels_kept(data, repeat)
+                fitted, record = probe.fit(
+                    features[labelled],
+                    data.labels(labelled),
+                    features[validating],
+                    data.labels(validating),
+                    task.agreement,
+                    repeat.seed,
+                )
+
+                def predict(indices: Any, fitted: Any = fitted, features: Any = features) -> Any:
+                    return fitted(features[indices])
+
+                outcome.write(
+                    *(job, repeat, task, data, predict, learned(record), columns),
+                    *(len(labelled), len(validating), aside / score_file(repeat.content()), [encoder]),
+                )
+
+
+def _features(path: Path, store: PatchStore) -> tuple[NDArray[Any], dict[str, Any]]:
+    """The features of every sample, and the columns of the table that say whose they are."""
+    with np.load(path, allow_pickle=False) as file:
         features, columns = file["features"], json.loads(str(file["columns"]))
     if features.ndim != 2 or len(features) != store.samples:
         raise RevisitError(
-            f"{job.source('features')}: features of shape {features.shape} are not one of each of the "
+            f"{path}: features of shape {features.shape} are not one of each of the "
             f"{store.samples} samples of {store.path}; rerun the stage embed"
         )
-    check_finite(features, np.arange(store.samples), f"{job.source('features')}: features of {store.path}")
-    labelled, validating = outcome.labels_kept(data, settings)
-    fitted, record = probe.fit(
-        features[labelled],
-        data.labels(labelled),
-        features[validating],
-        data.labels(validating),
-        task.agreement,
-        settings.seed,
-    )
-
-    outcome.write(
-        *(job, settings, task, data, lambda indices: fitted(features[indices]), learned(record), columns),
-        *(len(labelled), len(validating)),
-    )
+    check_finite(features, np.arange(store.samples), f"{path}: features of {store.path}")
+    return features, columns

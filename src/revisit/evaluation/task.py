@@ -22,7 +22,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.protocol import Indices, Predict, word
 from revisit.evaluation.resampling import Reweighted
 from revisit.patches.store import PatchStore
-from revisit.record import Record
+from revisit.record import Record, read
 
 if TYPE_CHECKING:  # probes and floors need no network, and start without torch
     import torch
@@ -94,8 +94,8 @@ class Experiment(Repeats, Given):
         return self
 
 
-class JobSettings(Record):
-    """The settings of an evaluation job; nothing of the config that does not concern this one run."""
+class RunSettings(Record):
+    """What the repeats of a run share; nothing of the config that does not concern this one run."""
 
     task: str
     """The task, by its name or dotted path."""
@@ -109,6 +109,11 @@ class JobSettings(Record):
     """How it learns."""
     pretrained: bool
     """Whether an encoder was trained before."""
+
+
+class JobSettings(RunSettings):
+    """The settings of one repeat of a run."""
+
     label_fraction: Fraction | None
     """Share of the training places that keep their labels; None where their number is given."""
     label_count: Count | None = None
@@ -123,8 +128,20 @@ class JobSettings(Record):
 REPEAT = ("label_fraction", "label_count", "seed", "pretraining_seed")
 
 
+class RepeatedSettings(RunSettings):
+    """The settings of all repeats of a run."""
+
+    repeats: list[dict[str, Any]]
+    """What each has of its own: the keys of `REPEAT`."""
+
+    def each(self) -> list[JobSettings]:
+        """The settings of each repeat, in order."""
+        shared = {name: getattr(self, name) for name in RunSettings.model_fields}
+        return [read(JobSettings, {**shared, **repeat}, "repeats") for repeat in self.repeats]
+
+
 class Repeat(NamedTuple):
-    """One of the repeats of a run, a job of its own."""
+    """One of the repeats of a run: a job of its own where it trains a network, else all are one job."""
 
     label_fraction: float | None
     label_count: int | None
@@ -133,7 +150,7 @@ class Repeat(NamedTuple):
 
 
 class Run(Record):
-    """What stands in one row of a table on one modality by one protocol; every repeat is a job."""
+    """What stands in one row of a table on one modality by one protocol."""
 
     method: str
     """Name of the row, as paths and tables have it."""
@@ -150,7 +167,7 @@ class Run(Record):
     encoders: list[tuple[str, str]]
     """Pretraining entry and modality of each encoder of a network."""
     settings: dict[str, Any]
-    """The part of the config that its jobs need: `JobSettings` but for the keys of `REPEAT`."""
+    """The part of the config that its jobs need: `RunSettings`."""
     modules: list[str]
     """Modules of the parts that the job loads by name, for the digests of its code."""
     title: str

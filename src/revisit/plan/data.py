@@ -11,7 +11,15 @@ from revisit.errors import RevisitError
 from revisit.job import Job
 from revisit.patches.modality import ELEVATION_BAND
 from revisit.plan import variants
-from revisit.plan.jobs import JobFiles, SettingsOf, Wildcards, plain, sorted_json, tell_parameters
+from revisit.plan.jobs import (
+    FilesOf,
+    JobFiles,
+    SettingsOf,
+    Wildcards,
+    plain,
+    sorted_json,
+    tell_parameters,
+)
 from revisit.plan.variants import Variants
 
 Settings = dict[str, Any]
@@ -57,17 +65,19 @@ class DataPlan:
         settings: SettingsOf | None = None,
         modules: Callable[[Wildcards], Sequence[str]] | None = None,
         how: SettingsOf | None = None,
+        files: FilesOf | None = None,
     ) -> dict[str, Any]:
         """Params of a rule: the path of its job's file, and all that makes the job run again after an edit.
 
         ``settings``: the job's part of the config. ``how``: more of it that changes no result, and so reruns
-        nothing. ``modules``: what the stage loads by name.
+        nothing. ``modules``: what the stage loads by name. ``files``: inputs of the job, by name, where the
+        rule takes the folders that they lie in.
         """
 
         def path(wildcards: Wildcards, input: Any, output: Any, threads: int) -> str:
             content = {**(settings(wildcards) if settings else {}), **(how(wildcards) if how else {})}
-            names = dict(wildcards.items())
-            return self.files.note(name, Job(stage, names, plain(input), plain(output), content, threads))
+            names, inputs = dict(wildcards.items()), plain(input) | (files(wildcards) if files else {})
+            return self.files.note(name, Job(stage, names, inputs, plain(output), content, threads))
 
         params: dict[str, Any] = {"job": path, **code(stage)}
         if settings is not None:

@@ -13,6 +13,7 @@ from revisit.job import Job
 
 Wildcards = Any  # Snakemake's namespace of strings
 SettingsOf = Callable[[Wildcards], Mapping[str, Any]]
+FilesOf = Callable[[Wildcards], dict[str, str | list[str]]]
 
 
 def any_of(names: Iterable[str]) -> str:

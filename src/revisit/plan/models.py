@@ -1,9 +1,10 @@
 """The models of a study in its plan: what is pretrained, and what is evaluated on which labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from revisit.errors import RevisitError
+from revisit.evaluation.repeats import labels_of, score_file
 from revisit.plan.data import Settings
 from revisit.plan.imports import ImportPlan
 from revisit.plan.jobs import Wildcards, any_of
@@ -143,7 +144,7 @@ class ModelPlan(ImportPlan):
     def repeat(self, wildcards: Wildcards) -> Settings:
         """The repeat of its run that a score is of."""
         for repeat in self.run(wildcards)["repeats"]:
-            if (_labels(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
+            if (labels_of(repeat), str(repeat["seed"])) == (wildcards.labels, wildcards.seed):
                 return dict(repeat)
         raise RevisitError(
             f"scores of {wildcards.experiment}: no run with labels{wildcards.labels}, seed{wildcards.seed}; "
@@ -160,13 +161,34 @@ class ModelPlan(ImportPlan):
         seed = self.repeat(wildcards)["pretraining_seed"]
         return [self.encoder(entry, modality, seed) for entry, modality in self.run(wildcards)["encoders"]]
 
-    def score_features(self, wildcards: Wildcards) -> str:
-        """The features that a probe learns from."""
-        return self._features_of(self.run(wildcards), self.repeat(wildcards))
-
     def evaluate(self, wildcards: Wildcards) -> Settings:
         """What an evaluation job does."""
         return {**self.run(wildcards)["settings"], **self.repeat(wildcards)}
+
+    def probe_encoders(self, wildcards: Wildcards) -> list[str]:
+        """The encoders behind a probe, one for each pretraining seed."""
+        run = self.run(wildcards)
+        ((entry, modality),) = run["encoders"]
+        return [self.encoder(entry, modality, seed) for seed in _pretraining_seeds(run)]
+
+    def probe_features(self, wildcards: Wildcards) -> list[str]:
+        """The features that a probe learns from, of one encoder after another."""
+        run = self.run(wildcards)
+        return [self._features_of(run, seed) for seed in _pretraining_seeds(run)]
+
+    def repeats(self, wildcards: Wildcards) -> Settings:
+        """What the job of a probe or floor does: all repeats of its run, each of which takes no time."""
+        run = self.run(wildcards)
+        return {**run["settings"], "repeats": run["repeats"]}
+
+    def made(self, scores: Iterable[str]) -> list[str]:
+        """What rules make to have these files: for a score of a probe or floor the folder of its run."""
+        return list(dict.fromkeys(map(self._made, scores)))
+
+    def _made(self, path: str) -> str:
+        folder = PurePosixPath(path).parents[1]
+        run = self._run.get(folder.parts[-len(OF_ROW) :])
+        return str(folder) if run and run["stage"] != "evaluate" else path
 
     def run_modules(self, wildcards: Wildcards) -> list[str]:
         """What the job of a score loads by name."""
@@ -193,13 +215,13 @@ class ModelPlan(ImportPlan):
         found: dict[tuple[str, str], list[str]] = {}
         for run in self.runs:
             if run["experiment"] == experiment and run["stage"] == "probe":
-                features = self._features_of(run, _fullest(run))
+                features = self._features_of(run, _fullest(run)["pretraining_seed"])
                 found.setdefault((run["method"], run["modality"]), [features, self._predictions(run)])
         return [path for paths in found.values() for path in paths]
 
     def _score(self, run: Settings, repeat: Settings) -> str:
         folder = f"{self.root}/scores/{run['experiment']}/{run['method']}/{run['modality']}/{run['protocol']}"
-        return f"{folder}/labels{_labels(repeat)}/seed{repeat['seed']}.json"
+        return f"{folder}/{score_file(repeat)}"
 
     # Use what was evaluated
 
@@ -250,11 +272,11 @@ class ModelPlan(ImportPlan):
         return "/".join((f"{self.root}/models", *(run[key] for key in OF_ROW)))
 
     def _models(self, run: Settings, file: str) -> list[str]:
-        most = _labels(_fullest(run))
+        most = labels_of(_fullest(run))
         return [
             f"{self._row(run)}/labels{most}/seed{repeat['seed']}/{file}"
             for repeat in run["repeats"]
-            if _labels(repeat) == most
+            if labels_of(repeat) == most
         ]
 
     def embedding(self, wildcards: Wildcards) -> str:
@@ -266,8 +288,8 @@ class ModelPlan(ImportPlan):
         found: dict[str, None] = {}
         for run in self.runs:
             if run["stage"] == "probe":
-                for repeat in run["repeats"]:
-                    found[self._features_of(run, repeat)] = None
+                for seed in _pretraining_seeds(run):
+                    found[self._features_of(run, seed)] = None
         return list(found)
 
     def features(self) -> list[str]:
@@ -277,11 +299,10 @@ class ModelPlan(ImportPlan):
             for entry, modality, seed in self.encoders()
         ]
 
-    def _features_of(self, run: Settings, repeat: Settings) -> str:
-        """The features behind a repeat of a probe."""
+    def _features_of(self, run: Settings, pretraining_seed: int) -> str:
+        """The features behind the repeats of a probe that are of one encoder."""
         ((entry, pretrained),) = run["encoders"]
-        collection = run["collection"]
-        return self._features(collection, entry, pretrained, repeat["pretraining_seed"], run["modality"])
+        return self._features(run["collection"], entry, pretrained, pretraining_seed, run["modality"])
 
     def _features(self, collection: str, entry: str, pretrained: str, seed: int, modality: str) -> str:
         return f"{self.root}/features/{collection}/{entry}/{pretrained}/seed{seed}/{modality}.npz"
@@ -299,6 +320,6 @@ def _amount(repeat: Settings) -> float:
     return amount
 
 
-def _labels(repeat: Settings) -> str:
-    """The same as paths have it."""
-    return str(repeat["label_count"] or f"{repeat['label_fraction']:g}")
+def _pretraining_seeds(run: Settings) -> list[int]:
+    """The pretraining seeds of a run's encoders, as its repeats come to them."""
+    return list(dict.fromkeys(repeat["pretraining_seed"] for repeat in run["repeats"]))

@@ -60,6 +60,10 @@ class Plan(ModelPlan):
         """What lies beside the score files of an experiment."""
         return [str(PurePosixPath(path).with_suffix(".npz")) for path in self.scores_of(wildcards)]
 
+    def score_files(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Both, as the job is told of them."""
+        return {"scores": self.scores_of(wildcards), "predictions": self.predictions_of(wildcards)}
+
     def indexes_of(self, wildcards: Wildcards) -> list[str]:
         """The indexes of the collections that an experiment evaluates on."""
         return list(dict.fromkeys(self.index_of(run["collection"]) for run in self._of(wildcards)))
@@ -142,6 +146,10 @@ class Plan(ModelPlan):
         if source == "reconstruction":
             return [f"{self.root}/encoders/{folder}/reconstruction.npz"]
         return [f"{self.root}/{source}/{folder}.json"]
+
+    def figure_files(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """The same, as the job is told of them."""
+        return {"source": self.figure_sources(wildcards)}
 
     def change_estimates(self) -> list[str]:
         """The table of how well estimates of change tell what has changed, where anything says so."""

@@ -68,13 +68,12 @@ class Sets:
         out = store.path / f"{task}-{floor}"
         names = {"experiment": "some", "method": floor, "modality": modality, "protocol": "floor"}
         settings = {"task": task, "experiment": {}, "protocol": floor, "pretrained": False}
-        repeat = {"label_fraction": 1.0, "seed": 0, "pretraining_seed": None}
-        target = {"score": str(out / "seed0.json"), "predictions": str(out / "seed0.npz")}
+        repeat = {"label_fraction": 1.0, "label_count": None, "seed": 0, "pretraining_seed": None}
         given = {"patches": str(store.path / "index.json")}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pixel_statistics, "PIXELS", 500)
-            score_floor.run(Job("", names, given, target, settings | repeat))
-        content = read_json(Path(target["score"]))
+            score_floor.run(Job("", names, given, {"scores": str(out)}, settings | {"repeats": [repeat]}))
+        content = read_json(out / "labels1/seed0.json")
         assert content["columns"]["dataset"] == "some"
         assert content["samples"]["test"] == len(store.indices("test", labelled=True)) > 0
         found = {one["metric"]: one["value"] for one in content["values"] if one["class"] == "all"}

@@ -25,7 +25,7 @@ def test_the_default_study(here, capsys):
     assert main(["plan", "--configfile", str(ROOT / "config.yaml"), "--cores", "2"]) == 0
     text = capsys.readouterr().out
     table = rows(text)
-    assert table["download"][1] == "40" and table["all"][1] == "274"
+    assert table["download"][1] == "40" and table["all"][1] == "246"
     # `make demo` took 13.5 minutes of CPU and 7.2 of two cores (benchmarks/README.md).
     alone, together = int(table["all"][2]), int(table["all"][4])
     assert table["all"][3] == table["all"][5] == "min"

@@ -58,7 +58,7 @@ def spaces(work: Work) -> dict[str, Space]:
     encoders = sum(entry["parameters"] * FLOAT * work.of_entry(entry) for entry in plan.entries.values())
     embedded = [path.split("/")[-5] for path in plan.embedded()]
     generated = plan.generated_stores()
-    scores = sum(jobs[stage] for stage in ("evaluate", "probe", "floor"))
+    scores = len(plan.scores())
     every, models = sum(jobs.values()), _models(work)
     return {
         "archive": _archive(work),

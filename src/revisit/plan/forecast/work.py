@@ -159,10 +159,7 @@ class Work:
             Stage("pretrain", sum(map(self.of_entry, plan.entries.values())), trained),
             Stage("generate", len(generated), sum(map(self._generated, generated))),
             Stage("embed", len(embedded), sum(map(self._embedded, embedded))),
-            *(
-                Stage(stage, sum(len(run["repeats"]) for run in own), sum(map(self._learnt, own)))
-                for stage, own in runs.items()
-            ),
+            *(Stage(stage, _jobs_of(stage, own), sum(map(self._learnt, own))) for stage, own in runs.items()),
             Stage("best_seed", len(plan.best_seeds())),
             Stage("best_model", len(plan.mapped())),
             Stage("predict", len(plan.maps()), sum(map(self._mapped, plan.mapped()))),
@@ -241,6 +238,11 @@ class Work:
 def _share(repeat: dict[str, Any], samples: int) -> float:
     """The share of a collection that a repeat learns from at most."""
     return float(repeat["label_fraction"] or min(1.0, repeat["label_count"] / samples))
+
+
+def _jobs_of(stage: str, runs: list[dict[str, Any]]) -> int:
+    """A job for each training, and for all repeats of what trains no network."""
+    return sum(len(run["repeats"]) for run in runs) if stage == "evaluate" else len(runs)
 
 
 STAGES_OF_RUNS = ("evaluate", "probe", "floor")
