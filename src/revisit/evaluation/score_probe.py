@@ -7,17 +7,20 @@ on the test split.
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.evaluation import outcome
 from revisit.evaluation.finite import check_finite
 from revisit.evaluation.outcome import learned
+from revisit.evaluation.probes.probe import Features, Outputs
+from revisit.evaluation.protocol import Indices
 from revisit.evaluation.repeats import score_file
 from revisit.evaluation.task import JobSettings, RepeatedSettings, Task
 from revisit.files import atomic
@@ -57,17 +60,18 @@ def run(job: Job) -> None:
                     task.agreement,
                     repeat.seed,
                 )
-
-                def predict(indices: Any, fitted: Any = fitted, features: Any = features) -> Any:
-                    return fitted(features[indices])
-
                 outcome.write(
-                    *(job, repeat, task, data, predict, learned(record), columns),
+                    *(job, repeat, task, data, partial(_outputs, fitted, features), learned(record), columns),
                     *(len(labelled), len(validating), aside / score_file(repeat.content()), [encoder]),
                 )
 
 
-def _features(path: Path, store: PatchStore) -> tuple[NDArray[Any], dict[str, Any]]:
+def _outputs(fitted: Callable[[Features], Outputs], features: Features, indices: Indices) -> Outputs:
+    """What a fitted probe says of the samples of these indices."""
+    return fitted(features[indices])
+
+
+def _features(path: Path, store: PatchStore) -> tuple[Features, dict[str, Any]]:
     """The features of every sample, and the columns of the table that say whose they are."""
     with np.load(path, allow_pickle=False) as file:
         features, columns = file["features"], json.loads(str(file["columns"]))
