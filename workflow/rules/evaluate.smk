@@ -131,7 +131,7 @@ rule probe:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=3000,
-        runtime=60,
+        runtime=480,
     params:
         **plan.job(
             "probe",
@@ -162,7 +162,7 @@ rule floor:
         "../../envs/revisit.yaml"
     resources:
         mem_mb=3000,
-        runtime=60,
+        runtime=480,
     params:
         **plan.job(
             "floor",
