@@ -155,7 +155,7 @@ METHOD = {
     "Pretrain denoise on s1+s2 of pairs, seed 0",
     *(f"Train denoise on s1+s2 for masking, fine-tune, labels 1, seed {seed}" for seed in (0, 1)),
     "Embed s1+s2 of pairs with denoise of s1+s2, seed 0",
-    "Probe denoise on s1+s2 for masking, linear, labels 1, seed 0",
+    "Probe denoise on s1+s2 for masking, linear",
 }
 NETWORK = {
     "Train pixels on s1 for land-cover, supervised, labels 1, seed 0",
@@ -163,14 +163,8 @@ NETWORK = {
     *(f"Map {region} with the best model of land-cover" for region in ("east", "west")),
 }
 TASK = {
-    *(
-        f"Probe {method} on s1+s2 for main-class, linear, labels 1, seed 0"
-        for method in ("scratch", "3dmae-3dm")
-    ),
-    *(
-        f"Find the floor {floor} on s1+s2 for main-class, labels 1, seed 0"
-        for floor in ("band-statistics", "class-prior")
-    ),
+    *(f"Probe {method} on s1+s2 for main-class, linear" for method in ("scratch", "3dmae-3dm")),
+    *(f"Find the floor {floor} on s1+s2 for main-class" for floor in ("band-statistics", "class-prior")),
 }
 KIND = {
     "Tile east for the collection latest",
