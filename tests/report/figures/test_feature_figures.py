@@ -81,6 +81,19 @@ def test_plane_of_each_encoder_in_the_colours_of_the_legend(
     assert same[0] < 75 and same[1] > 95 and "by chance 50.0 %" in " ".join(texts)
 
 
+def test_a_place_without_an_encoder_stays_white(files: list[Path], facts: Facts, tmp_path: Path) -> None:
+    """Of five encoders in two rows: an empty frame would stand in the last place."""
+    methods = [f"method{number}" for number in range(5)]
+    five = [run(method, "linear", "probe") for method in methods]
+    many = Facts.model_validate({"runs": five, "experiments": facts.model_dump()["experiments"]})
+    picture = drawn("feature-map", 5 * files[:2], many, tmp_path)
+    height, width = picture.shape[:2]
+    last, before = (
+        picture[height // 2 : height * 4 // 5, left * width // 3 : (left + 1) * width // 3] for left in (2, 1)
+    )
+    assert (last == 255).all() and not (before == 255).all()
+
+
 def test_which_studies_have_it(facts: Facts) -> None:
     """Single-label scenes with frozen features; multi-label ones have no one colour each."""
     assert [one["path"] for one in figures(facts)].count("feature-map/scenes") == 1

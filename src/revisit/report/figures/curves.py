@@ -1,5 +1,6 @@
 """Pretraining curves: loss and its parts by step, and below the effective rank, which falls in a collapse."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ NOT_PARTS = (
     "cosine_within", "found_again", "share_kept",
 )  # fmt: skip
 PANELS_A_ROW = 4
+TITLE_LETTERS = 30
+LEGEND_LINE = 0.17  # of the height of the lines: what a line of the legend above them takes
 
 Log = dict[str, NDArray[np.float64]]  # columns of a log, (row,) each, nan where nothing was logged
 
@@ -51,7 +54,7 @@ def draw(logs: Sequence[Path], facts: Facts, out: Path) -> None:
             row, column = divmod(index, columns)
             loss, rank = axes[2 * row, column], axes[2 * row + 1, column]
             _panel(loss, rank, seeds)
-            loss.set_title(titles[key])
+            loss.set_title("\n".join(textwrap.wrap(titles[key], TITLE_LETTERS)))
             if column == 0:
                 loss.set_ylabel("loss")
                 rank.set_ylabel("effective\nrank")
@@ -76,7 +79,10 @@ def _panel(loss: "Axes", rank: "Axes", seeds: Sequence[Log]) -> None:
             loss.plot(step, value, color=style.colour_of(index), lw=width, alpha=strength, label=label)
         rank.plot(*_known(log, "effective_rank"), "o-", ms=3, color=style.REFERENCE, alpha=strength)
     if len(parts) > 1:
-        loss.legend()
+        low, high = loss.get_ylim()
+        room = LEGEND_LINE * -(-(len(parts) + 1) // 2)
+        loss.set_ylim(low, high + room * (high - low))
+        loss.legend(loc="upper right", ncols=2, columnspacing=1, handlelength=1.2)
     highest = max((max(_known(log, "effective_rank")[1], default=0) for log in seeds), default=0)
     rank.set(xlim=loss.get_xlim(), ylim=(0, 1.15 * highest or None))
     rank.set_xlabel("step")

@@ -9,7 +9,7 @@ from revisit.report import reading, table, words
 from revisit.report.drawing import Drawing
 from revisit.report.facts import Facts
 from revisit.report.figures import style
-from revisit.report.layout import Layout
+from revisit.report.layout import Block, Layout
 from revisit.report.published.lookup import caveat
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         experiment=name, layout=layout, runs=facts.runs, published_as=experiment.published_as
     )
     (path,) = paths
-    block = table.lay_out(reading.read_table(path, table.COLUMNS), settings).blocks[0]
+    floors = {run.title for run in facts.runs if run.protocol == words.FLOOR}
+    blocks = table.lay_out(reading.read_table(path, table.COLUMNS), settings).blocks
+    block = max(blocks, key=lambda block: _shows(block, floors))
     axis = parts.find("layout", layout).dots
     models = [label[0] for label, _ in block.rows]
     cells = [row for _, row in block.rows]
-    floors = {run.title for run in facts.runs if run.protocol == words.FLOOR}
     with style.figure(out, 2.6 * len(block.columns) + 1.4, 0.27 * len(models) + 1.3) as figure:
         axes = figure.subplots(1, len(block.columns), sharey=True, sharex=True, squeeze=False)[0]
         for index, (panel, column) in enumerate(zip(axes, block.columns, strict=True)):
@@ -57,6 +58,14 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         figure.legend(handles=shown, loc="outside lower center", ncols=columns)
 
 
+def _shows(block: Block, floors: set[str]) -> tuple[int, int]:
+    """How many networks of this run a part of the table has scores of, and how many published scores."""
+    networks = sum(
+        label[0] not in floors and any(cell.value is not None for cell in row) for label, row in block.rows
+    )
+    return networks, sum(cell.published is not None for _, row in block.rows for cell in row)
+
+
 def _marks(axes: "Axes", published: str) -> "list[Line2D]":
     """Entries of the legend: a score of ours, a floor, a published score."""
     marks: list[Line2D] = []
@@ -81,7 +90,8 @@ FIGURE = Drawing(
     source="table",
     title="Scores",
     section="results",
-    caption="The first part of the table as a picture. Published scores are of other data: not comparable.",
+    caption="The part of the table with most models of this run, and most published scores, as a picture. "
+    "These are of other data: not comparable.",
     applies=lambda facts: bool(_layouts(facts)),
     draw=draw,
 )

@@ -53,9 +53,9 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     rows = -(-len(runs) // PANELS_A_ROW)
     columns = -(-len(runs) // rows)
     several = len({run.modality for run in runs}) > 1
-    with style.figure(out, 2.7 * columns + 0.2, 3.2 * rows + 0.5) as figure:
+    with style.figure(out, 2.7 * columns + 0.2, 3.6 * rows + 0.6) as figure:
         axes = figure.subplots(rows, columns, squeeze=False).flat
-        for panel, run, scenes in zip(axes, runs, shown, strict=False):
+        for run, scenes, panel in zip(runs, shown, axes, strict=False):  # axes last: none is taken and left
             _panel(panel, scenes)
             title = f"{run.title}, {words.modality(run.modality)}" if several else run.title
             panel.set_title("\n".join(textwrap.wrap(title, TITLE_LETTERS)))
