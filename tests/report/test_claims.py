@@ -111,6 +111,22 @@ def test_only_cells_of_the_claim_and_of_one_another_count(other: dict[str, Any])
     assert row["verdict"] == "not run" and row["why"]
 
 
+@pytest.mark.parametrize(("places", "verdict"), [("series rgb", "not run"), ("near rgb", "holds")])
+def test_sampling_of_places_is_told_by_other_places_alone(places: str, verdict: str) -> None:
+    """Two rows of one collection differ in something else, whatever their names."""
+    how = {"modality": "rgb", "protocol": "linear", "metric": "accuracy", "task": "single-label"}
+    cells = (
+        cell("a", [0.9, 0.9, 0.91], pretrain_data=places, **how),
+        cell("b", [0.1, 0.1, 0.1], pretrain_data="series rgb", **how),
+    )
+    facts = study(*cells, a="seco-geo", b="seco").model_dump()
+    facts["experiments"]["one"]["published_as"] = "caco-parts-eurosat"
+    rows = claims.judge(cells, Facts.model_validate(facts))
+    (row,) = (one for one in rows if one["claim"] == "Geographical sampling improves SeCo (EuroSAT)")
+    assert row["verdict"] == verdict
+    assert row["why"].startswith("no two such rows differ" if verdict == "not run" else "")
+
+
 def test_sides_may_differ_in_modality() -> None:
     cells = cell("a", [0.6, 0.7, 0.8]), cell("a", [0.5, 0.6, 0.69], modality="s2")
     (row,) = judged(BOTH, *cells, a="3dmae-3dm")

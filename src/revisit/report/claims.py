@@ -127,7 +127,12 @@ def pairs(claim: Claim, scored: Scored) -> list[Pair]:
             for other in scored.of(than)
             if _belong(better, one, than, other) and _amounts_fit(claim, better, one, than, other)
         ]
-    return [pair for pair in found if run_by_run(pair.one, pair.other)]
+    return [
+        pair
+        for pair in found
+        if run_by_run(pair.one, pair.other)
+        and not (claim.other_places and pair.one.about["pretrain_data"] == pair.other.about["pretrain_data"])
+    ]
 
 
 def _key(cell: Cell) -> tuple[str, ...]:
@@ -209,6 +214,8 @@ def _not_run(claim: Claim, scored: Scored) -> Row:
     if missing:
         rows = " and ".join(f"{line.row} on {line.modality} by {line.protocol}" for line in missing)
         return row | {"why": f"no experiment published as {lines[0].experiment} has {rows}"}
+    if claim.other_places:
+        return row | {"why": "no two such rows differ in the collection that they were pretrained on"}
     return row | {
         "why": "its rows, or what they are held against, are not of one amount of labels, data set and seed"
     }

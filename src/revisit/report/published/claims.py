@@ -51,6 +51,8 @@ class Claim(Record):
     """Columns of the line it is higher than, or its role."""
     labels: float | Literal["fewer"] | None = None
     """Share of the labels of both, where it is not that of the lines; `fewer`: those of `better` alone."""
+    other_places: bool = False
+    """Whether the claim is of where pretraining images are from, which rows of one collection cannot tell."""
     unscored: str = ""
     """Why no difference of scores tells."""
 
