@@ -118,9 +118,7 @@ rule probe:
         features=plan.probe_features,
         encoders=plan.probe_encoders,
     output:
-        scores=directory(
-            "<results>/scores/{experiment}/{method}/{modality}/{protocol}"
-        ),
+        scores=directory("<results>/scores/{experiment}/{method}/{modality}/{protocol}"),
     log:
         "<results>/logs/probe/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
@@ -149,9 +147,7 @@ rule floor:
     input:
         patches=plan.collection,
     output:
-        scores=directory(
-            "<results>/scores/{experiment}/{method}/{modality}/{protocol}"
-        ),
+        scores=directory("<results>/scores/{experiment}/{method}/{modality}/{protocol}"),
     log:
         "<results>/logs/floor/{experiment}/{method}/{modality}/{protocol}.log",
     benchmark:
