@@ -16,7 +16,6 @@ from revisit.prediction.cube_images import CubeImages, region_cubes
 from revisit.prediction.images import Images
 from revisit.prediction.predict import predict
 from revisit.prediction.tiff_images import TiffImages
-from revisit.stage import one_heap
 from revisit.training.device import choose_device, prepare
 
 SUFFIXES = (".tif", ".tiff")
@@ -29,7 +28,6 @@ EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
-    one_heap()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     try:
         _predict(arguments)
