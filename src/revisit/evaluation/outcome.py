@@ -10,7 +10,7 @@ from revisit import stage
 from revisit.evaluation.labelled import labelled_places, labelled_samples
 from revisit.evaluation.protocol import Indices, Learned, Predict
 from revisit.evaluation.resampling import described, resampled
-from revisit.evaluation.task import REPEAT, Data, JobSettings, Task
+from revisit.evaluation.task import Data, JobSettings, Repeat, Task
 from revisit.files import atomic, write_json
 from revisit.job import Job
 from revisit.provenance import code_version, config_hash
@@ -84,7 +84,7 @@ def write(
     scored = task.score(data, predict)
     if scored.absent:
         stage.log.info("the test split does not show %s: left out of the averages", ", ".join(scored.absent))
-    of_row = {key: value for key, value in settings.content().items() if key not in REPEAT}
+    of_row = {key: value for key, value in settings.content().items() if key not in Repeat._fields}
     positions = data.positions[data.test]
     arrays = {**scored.predictions, "resampled": resampled(positions, scored.reweighted)}
     with atomic(score.with_suffix(".npz")) as aside, aside.open("wb") as file:
@@ -102,7 +102,7 @@ def write(
             "config_hash": config_hash(of_row),
             "code_version": code_version(),
         },
-        **{key: getattr(settings, key) for key in REPEAT},
+        **{key: getattr(settings, key) for key in Repeat._fields},
         "values": [
             {"class": name, "metric": metric, "value": value}
             for name, metrics in scored.numbers.items()

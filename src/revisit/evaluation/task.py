@@ -124,19 +124,15 @@ class JobSettings(RunSettings):
     """Seed of the encoder; None where there is none."""
 
 
-# Settings in which the repeats of a run differ.
-REPEAT = ("label_fraction", "label_count", "seed", "pretraining_seed")
-
-
 class RepeatedSettings(RunSettings):
     """The settings of all repeats of a run."""
 
     repeats: list[dict[str, Any]]
-    """What each has of its own: the keys of `REPEAT`."""
+    """What each has of its own: the fields of `Repeat`."""
 
     def each(self) -> list[JobSettings]:
         """The settings of each repeat, in order."""
-        shared = {name: getattr(self, name) for name in RunSettings.model_fields}
+        shared = self.model_dump(exclude={"repeats"})
         return [read(JobSettings, {**shared, **repeat}, "repeats") for repeat in self.repeats]
 
 

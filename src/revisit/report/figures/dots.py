@@ -91,7 +91,7 @@ FIGURE = Drawing(
     title="Scores",
     section="results",
     caption="The part of the table with most models of this run, and most published scores, as a picture. "
-    "These are of other data: not comparable.",
+    "Published scores are of other data: not comparable.",
     applies=lambda facts: bool(_layouts(facts)),
     draw=draw,
 )
