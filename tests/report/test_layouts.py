@@ -8,7 +8,7 @@ import pytest
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import gains, printing, reading, table
+from revisit.report import gains, printing, reading, table, words
 from revisit.report.facts import Facts
 from revisit.report.layout import Block, Cell, Table
 from revisit.report.reading import Row
@@ -336,6 +336,10 @@ def test_no_empty_table(rows: list[Row], facts: Facts) -> None:
 def test_one_seed_has_no_interval() -> None:
     assert Cell(71.26).ours(".1f") == "71.3"
     assert Cell(71.26, 70.04, 72.48, None, True, True).ours(".1f") == "71.3†‡ [70.0, 72.5]"
+
+
+def test_a_bound_just_below_zero_is_not_printed_above_it() -> None:
+    assert Cell(1.2, -0.03, 2.4).ours(words.POINTS) == "+1.2 [-0.0, +2.4]"
 
 
 def test_two_encoders_for_one_cell(rows: list[Row], facts: Facts) -> None:

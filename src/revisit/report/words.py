@@ -12,7 +12,7 @@ from typing import Any
 
 PERCENT = 100.0  # from a fraction to what is printed
 SHARE = ".1f"  # form of a score in per cent
-POINTS = "+z.1f"  # form of a gain in percentage points
+POINTS = "+.1f"  # form of a gain in percentage points; -0.0 is below 0, +0.0 is not
 UNITS = "Scores are in per cent, gains in percentage points."
 NOT_COMPARABLE = "not comparable"  # what every published number is with ours
 
