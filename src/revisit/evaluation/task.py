@@ -310,13 +310,15 @@ class Task(ABC):
         ``protocol``: a part of this ``sort``: protocol, probe or floor. ``collection``: where it is not the
         experiment's.
         """
-        content = settings.content()
+        content, learning = settings.content(), recipe.content()
+        if not row.pretrained and "layer_decay" in learning:
+            learning["layer_decay"] = 1.0
         job = {
             "task": settings.task,
             "experiment": {key: content[key] for key in self.Slice.model_fields},
             "entry": row.entry,
             "protocol": protocol,
-            "recipe": recipe.content(),
+            "recipe": learning,
             "pretrained": row.pretrained,
         }
         loaded = [parts.module_of("task", settings.task), parts.module_of(sort, protocol)]

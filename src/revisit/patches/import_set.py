@@ -59,7 +59,7 @@ def import_set(
     scaling: Mapping[str, Any],
     path: Path,
     settings: Settings,
-    threads: int = 1,
+    processes: int = 1,
 ) -> None:
     """Write the patch store ``region`` of the collection ``name``: its share of all samples of the set.
 
@@ -87,7 +87,7 @@ def import_set(
     to_metres = Transformer.from_crs(4326, EARTH, always_xy=True)
     with atomic(path) as aside:
         writer = StoreWriter(aside)
-        readings = ahead(partial(_scaled, benchmark, limits), kept, threads)
+        readings = ahead(partial(_scaled, benchmark, limits), kept, processes)
         for sample, reading in stage.progress(zip(kept, readings, strict=True), "samples", len(kept)):
             part = PARTS.index(sample.part)
             labels = reading.labels

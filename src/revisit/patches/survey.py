@@ -6,14 +6,13 @@ valid pixels of the training split.
 """
 
 import csv
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import joblib
 import numpy as np
 from pydantic import Field
 
@@ -27,7 +26,8 @@ from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, check_s
 from revisit.provenance import code_version, config_hash
 from revisit.record import Record, read
 
-AHEAD = 4  # samples under way for each thread
+ENOUGH = 200  # samples that each process must have
+BATCH = 8  # of them in one message
 BETWEEN = "|"  # file names of a sample
 NOT_THERE = "not among the files"
 
@@ -105,17 +105,17 @@ def listed(name: str, benchmark: Benchmark[Any]) -> list[Sample]:
 
 
 def limits(
-    name: str, benchmark: Benchmark[Any], samples: Sequence[Sample], sigma: float, threads: int
+    name: str, benchmark: Benchmark[Any], samples: Sequence[Sample], sigma: float, processes: int
 ) -> dict[str, Any]:
     """Limits of each sensor's bands, over the valid pixels of the training samples.
 
-    The order in which pixels are added up does not depend on ``threads``. Raises RevisitError where a band
+    The order in which pixels are added up does not depend on ``processes``. Raises RevisitError where a band
     has no valid training pixel, or but one value.
     """
     training = [sample for sample in samples if sample.part == "train" and not sample.left_out]
     total = {sensor: Moments.of(np.empty((len(own.bands), 0))) for sensor, own in benchmark.taken.items()}
     for moments in stage.progress(
-        ahead(partial(_moments, benchmark), training, threads), "limits", len(training)
+        ahead(partial(_moments, benchmark), training, processes), "limits", len(training)
     ):
         total = {sensor: total[sensor].merge(moments[sensor]) for sensor in total}
     scaling: dict[str, Any] = {}
@@ -162,20 +162,18 @@ def cube_limits(name: str, benchmark: Benchmark[Any], paths: Sequence[Path]) -> 
     return scaling
 
 
-def ahead(work: Callable[[One], Other], items: Iterable[One], threads: int) -> Iterator[Other]:
-    """``work`` on the items by some threads, in order, a few of them ahead of what is taken."""
-    rest = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Other]] = deque(
-            pool.submit(work, item) for item in islice(rest, AHEAD * threads)
-        )
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
+def ahead(work: Callable[[One], Other], items: Sequence[One], processes: int) -> Iterator[Other]:
+    """``work`` on the items by so many processes, in order, some of them ahead of what is taken.
+
+    Threads would gain nothing, as rasterio holds Python's lock while it opens a file. Few items are not worth
+    the start of a process.
+    """
+    several = min(processes, len(items) // ENOUGH)
+    if several < 2:
+        yield from map(work, items)
+        return
+    pool = joblib.Parallel(several, return_as="generator", pre_dispatch="4 * n_jobs", batch_size=BATCH)
+    yield from pool(joblib.delayed(work)(item) for item in items)
 
 
 def write_samples(path: Path, samples: Sequence[Sample]) -> None:

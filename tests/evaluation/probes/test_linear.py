@@ -29,6 +29,14 @@ def fit(train: Sets, val: Sets, **settings: Any) -> Any:
     return PROBE(LinearSettings(**settings)).fit(*train, *val, score, seed=0)
 
 
+def test_blocks_of_samples_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large sets are standardised a block at a time; a last block of another size is part of them too."""
+    train, val, (features, _) = sets(noise=1.0)
+    whole = fit(train, val)[0](features)
+    monkeypatch.setattr(linear, "BLOCK", 30)
+    np.testing.assert_allclose(fit(train, val)[0](features), whole, rtol=1e-4, atol=1e-6)
+
+
 def test_separable_classes_are_recovered() -> None:
     """Features that hold the classes linearly must score near 1 whatever their offset and scale."""
     train, val, (features, targets) = sets()

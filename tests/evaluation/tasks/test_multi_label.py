@@ -116,6 +116,14 @@ def test_runs_are_the_table_and_each_gets_only_what_concerns_it() -> None:
     assert json.loads(json.dumps(linear.content())) == linear.content()
 
 
+def test_layers_of_a_network_from_scratch_all_learn_at_one_rate() -> None:
+    """Lower layers that start at random and hardly learn would make a baseline too easy to beat."""
+    fine_tune = EXPERIMENT["fine_tune"] | {"layer_decay": 0.75}
+    found = runs(protocols=["fine-tune"], modalities=["s1"], fine_tune=fine_tune)
+    decays = {run.method: run.settings["recipe"]["layer_decay"] for run in found if run.stage == "evaluate"}
+    assert decays == {"mine": 0.75, "first weights": 1.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -6,7 +6,7 @@ units of the root of that bound L-BFGS takes tens of steps for all classes at on
 matrices, where Newton's method needs a Hessian a class and step. Few samples have as few axes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from revisit.record import Record
 ITERATIONS = 1000  # of the solver at most, for one penalty
 GRADIENT = 2e-6  # of the mean loss, largest part at which it stops
 MEMORY = 20  # steps that the solver remembers
+BLOCK = 4096  # samples that are doubles at a time
 NOTHING = 1e-10  # of the largest squared singular value: such an axis is rounding
 
 
@@ -95,15 +96,24 @@ class _Regressions(NamedTuple):
 
 def _standardiser(features: Features) -> Callable[[Features], Features]:
     """Takes features to mean 0 and deviation 1 of these; one that is the same everywhere becomes 0."""
-    mean, deviation = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
+    mean = features.mean(axis=0, dtype=float)
+    squares = sum(np.square(features[rows] - mean).sum(axis=0) for rows in _blocks(features))
+    deviation = np.sqrt(squares / len(features))
     steady = deviation <= np.finfo(np.float32).eps * np.abs(mean)
     deviation[steady] = 1
 
     def standardise(features: Features) -> Features:
-        standardised: Features = ((features - mean) / deviation).astype(np.float32)
+        standardised = np.empty(features.shape, np.float32)
+        for rows in _blocks(features):
+            standardised[rows] = (features[rows] - mean) / deviation
         return standardised
 
     return standardise
+
+
+def _blocks(features: Features) -> Iterator[slice]:
+    """Rows few enough that doubles of them take little memory."""
+    return (slice(first, first + BLOCK) for first in range(0, len(features), BLOCK))
 
 
 def _regressions(

@@ -46,7 +46,8 @@ class Recipe(Record):
     weight_decay: NonNegativeFloat = 0.05
     """Weight decay of the optimiser; with `adamw` biases, norms and tokens have none."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """With `adamw` each layer's rate is that of the layer above times this; 1 for one rate."""
+    """With `adamw` each layer's rate is that of the layer above times this, where weights are pretrained;
+    those from scratch all learn at one rate."""
     gradient_clip: NonNegativeFloat = 5.0
     """Largest norm of the gradient; 0 for no bound."""
 

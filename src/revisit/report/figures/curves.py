@@ -54,7 +54,7 @@ def draw(logs: Sequence[Path], facts: Facts, out: Path) -> None:
             row, column = divmod(index, columns)
             loss, rank = axes[2 * row, column], axes[2 * row + 1, column]
             _panel(loss, rank, seeds)
-            loss.set_title("\n".join(textwrap.wrap(titles[key], TITLE_LETTERS)))
+            loss.set_title(textwrap.fill(titles[key], TITLE_LETTERS))
             if column == 0:
                 loss.set_ylabel("loss")
                 rank.set_ylabel("effective\nrank")

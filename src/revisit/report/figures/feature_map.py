@@ -58,7 +58,7 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         for run, scenes, panel in zip(runs, shown, axes, strict=False):  # axes last: none is taken and left
             _panel(panel, scenes)
             title = f"{run.title}, {words.modality(run.modality)}" if several else run.title
-            panel.set_title("\n".join(textwrap.wrap(title, TITLE_LETTERS)))
+            panel.set_title(textwrap.fill(title, TITLE_LETTERS))
             again, chance = words.share(found_again(scenes)), words.share(by_chance(scenes))
             panel.set_xlabel(f"nearest of the same class: {again}\n(by chance {chance})", fontsize=8)
         for unused in list(axes):

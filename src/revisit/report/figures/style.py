@@ -91,7 +91,7 @@ def colour_of(index: int) -> str:
 
 def legend_text(title: str) -> str:
     """A name in lines short enough to stand beside the panels."""
-    return "\n".join(textwrap.wrap(title, LEGEND_LETTERS))
+    return textwrap.fill(title, LEGEND_LETTERS)
 
 
 def looks(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
