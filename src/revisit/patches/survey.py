@@ -28,6 +28,7 @@ from revisit.record import Record, read
 
 ENOUGH = 200  # samples that each process must have
 BATCH = 8  # of them in one message
+PATIENCE_S = 20  # after which a process that has nothing to do ends, as where its parent was killed
 BETWEEN = "|"  # file names of a sample
 NOT_THERE = "not among the files"
 
@@ -172,7 +173,13 @@ def ahead(work: Callable[[One], Other], items: Sequence[One], processes: int) ->
     if several < 2:
         yield from map(work, items)
         return
-    pool = joblib.Parallel(several, return_as="generator", pre_dispatch="4 * n_jobs", batch_size=BATCH)
+    pool = joblib.Parallel(
+        several,
+        return_as="generator",
+        pre_dispatch="4 * n_jobs",
+        batch_size=BATCH,
+        idle_worker_timeout=PATIENCE_S,
+    )
     yield from pool(joblib.delayed(work)(item) for item in items)
 
 

@@ -41,23 +41,25 @@ class Sets:
             file.write(numbers)
 
     @staticmethod
-    def survey(out: Path, threads: int = 2, cube_limits: Sequence[Path] = (), **entry: Any) -> dict[str, str]:
+    def survey(
+        out: Path, processes: int = 2, cube_limits: Sequence[Path] = (), **entry: Any
+    ) -> dict[str, str]:
         """List and measure the set of an entry of ``imports``, called ``some``."""
         made = {"samples": str(out / "samples.csv"), "limits": str(out / "limits.json")}
         settings = {"entry": entry, "clip_sigma": SIGMA}
         given = {"cube_limits": [str(path) for path in cube_limits]}
-        survey.run(Job("", {"collection": "some"}, given, made, settings, threads))
+        survey.run(Job("", {"collection": "some"}, given, made, settings, processes))
         return made
 
     def collect(
-        self, out: Path, threads: int = 2, cube_limits: Sequence[Path] = (), **entry: Any
+        self, out: Path, processes: int = 2, cube_limits: Sequence[Path] = (), **entry: Any
     ) -> PatchStore:
         """The collection ``some`` in the folder ``out``, made by the three stages."""
-        made, stores = self.survey(out, threads, cube_limits, **entry), entry.get("stores", 1)
+        made, stores = self.survey(out, processes, cube_limits, **entry), entry.get("stores", 1)
         paths = [str(out / f"{number}-of-{stores}.zarr") for number in range(1, stores + 1)]
         for number, path in enumerate(paths, start=1):
             names, settings = {"collection": "some", "region": Path(path).stem}, {"number": number}
-            import_set.run(Job("", names, made, {"patches": path}, settings | {"entry": entry}, threads))
+            import_set.run(Job("", names, made, {"patches": path}, settings | {"entry": entry}, processes))
         about = index_set.Settings(entry=entry, study="test")
         index_set.index_set("some", [Path(path) for path in paths], out / "index.json", about)
         return PatchStore(out)

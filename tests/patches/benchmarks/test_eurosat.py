@@ -1,6 +1,7 @@
 """EuroSAT is imported band by band, class by class and list by list as it lies on disk."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +88,31 @@ def test_import(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert sets.scored(store, "single-label", "band-statistics", "s2") == {"accuracy": 1.0}
 
 
-def test_store_is_that_of_any_threads_and_stores(folder: Path, sets: Any, tmp_path: Path) -> None:
-    """Neither threads nor the number of stores change what is in a collection."""
+def test_store_is_that_of_any_processes_and_stores(
+    folder: Path, sets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither processes nor the number of stores change what is in a collection."""
     entry = {"set": "eurosat", "folder": str(folder)}
     one = sets.collect(tmp_path / "one", 1, **entry)
-    many = sets.collect(tmp_path / "many", 3, stores=4, **entry)
+    monkeypatch.setattr(survey, "ENOUGH", 2)
+    monkeypatch.setattr(survey, "BATCH", 1)
+    many = sets.collect(tmp_path / "many", 3, stores=2, **entry)
     everyone = np.arange(15)
-    assert len(many.attrs["stores"]) == 4
+    assert len(many.attrs["stores"]) == 2
     assert one.scaling == many.scaling
     np.testing.assert_array_equal(one.images(everyone, IN_ORDER), many.images(everyone, IN_ORDER))
     np.testing.assert_array_equal(one.positions, many.positions)
+
+
+def test_what_a_process_finds_wrong_is_said_in_one_line(
+    folder: Path, sets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "ENOUGH", 2)
+    shutil.copytree(folder, own := tmp_path / "set")
+    damaged = next((own / TIF).rglob("AnnualCrop_3.tif"))
+    damaged.write_bytes(b"nothing")
+    with pytest.raises(RevisitError, match=r"AnnualCrop_3\.tif: cannot be read"):
+        sets.collect(tmp_path / "out", 2, set="eurosat", folder=str(own))
 
 
 def test_bands_and_limits_of_cubes(folder: Path, sets: Any, tmp_path: Path) -> None:
