@@ -1,5 +1,6 @@
 """Protects what networks are shown of a region: images as they learnt from, of the right year and scale."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,25 @@ def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region:
     }  # fmt: skip
     assert np.array_equal(
         CubeImages(region.card, found).read(WHOLE)[0], region.images("aligned").read(WHOLE)[0]
+    )
+
+
+def test_a_raw_cube_is_not_taken_for_an_aligned_one(region: Region) -> None:
+    """Its dates are not co-registered: it stands in for none, and is doubted where it is asked for."""
+    region.write("sentinel-2", upper=0.1)
+    aligned = region.folder / "sentinel-2/aligned.zarr"
+    raw = aligned.rename(aligned.with_stem("raw"))
+    about = json.loads((raw / "zarr.json").read_text())
+    about["attributes"]["stage"] = "raw"
+    (raw / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(
+        RevisitError, match="has no aligned cube, nor one scaled as the model's images, of sentinel-2, which"
+    ):
+        region_cubes(region.folder, region.card)
+    cubes = {"sentinel-1": region.folder / "sentinel-1/scaled.zarr", "sentinel-2": raw}
+    doubt = CubeImages(region.card, cubes).doubt
+    assert doubt and doubt.endswith(
+        "raw.zarr is not co-registered, as the model's images were; give the aligned cube"
     )
 
 

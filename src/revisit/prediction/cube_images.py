@@ -29,7 +29,7 @@ from revisit.prediction.images import Images, Place, by_sensor, check_resolution
 
 PIECE = 256  # pixels a side that are read at a time: a chunk of a cube
 STRIP_VALUES = 4_000_000  # of all dates and bands that one composite is made of at a time
-STAGES = ("scaled", "aligned", "raw")
+STAGES = ("scaled", "aligned")  # raw dates lie beside each other only as well as they came
 
 
 class CubeImages(Images):
@@ -87,6 +87,8 @@ class CubeImages(Images):
             raise RevisitError(
                 f"{path}: in {unit}, the model learnt from {own['source_unit']}; give such a cube"
             )
+        elif cube.attrs["stage"] == "raw":
+            self.doubt = f"{path} is not co-registered, as the model's images were; give the aligned cube"
         return cube
 
     def _choose(self, when: str | None) -> tuple[int | None, dict[str, NDArray[Any]]]:
@@ -193,12 +195,15 @@ def region_cubes(folder: Path, card: Mapping[str, Any]) -> dict[str, Path]:
             paths = [folder / "dem.zarr"]
         else:
             paths = [folder / sensor / f"{stage}.zarr" for stage in STAGES]
-        there = [path for path in paths if path.is_dir()]
-        fitting = [path for path in there if path.stem != "scaled" or _same_scaling(path, sensor, card)]
+        fitting = [
+            path
+            for path in paths
+            if path.is_dir() and (path.stem != "scaled" or _same_scaling(path, sensor, card))
+        ]
         if not fitting:
-            wanted = (
-                f"cube scaled as the model's images, nor {' or '.join(STAGES[1:])} one" if there else "cube"
-            )
+            wanted = "cube"
+            if (folder / sensor).is_dir():
+                wanted = "aligned cube, nor one scaled as the model's images,"
             raise RevisitError(f"{folder}: has no {wanted} of {sensor}, which the model takes; make it first")
         found[sensor] = fitting[0]
     return found
