@@ -139,6 +139,28 @@ def test_single_dates_for_models_of_single_dates(region: Region) -> None:
     )  # fmt: skip
 
 
+def test_dates_of_a_pair_are_as_near_as_those_learnt_from(region: Region) -> None:
+    """The best date that has a partner; where there is none the map has no data, and it is told why."""
+    days = {"sentinel-1": np.array(TIMES["sentinel-1"]), "sentinel-2": np.array(TIMES["sentinel-2"])}
+
+    def pair(most: float | None, when: str | None = None) -> tuple[str, ...]:
+        images = region.images(when=when, composite_year=None, max_days_apart=most)
+        return tuple(str(days[sensor][number]) for sensor, (number,) in images.dates.items())
+
+    assert pair(None, "2020-09-01") == ("2020-07-03", "2020-09-09")  # as cards were that do not say it
+    assert pair(6, "2020-09-01") == ("2020-07-03", "2020-07-09")
+    assert pair(1, "2020-09-01") == ("2019-07-01", "2019-07-02")
+    clear = region.valid["sentinel-2"].mean((1, 2))
+    best = max((0, 2), key=lambda date: clear[date])
+    assert pair(6)[1] == TIMES["sentinel-2"][best]
+    images = region.images(composite_year=None, max_days_apart=0)
+    assert images.lacking == (
+        "sentinel-1 and sentinel-2 have no dates within 0 days of each other, as the model's samples were, "
+        "the nearest are 1 days apart"
+    )
+    assert not images.read(WHOLE)[1].any() and images.period[0] == "2019-07-01T00:00:00Z"
+
+
 def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region: Region) -> None:
     """Else grey would mean something else; in the folder of a region the right cube is found."""
     assert region_cubes(region.folder, region.card)["sentinel-2"].stem == "scaled"
