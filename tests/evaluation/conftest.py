@@ -92,6 +92,7 @@ def write_store(folder: Path, kind: str, arrays: dict[str, np.ndarray], **attrs:
         "time_axis": kind == "yearly",
         "years": years,
         "label_year": 2020,
+        "max_days_apart": 12.0 if kind == "pairs" else None,
         "source_cubes": ["cubes/here/sentinel-1/scaled.zarr"],
         "stores": [{"path": "here.zarr", "region": "here", "epsg": 32631, "years": years, **counts}],
     }

@@ -94,6 +94,7 @@ def test_a_network_of_scenes_is_kept_too(
         scores = torch.sigmoid(model.network(standardised(images))).numpy()
     assert scores == pytest.approx(kept["score"], abs=1e-5)
     assert model.card["bands"] == ["vv", "vh"] and model.card["composite_year"] is None
+    assert model.card["max_days_apart"] == 12
     assert model.card["labels"] == "scene" and model.card["exclusive"] is False
 
 

@@ -27,6 +27,9 @@ SCALING = {
 }
 RESNET = {"name": "resnet", "depth": 18}
 VIT = {"name": "channel-vit", "dim": 32, "depth": 2, "heads": 2, "patch_pixels": 8, "mlp_ratio": 2.0}
+MAE = {**VIT, "name": "vit"}
+SATVIT = {**MAE, "qkv_bias": False}
+DINO = {**MAE, "pooling": "class-token"}
 SWIN = {"name": "swin", "patch_pixels": 4, "dim": 8, "depths": [1, 1], "heads": [1, 2], "window": 4}
 TIMM = {
     "name": "timm",
@@ -68,7 +71,7 @@ def features(folder: Path, values: Tensor) -> Tensor:
         return encoder.pooled(encoder.standardise(values, BANDS))
 
 
-@pytest.mark.parametrize("architecture", [RESNET, VIT], ids=lambda one: one["name"])
+@pytest.mark.parametrize("architecture", [RESNET, VIT, MAE, SATVIT, DINO], ids=lambda one: one["name"])
 def test_timm_gives_the_same_features(architecture: dict[str, Any], tmp_path: Path) -> None:
     """By timm's own loader, from reflectance and dB, with the mean and deviation that its config says."""
     timm = pytest.importorskip("timm")

@@ -216,6 +216,18 @@ def test_dino_crops_of_one_sensor_have_no_elevation(build: Build, as_batch: AsBa
     assert (both.views(as_batch(images), torch.Generator().manual_seed(0))["large"] != 0).any((3, 4)).all()
 
 
+@pytest.mark.parametrize("bands", [("vv", "vh"), ("red", "green", "nir")])
+def test_dino_takes_one_sensor_where_none_is_dropped(
+    build: Build, as_batch: AsBatch, bands: tuple[str, ...]
+) -> None:
+    """As in the source's rows of one sensor; every crop shows it."""
+    own = build({**DINO, "sensor_drop": 0.0}, bands)
+    images = torch.randint(0, 256, (8, len(bands), 16, 16), dtype=torch.uint8)
+    views = own.views(as_batch(images), torch.Generator().manual_seed(0))
+    assert (views["large"] != 0).any((3, 4)).all() and (views["small"] != 0).any((3, 4)).all()
+    assert own.loss(views)["loss"].isfinite()
+
+
 def test_dino_crops_may_be_grey_or_solarised(build: Build) -> None:
     """Grey: all bands are their mean; solarised: what is below a mean is turned above it; elevation stays."""
     bands = ("vv", "vh", "red", "elevation")
@@ -330,7 +342,8 @@ def test_dino_prototypes_rest_in_the_first_epoch(build: Build, as_batch: AsBatch
     ("changes", "bands", "message"),
     [
         ({"local_pixels": 6}, ("vv", "red"), "local_pixels 6 must be a multiple of"),
-        ({}, ("red", "nir"), "needs bands of sentinel-1"),
+        ({}, ("red", "nir"), "needs bands of sentinel-1, as crops lose one .* modality, or sensor_drop: 0"),
+        ({}, ("vv", "vh"), "needs bands of sentinel-2"),
         ({"teacher_temperature": 0}, ("vv", "red"), r"method\.teacher_temperature"),
     ],
 )

@@ -144,4 +144,4 @@ def test_listing(capsys: pytest.CaptureFixture[str]) -> None:
     for name in parts.names("method"):
         assert f"{name}\n" in told
     assert "all times of a place, kind yearly" in told
-    assert "single images, any collection, with sentinel-1 and sentinel-2" in told
+    assert "single images, kind pairs, with sentinel-1 and sentinel-2" in told

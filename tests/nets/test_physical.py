@@ -60,14 +60,17 @@ def test_it_is_what_the_cube_and_the_patches_make_of_them(encoder: Encoder, valu
 
 
 def test_bands_by_name_and_what_was_not_seen(encoder: Encoder, values: np.ndarray) -> None:
-    """Any order, others beside them; a pixel that is NaN is what a patch store has for one."""
+    """Any order, others beside them; a pixel without a value is what a patch store has for one."""
     expected = encoder.standardise(values, BANDS)
     mixed = np.stack([values[:, 2], values[:, 0] * 0, values[:, 1], values[:, 0]], 1)
     assert torch.equal(encoder.standardise(mixed, ["red", "nir", "vh", "vv"]), expected)
-    values[0, 1, 3, 4] = np.nan
-    found = encoder.standardise(torch.from_numpy(values), BANDS)
-    assert found[0, 1, 3, 4] == standardise(torch.tensor(128), 3.0)
-    assert (found != expected).sum() == 1
+    for empty in (np.nan, -np.inf, np.inf):
+        values[0, 1, 3, 4] = empty
+        found = encoder.standardise(torch.from_numpy(values), BANDS)
+        assert found[0, 1, 3, 4] == standardise(torch.tensor(128), 3.0)
+        assert (found != expected).sum() == 1
+    values[0, 1, 3, 4] = -9999
+    assert torch.equal(encoder.standardise(np.ma.masked_equal(values, -9999), BANDS), found)
 
 
 def test_bands_it_can_do_without(encoder: Encoder, values: np.ndarray, tmp_path: Path) -> None:
@@ -86,6 +89,7 @@ def test_bands_it_can_do_without(encoder: Encoder, values: np.ndarray, tmp_path:
     [
         (lambda v: v * [[[1]], [[1]], [[1e4]]], "'red' has a median of .* divide them by 10,000"),
         (lambda v: 10 ** (v / 10), "'vv' is nowhere below 0 dB; of linear power take 10 log10"),
+        (lambda v: np.where(v > 0.1, v, -9999), "'vv' has values of -9999, which stand for no data; mask"),
         (lambda v: v[:, :2], r"expected \[..., 3, H, W\] for \['vv', 'vh', 'red'\], got \[2, 2, 16, 16\]"),
     ],
 )

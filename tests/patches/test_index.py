@@ -26,6 +26,11 @@ def test_classes(pair_store: PatchStore) -> None:
     np.testing.assert_array_equal(pair_store.multi_label(everyone), np.stack(expected, axis=1))
 
 
+def test_how_far_the_dates_of_a_pair_may_be_apart(pair_store: PatchStore) -> None:
+    """A map by a model of pairs is of a pair like its samples: its card has this from the index."""
+    assert pair_store.attrs["max_days_apart"] == 10
+
+
 def test_classes_asked_for(cubes: Any, tmp_path: Path) -> None:
     """Classes of the config are taken in their order; one that nothing shows is an error, or allowed."""
     store = cubes.collect(tmp_path / "some", cubes.entry("pairs", classes=[80, 10]))

@@ -42,9 +42,9 @@ def test_elevation_is_nothing_to_a_study_without_it(plan, elevated):
     here = SimpleNamespace(region=plan.regions[0])
     assert not [path for path in plan.quicklooks() if path.endswith("dem.png")]
     assert plan.elevation(here) == []
-    assert plan.scaled(here) == elevated.scaled(here)
     for name in plan.config["collections"]:
         cut = SimpleNamespace(region=plan.regions[0], collection=name)
+        assert plan.scaled(cut) == elevated.scaled(cut)
         assert plan.tile(cut) == elevated.tile(cut) and plan.index(cut) == elevated.index(cut)
     radar = SimpleNamespace(sensor="sentinel-1")
     assert plan.limiting(radar) == elevated.limiting(radar)

@@ -80,6 +80,21 @@ def test_rows_are_of_their_own_collections_and_maps_of_the_usual_cubes(plan):
     assert len(rivals) == 3 and all("/usual/" in path for path in rivals)
 
 
+def test_what_learnt_from_a_variant_maps_its_cubes(study, plan):
+    """Of every region, which the variant then has cubes of."""
+    here = Wildcards(experiment="preparation", region="plain")
+    assert plan.mapped_cubes(here) == ["results/preparation/cubes/plain/sentinel-2/scaled.zarr"]
+    changed = copy.deepcopy(study)
+    changed["collections"]["maps-two-sigma"]["regions"] = ["hills"]
+    assert Plan(check(changed)).variants_asked()["two-sigma"] == ["hills"]
+    changed["experiments"]["preparation"]["collection"] = "maps-two-sigma"
+    varied = Plan(check(changed))
+    assert varied.mapped_cubes(here) == [
+        "results/preparation/variants/two-sigma/plain/sentinel-2/scaled.zarr"
+    ]
+    assert varied.variants_asked()["two-sigma"] == ["hills", "plain"]
+
+
 def test_a_mask_that_a_variant_takes_is_fetched(study):
     changed = copy.deepcopy(study)
     changed["cube"]["variants"]["unmasked"] = {"cloud_mask": {"by": "cloud-probability"}}

@@ -1,5 +1,6 @@
 """Protects what networks are shown of a region: images as they learnt from, of the right year and scale."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,28 @@ def test_single_dates_for_models_of_single_dates(region: Region) -> None:
     )  # fmt: skip
 
 
+def test_dates_of_a_pair_are_as_near_as_those_learnt_from(region: Region) -> None:
+    """The best date that has a partner; where there is none the map has no data, and it is told why."""
+    days = {"sentinel-1": np.array(TIMES["sentinel-1"]), "sentinel-2": np.array(TIMES["sentinel-2"])}
+
+    def pair(most: float | None, when: str | None = None) -> tuple[str, ...]:
+        images = region.images(when=when, composite_year=None, max_days_apart=most)
+        return tuple(str(days[sensor][number]) for sensor, (number,) in images.dates.items())
+
+    assert pair(None, "2020-09-01") == ("2020-07-03", "2020-09-09")  # as cards were that do not say it
+    assert pair(6, "2020-09-01") == ("2020-07-03", "2020-07-09")
+    assert pair(1, "2020-09-01") == ("2019-07-01", "2019-07-02")
+    clear = region.valid["sentinel-2"].mean((1, 2))
+    best = max((0, 2), key=lambda date: clear[date])
+    assert pair(6)[1] == TIMES["sentinel-2"][best]
+    images = region.images(composite_year=None, max_days_apart=0)
+    assert images.lacking == (
+        "sentinel-1 and sentinel-2 have no dates within 0 days of each other, as the model's samples were, "
+        "the nearest are 1 days apart"
+    )
+    assert not images.read(WHOLE)[1].any() and images.period[0] == "2019-07-01T00:00:00Z"
+
+
 def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region: Region) -> None:
     """Else grey would mean something else; in the folder of a region the right cube is found."""
     assert region_cubes(region.folder, region.card)["sentinel-2"].stem == "scaled"
@@ -152,6 +175,25 @@ def test_scaled_cubes_of_other_limits_are_refused_and_aligned_ones_taken(region:
     }  # fmt: skip
     assert np.array_equal(
         CubeImages(region.card, found).read(WHOLE)[0], region.images("aligned").read(WHOLE)[0]
+    )
+
+
+def test_a_raw_cube_is_not_taken_for_an_aligned_one(region: Region) -> None:
+    """Its dates are not co-registered: it stands in for none, and is doubted where it is asked for."""
+    region.write("sentinel-2", upper=0.1)
+    aligned = region.folder / "sentinel-2/aligned.zarr"
+    raw = aligned.rename(aligned.with_stem("raw"))
+    about = json.loads((raw / "zarr.json").read_text())
+    about["attributes"]["stage"] = "raw"
+    (raw / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(
+        RevisitError, match="has no aligned cube, nor one scaled as the model's images, of sentinel-2, which"
+    ):
+        region_cubes(region.folder, region.card)
+    cubes = {"sentinel-1": region.folder / "sentinel-1/scaled.zarr", "sentinel-2": raw}
+    doubt = CubeImages(region.card, cubes).doubt
+    assert doubt and doubt.endswith(
+        "raw.zarr is not co-registered, as the model's images were; give the aligned cube"
     )
 
 

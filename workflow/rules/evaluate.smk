@@ -81,7 +81,7 @@ rule predict:
     input:
         weights=rules.best_model.output.weights,
         card=rules.best_model.output.card,
-        cubes=plan.scaled,
+        cubes=plan.mapped_cubes,
         elevation=plan.elevation,
         labels=plan.labels,
     output:

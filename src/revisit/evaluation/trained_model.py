@@ -51,9 +51,10 @@ def card_of(
     """What is to be known of a model beside its weights.
 
     Which run it is of; ``bands`` in order and the limits that scale them (``scaling``); how its images were
-    made (``composite_year``, None of single dates; ``patch_pixels``, ``resolution_m``); ``classes`` with
-    their ``colours`` and ``codes`` in the legend of the labels; ``validation``, the agreement on the
-    validation samples by which the best model is chosen; and what it was made from.
+    made (``composite_year``, None of single dates; ``max_days_apart`` of the dates of a pair, None of others;
+    ``patch_pixels``, ``resolution_m``); ``classes`` with their ``colours`` and ``codes`` in the legend of the
+    labels; ``validation``, the agreement on the validation samples by which the best model is chosen; and
+    what it was made from.
     """
     store, attrs = data.store, data.store.attrs
     legend = (
@@ -68,6 +69,7 @@ def card_of(
         "bands": list(data.bands),
         "scaling": {sensor: store.scaling[sensor] for sensor in dict.fromkeys(map(sensor_of, data.bands))},
         "composite_year": attrs["label_year"] if attrs["years"] else None,
+        "max_days_apart": attrs.get("max_days_apart"),
         "patch_pixels": store.patch_pixels,
         "resolution_m": attrs["resolution_m"],
         "labels": task.labels,

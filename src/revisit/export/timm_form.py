@@ -10,11 +10,12 @@ from revisit.errors import RevisitError
 from revisit.nets.encoder import Encoder
 from revisit.nets.encoders.channel_vit import ChannelViT
 from revisit.nets.encoders.resnet import WIDTH, ResNet
+from revisit.nets.encoders.vit import ViT
 from revisit.nets.external.backbone import library
 from revisit.nets.external.declaration import OF_CUBE
 from revisit.nets.external.encoder import External
 from revisit.nets.external.timm_models import TimmBackbone
-from revisit.nets.vision_transformer import position_code
+from revisit.nets.vision_transformer import VisionTransformer, VisionTransformerSettings, position_code
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ def timm_form(encoder: Encoder) -> TimmForm:
     ):
         return _form(encoder, f"resnet{encoder.settings.depth}", {}, encoder.state_dict())
     if type(encoder) is ChannelViT:
-        return _channel_vit(encoder)
+        return _vit(encoder, _one_convolution(encoder))
+    if type(encoder) is ViT:
+        return _vit(encoder, encoder.state_dict())
     raise RevisitError(
         f"{encoder.name()}: timm has no such architecture; it has a resnet with the stem imagenet, a "
-        f"channel-vit and its own models; export to hub or onnx"
+        f"channel-vit, a vit and its own models; export to hub or onnx"
     )
 
 
@@ -83,33 +86,38 @@ def _external(encoder: External) -> TimmForm:
     return TimmForm(backbone.model, backbone.name, backbone.arguments, channels, units, means, stds)
 
 
-def _channel_vit(encoder: ChannelViT) -> TimmForm:
-    """Patches of all channels as one convolution, the mean of the tokens before the norm."""
-    settings = cast(ChannelViT.Settings, encoder.settings)
-    side = encoder.image_pixels // encoder.patch_pixels
-    dim, count = settings.dim, len(encoder.bands)
-    own = encoder.state_dict()
-    pixels = encoder.patch_pixels
-    filters = own.pop("embedding").view(count, pixels, pixels, dim).permute(3, 0, 1, 2).contiguous()
-    weights = {
-        "patch_embed.proj.weight": filters,
+def _one_convolution(encoder: ChannelViT) -> dict[str, Tensor]:
+    """The weights of a ViT that embeds patches of all channels at once."""
+    own, pixels = encoder.state_dict(), encoder.patch_pixels
+    filters = own.pop("embedding").view(len(encoder.bands), pixels, pixels, -1).permute(3, 0, 1, 2)
+    return {
+        "patch_embed.proj.weight": filters.contiguous(),
         "patch_embed.proj.bias": own.pop("channel_bias").sum(0),
-        "pos_embed": position_code(side, side, dim, torch.device("cpu"))[None],
-        "fc_norm.weight": own.pop("norm.weight"),
-        "fc_norm.bias": own.pop("norm.bias"),
         **own,
     }
-    arguments = {
+
+
+def _vit(encoder: VisionTransformer, weights: dict[str, Tensor]) -> TimmForm:
+    """A ViT whose feature is its class token, or the mean of its tokens before the norm."""
+    settings = cast(VisionTransformerSettings, encoder.settings)
+    side = encoder.image_pixels // encoder.patch_pixels
+    arguments: dict[str, Any] = {
         "img_size": encoder.image_pixels,
-        "patch_size": pixels,
-        "embed_dim": dim,
+        "patch_size": encoder.patch_pixels,
+        "embed_dim": settings.dim,
         "depth": settings.depth,
         "num_heads": settings.heads,
         "mlp_ratio": settings.mlp_ratio,
-        "class_token": False,
-        "global_pool": "avg",
+        "qkv_bias": encoder.qkv_bias,
+        "no_embed_class": True,  # of the position codes the class token has none
     }
-    return _form(encoder, "vit_base_patch16_224", arguments, weights)
+    if encoder.pooling == "class-token":
+        arguments |= {"class_token": True, "global_pool": "token"}
+    else:
+        arguments |= {"class_token": False, "global_pool": "avg"}
+        weights |= {f"fc_norm.{name}": weights.pop(f"norm.{name}") for name in ("weight", "bias")}
+    code = position_code(side, side, settings.dim, torch.device("cpu"))[None]
+    return _form(encoder, "vit_base_patch16_224", arguments, {"pos_embed": code, **weights})
 
 
 def _form(encoder: Encoder, name: str, arguments: dict[str, Any], weights: dict[str, Tensor]) -> TimmForm:

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from revisit.cube.bands import ELEVATION
+from revisit.cube.bands import BANDS, ELEVATION
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, Method, MethodSettings, Moment
 from revisit.methods.parts import ranks
@@ -24,6 +24,7 @@ from revisit.methods.parts.momentum import follow, follower
 from revisit.nets.encoder import Encoder
 from revisit.nets.transformer import stochastic_depth
 from revisit.patches.batch import Batch
+from revisit.patches.modality import sensor_of
 from revisit.training.optimiser import Course, Descent, adamw, decay_groups
 from revisit.training.schedules import cosine, warmup_cosine
 from revisit.training.settings import Training
@@ -74,7 +75,7 @@ class DinoMM(Method):
         local_pixels: int = Field(48, gt=0)
         """Their side."""
         sensor_drop: float = Field(0.5, ge=0, le=1)
-        """Probability that a crop shows one sensor only, and no elevation."""
+        """Probability that a crop shows one sensor only, and no elevation; 0 for images of one sensor."""
         student_temperature: float = Field(0.1, gt=0)
         """Of the student's outputs."""
         teacher_temperature: float = Field(0.04, gt=0)
@@ -105,16 +106,20 @@ class DinoMM(Method):
         "asked for; fixed position codes, in small crops those of a large one's corner; the gradient is "
         "clipped as a whole; unless the entry says otherwise, large crops have the size of the stored image "
         "and the student is kept; probes see the last block's class token, where the code's see those of "
-        "the last four blocks side by side; both sensors are asked for, so that the source's rows of one "
-        "have none here"
+        "the last four blocks side by side; one sensor will do where no crop loses one (sensor_drop 0)"
     )
-    sensors = frozenset({"sentinel-1", "sentinel-2"})
     batch_wide = True  # the centre is a mean over the batch
     centre: Tensor
     fresh_centre: Tensor
 
     def __init__(self, settings: Settings, data: DataDescription) -> None:
         super().__init__(settings, data)
+        absent = {*BANDS} - {sensor_of(band) for band in data.bands}
+        if settings.sensor_drop and absent:
+            raise RevisitError(
+                f"{self.name}: needs bands of {', '.join(sorted(absent))}, as crops lose one sensor of two; "
+                f"choose another modality, or sensor_drop: 0"
+            )
         for how in (*settings.global_augmentations, settings.local_augmentation):
             how.check(data.bands, self.name)
         self.settings = settings

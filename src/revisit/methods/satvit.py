@@ -27,7 +27,8 @@ class SatViT(MaskedAutoencoder):
     choices = (
         "AdamW with MAE's rates, and flips and crops, since the code has no training; the bands of the "
         "collection instead of 15 channels; pixels without data are not to be reconstructed, and the encoder "
-        "sees them as their band's mean; norms and first weights as in MAE"
+        "sees them as their band's mean; norms and first weights as in MAE; a feature is the norm of the "
+        "mean of the tokens, in the code the mean of their norms"
     )
     takes = ViT
 

@@ -132,10 +132,11 @@ class Encoder(nn.Module, ABC):
         """Physical values as the encoder was trained on them: standardised, cut at its limits, float32.
 
         ``values`` [..., C, H, W] of ``bands``, in any order: reflectance of 0 to 1 for optical bands, dB for
-        radar, metres for elevation; NaN where there is none. The result has the encoder's own bands, in its
-        order; where it takes fewer and only those are given, they are named to ``pooled`` too. Raises
-        RevisitError where a band it needs is not given, for values that are plainly in another unit, and
-        where the encoder has no card or takes rescaled images.
+        radar, metres for elevation; masked (a NumPy masked array), NaN or infinite where there is none, which
+        becomes the mean. The result has the encoder's own bands, in its order; where it takes fewer and only
+        those are given, they are named to ``pooled`` too. Raises RevisitError where a band it needs is not
+        given, for values that are plainly in another unit or stand for no data, and where the encoder has no
+        card or takes rescaled images.
         """
         limits = self.limits()
         if self.rescaled:

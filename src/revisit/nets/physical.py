@@ -12,6 +12,7 @@ from revisit.patches.batch import MISSING
 from revisit.patches.standardise import standardise
 
 MOST_REFLECTANCE = 5.0  # the median of no image of reflectance is higher; of digital numbers it always is
+LEAST = -1000.0  # no reflectance, decibels or metres of land are as low; numbers that stand for no data are
 
 
 def standardise_physical(
@@ -20,9 +21,12 @@ def standardise_physical(
     """Standardised values [..., wanted, H, W], float32, of physical ones [..., bands, H, W].
 
     z = clip_sigma (2 (x - lower) / (upper - lower) - 1), cut at ± clip_sigma as the 8 bit of a patch store
-    are; NaN becomes what a patch store has where nothing was seen. Raises RevisitError where a wanted band is
-    not given or the values are plainly in another unit.
+    are. What is masked or not finite (no power is -inf dB) becomes what a patch store has where nothing was
+    seen. Raises RevisitError where a wanted band is not given, and for values that are plainly in another
+    unit or stand for no data.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     # Of numpy's views torch takes none that runs backwards.
     images = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     if images.ndim < 3 or images.shape[-3] != len(bands):
@@ -39,15 +43,15 @@ def standardise_physical(
     result = []
     for band in wanted:
         own, (unit, clip, lower, upper) = images[..., bands.index(band), :, :].double(), limits[band]
-        _check_unit(own, unit, band)
+        seen = own.isfinite()
+        _check_values(own[seen], unit, band)
         z = clip * (2 * (own - lower) / (upper - lower) - 1)
         empty = standardise(torch.tensor(MISSING), clip).to(z)
-        result.append(torch.where(z.isnan(), empty, z.clamp(-clip, clip)).float())
+        result.append(torch.where(~seen, empty, z.clamp(-clip, clip)).float())
     return torch.stack(result, -3)
 
 
-def _check_unit(values: Tensor, unit: str, band: str) -> None:
-    seen = values[~values.isnan()]
+def _check_values(seen: Tensor, unit: str, band: str) -> None:
     if not len(seen):
         return
     if unit == "reflectance" and (middle := float(seen.median())) > MOST_REFLECTANCE:
@@ -58,4 +62,9 @@ def _check_unit(values: Tensor, unit: str, band: str) -> None:
     if unit == "dB" and float(seen.min()) >= 0:
         raise RevisitError(
             f"standardise: band {band!r} is nowhere below 0 dB; of linear power take 10 log10 first"
+        )
+    if (least := float(seen.min())) < LEAST:
+        raise RevisitError(
+            f"standardise: band {band!r} has values of {least:.4g}, which stand for no data; mask them "
+            f"(rasterio: read(masked=True)) or make them NaN"
         )

@@ -82,7 +82,7 @@ def index(name: str, store_paths: Sequence[Path], index_path: Path, settings: Se
     content = {
         **about,
         "study": settings.study,
-        "label_year": entry.content().get("label_year"),
+        **{key: entry.content().get(key) for key in ("label_year", "max_days_apart")},
         "split": {**settings.split.content(), "seed": settings.seed},
         "split_distance_m": least,
         "parts_touch": 0 in least.values(),

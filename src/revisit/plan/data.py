@@ -327,10 +327,15 @@ class DataPlan:
     # Patches
 
     def scaled(self, wildcards: Wildcards) -> list[str]:
-        """The scaled cubes of a region, as a collection of it asks for."""
-        collection = self.config["collections"].get(getattr(wildcards, "collection", ""), {})
-        variant = collection.get("cube") or ""
-        return [self._cube(variant, wildcards.region, sensor, "scaled") for sensor in self.sensors]
+        """The scaled cubes of a region that a collection is cut from."""
+        return self._scaled(self._variant(wildcards.collection), wildcards.region)
+
+    def _scaled(self, variant: str, region: str) -> list[str]:
+        return [self._cube(variant, region, sensor, "scaled") for sensor in self.sensors]
+
+    def _variant(self, collection: str) -> str:
+        """The variant of cubes that a collection is cut from."""
+        return self.config["collections"].get(collection, {}).get("cube") or ""
 
     def elevation(self, wildcards: Wildcards) -> list[str]:
         """The elevation of a region and the limits that scale it; nothing where it is not searched."""

@@ -254,6 +254,18 @@ class ModelPlan(ImportPlan):
             return []
         return [name for name in self._of_maps if self._trained(name)]
 
+    def mapped_cubes(self, wildcards: Wildcards) -> list[str]:
+        """The scaled cubes of a region that an experiment maps: such as its networks learnt from."""
+        return self._scaled(self._mapped_variant(wildcards.experiment), wildcards.region)
+
+    def variants_asked(self) -> dict[str, list[str]]:
+        """The variants that collections ask for, and the regions of these: all, where one is mapped."""
+        mapped = [self._mapped_variant(experiment) for experiment in self.mapped()]
+        return super().variants_asked() | {variant: self.regions for variant in mapped if variant}
+
+    def _mapped_variant(self, experiment: str) -> str:
+        return self._variant(self.config["experiments"][experiment]["collection"])
+
     def winners(self) -> list[str]:
         """The cards of the models that make maps."""
         return [f"{self.root}/models/{name}/card.json" for name in self.mapped()]

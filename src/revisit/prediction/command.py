@@ -52,7 +52,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         )
     images = _images(model.card, arguments)
     if images.lacking:
-        raise RevisitError(f"{arguments.image}: {images.lacking}; choose another by --when")
+        raise RevisitError(f"{arguments.image}: {images.lacking}; choose another --when, or another image")
     area = images.place.block(arguments.bounds, str(arguments.image)) if arguments.bounds else None
     predict(model, images, out, area)
 

@@ -25,11 +25,12 @@ from revisit.patches.batch import MISSING
 from revisit.patches.ground import Elevation, sensed
 from revisit.patches.kind import Look, years_of
 from revisit.patches.kinds.yearly import GAP_REACH, annual
+from revisit.patches.spread import DAY
 from revisit.prediction.images import Images, Place, by_sensor, check_resolution, limits
 
 PIECE = 256  # pixels a side that are read at a time: a chunk of a cube
 STRIP_VALUES = 4_000_000  # of all dates and bands that one composite is made of at a time
-STAGES = ("scaled", "aligned", "raw")
+STAGES = ("scaled", "aligned")  # raw dates lie beside each other only as well as they came
 
 
 class CubeImages(Images):
@@ -87,6 +88,8 @@ class CubeImages(Images):
             raise RevisitError(
                 f"{path}: in {unit}, the model learnt from {own['source_unit']}; give such a cube"
             )
+        elif cube.attrs["stage"] == "raw":
+            self.doubt = f"{path} is not co-registered, as the model's images were; give the aligned cube"
         return cube
 
     def _choose(self, when: str | None) -> tuple[int | None, dict[str, NDArray[Any]]]:
@@ -100,13 +103,33 @@ class CubeImages(Images):
                     there = ", ".join(map(str, np.unique(years_of(times[sensor]))))
                     self.lacking = f"{sensor} has no date of {year}, only of {there}"
             return year, dates
-        if when is None:
-            leading = max(times)  # Sentinel-2, where there is one: clouds leave it less choice
-            moment = times[leading][int(np.argmax(self.cubes[leading]["valid_fraction"].values))]
-        else:
-            moment = _day(when)
+        moment = self._moment(times, when)
         nearest = {sensor: int(np.argmin(np.abs(own - moment))) for sensor, own in times.items()}
         return None, {sensor: np.array([number]) for sensor, number in nearest.items()}
+
+    def _moment(self, times: Mapping[str, NDArray[Any]], when: str | None) -> np.datetime64:
+        """To what each sensor's nearest date is taken: the day asked for, else that of the clearest date.
+
+        For a model of pairs, of the dates that have one of the other sensor near enough the best in this way.
+        """
+        leading = max(times)  # Sentinel-2, where there is one: clouds leave it less choice
+        own, most = times[leading], self.card.get("max_days_apart")  # older cards do not say it
+        day = None if when is None else _day(when)
+        if day is not None and most is None:
+            return day
+        worse = -self.cubes[leading]["valid_fraction"].values if day is None else np.abs(own - day)
+        apart: NDArray[Any] = np.zeros(len(own))
+        for other in times.values():
+            apart = np.maximum(apart, np.abs(own[:, None] - other).min(axis=1) / DAY)
+        least, most = float(apart.min()), np.inf if most is None else most
+        if least > most:
+            self.lacking = (
+                f"{' and '.join(times)} have no dates within {most:g} days of each other, as the model's "
+                f"samples were, the nearest are {least:.3g} days apart"
+            )
+        near = apart <= max(least, most)
+        moment: np.datetime64 = own[near][np.argmin(worse[near])]
+        return moment
 
     def _period(self) -> tuple[str, str]:
         if self.year is not None:
@@ -118,7 +141,10 @@ class CubeImages(Images):
     def read(self, block: Block) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         rows, columns = block
         shape = rows.stop - rows.start, columns.stop - columns.start
-        image, valid = np.empty((len(self.card["bands"]), *shape), self.dtype), np.ones(shape, bool)
+        image, valid = (
+            np.empty((len(self.card["bands"]), *shape), self.dtype),
+            np.full(shape, not self.lacking),
+        )
         for piece in _pieces(block):
             here = inside(piece, block)
             first = 0
@@ -193,12 +219,15 @@ def region_cubes(folder: Path, card: Mapping[str, Any]) -> dict[str, Path]:
             paths = [folder / "dem.zarr"]
         else:
             paths = [folder / sensor / f"{stage}.zarr" for stage in STAGES]
-        there = [path for path in paths if path.is_dir()]
-        fitting = [path for path in there if path.stem != "scaled" or _same_scaling(path, sensor, card)]
+        fitting = [
+            path
+            for path in paths
+            if path.is_dir() and (path.stem != "scaled" or _same_scaling(path, sensor, card))
+        ]
         if not fitting:
-            wanted = (
-                f"cube scaled as the model's images, nor {' or '.join(STAGES[1:])} one" if there else "cube"
-            )
+            wanted = "cube"
+            if (folder / sensor).is_dir():
+                wanted = "aligned cube, nor one scaled as the model's images,"
             raise RevisitError(f"{folder}: has no {wanted} of {sensor}, which the model takes; make it first")
         found[sensor] = fitting[0]
     return found

@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from revisit.cube.composites import COMPOSITES, PANEL_PIXELS, RATIO, limits_of, stretch, thinned
 from revisit.cube.grid import Block
-from revisit.cube.labels.legend import NO_LABEL
+from revisit.cube.labels.legend import BY_YEAR, NO_LABEL
 from revisit.cube.quicklook import save
 from revisit.prediction.blend import Mapped
 from revisit.prediction.images import Place
@@ -60,15 +61,30 @@ class Preview:
         return {name: self.counts[code] / total for code, name in self.legend.names.items()} if total else {}
 
 
-def draw(preview: Preview, card: Mapping[str, Any], truth: xr.Dataset | None, path: Path, title: str) -> None:
-    """Draw image, truth (a label cube on the same grid, where there is one) and map beside each other."""
+def truth_of(labels: xr.Dataset, year: int, step: int) -> NDArray[Any]:
+    """Every ``step``-th code of a label cube (y, x), 0 where there is none.
+
+    Where maps of several years overlap it is that of the one nearest to ``year``, of two the earlier.
+    """
+    codes = thinned(labels["land_cover"], step)
+    if BY_YEAR in labels:
+        for own in sorted(labels["year"].values, key=lambda own: (abs(own - year), own), reverse=True):
+            of_year = thinned(labels[BY_YEAR].sel(year=own), step)
+            codes = np.where(of_year != 0, of_year, codes)
+    return codes
+
+
+def draw(
+    preview: Preview, card: Mapping[str, Any], truth: NDArray[Any] | None, path: Path, title: str
+) -> None:
+    """Draw image, truth (codes of labels at the pixels of the preview, if any) and map beside each other."""
     legend, codes = preview.legend, preview.codes
     colours = stretch(preview.image, limits_of(preview.image[None], (codes > 0)[None]))
     colours[codes == 0] = 255
     empty = bool((codes == 0).any())
     panels = {f"image ({', '.join(preview.names)})": colours}
     if truth is not None:
-        numbers = merged(thinned(truth["land_cover"], preview.step), card["codes"])
+        numbers = merged(truth, card["codes"])
         panels["truth"], empty = legend.painted(numbers), empty or bool((numbers == 0).any())
     panels["map"] = legend.painted(codes)
     tall = codes.shape[0] / codes.shape[1]

@@ -15,7 +15,7 @@ from revisit.prediction.blend import Blend
 from revisit.prediction.cube_images import CubeImages
 from revisit.prediction.images import Images
 from revisit.prediction.map_file import BLOCK, map_file, write_map_item
-from revisit.prediction.picture import Preview, draw
+from revisit.prediction.picture import Preview, draw, truth_of
 from revisit.training.device import choose_device, prepare
 
 
@@ -32,7 +32,8 @@ def run(job: Job) -> None:
         cubes[ELEVATION] = elevation[0]
     images = CubeImages(model.card, cubes)
     preview = predict(model, images, job.target("map"))
-    truths = [open_cube(path, stage="labels") for path in job.sources("labels")]
+    year = int(images.period[0][:4])
+    truths = [truth_of(open_cube(path, stage="labels"), year, preview.step) for path in job.sources("labels")]
     draw(preview, model.card, truths[0] if truths else None, job.target("picture"), job.names["region"])
 
 

@@ -50,6 +50,18 @@ def test_missing_bands_are_filled_as_said_or_refused() -> None:
         feeds(Declaration(("red", "nir"), Scale()), ["vv"], "mean")
 
 
+def test_a_band_is_not_two_channels() -> None:
+    """Of 842 and 865 nm one is there: the other is not fed it silently, but may be named and filled."""
+    bands = ["red", "nir08"]
+    for channels in ((842.0, 865.0), ("nir08", 842.0)):
+        with pytest.raises(
+            RevisitError, match=r"band 'nir08' would be two channels, .* and .*; add the other"
+        ):
+            feeds(Declaration(channels, Scale()), bands, "refuse")
+    named = Declaration(("nir", 865.0), Scale())
+    assert feeds(named, bands, "nearest") == [Feed("nir", "nir08", "nearest"), Feed(865.0, "nir08", None)]
+
+
 def test_statistics_in_another_unit_are_refused() -> None:
     """Decibels are not standardised by the statistics of reflectance."""
     with pytest.raises(

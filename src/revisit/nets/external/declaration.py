@@ -109,8 +109,9 @@ class Feed(NamedTuple):
 def feeds(declaration: Declaration, bands: Sequence[str], missing: Missing) -> list[Feed]:
     """What each channel of a model is fed from images of these bands.
 
-    Raises RevisitError for a channel that no band matches where ``missing`` is to refuse it, for statistics
-    in a unit the band does not come in, and where not one channel has a band.
+    Raises RevisitError for a channel that no band matches where ``missing`` is to refuse it, for two that
+    one band matches, for statistics in a unit the band does not come in, and where not one channel has a
+    band.
     """
     scales = declaration.scale.of_channels(len(declaration.channels))
     fixed = declaration.absent or {}
@@ -137,6 +138,16 @@ def feeds(declaration: Declaration, bands: Sequence[str], missing: Missing) -> l
                     f"scale.unit: is {unit} for {_said(channel)}, band {band!r} of the images is in {found}"
                 )
         result.append(Feed(channel, band, filled))
+    whose: dict[str, Channel] = {}
+    for feed in result:
+        if feed.band is None or feed.filled:
+            continue
+        if (other := whose.setdefault(feed.band, feed.channel)) != feed.channel:
+            raise RevisitError(
+                f"band {feed.band!r} would be two channels, {_said(other)} and {_said(feed.channel)}; add "
+                f"the other's band to the cube, or name it in channels and say how it is filled: missing: "
+                f"zero, mean or nearest"
+            )
     if all(feed.band is None for feed in result):
         raise RevisitError(f"none of its channels is among the bands {', '.join(bands)}; choose others")
     return result
