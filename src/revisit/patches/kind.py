@@ -138,6 +138,17 @@ class Kind(ABC, Generic[S]):
         near: np.ndarray = np.max(apart, axis=0) <= self.settings.label_years_apart
         return near
 
+    def map_of(self, ground: Ground, year: int) -> np.ndarray | None:
+        """The codes that label an image of a year, of the map of the nearest year; None without any."""
+        nearest = self.nearest_map(ground, year)
+        return ground.by_year[nearest] if nearest is not None and ground.by_year[nearest].any() else None
+
+    def nearest_map(self, ground: Ground, year: int) -> int | None:
+        """The year of the map that labels an image of a year, of two the earlier; None where none is near
+        enough."""
+        near = [own for own in ground.by_year if abs(own - year) <= self.settings.label_years_apart]
+        return min(near, key=lambda own: (abs(own - year), own), default=None)
+
     @classmethod
     def legend(cls, legend: Legend) -> Legend:
         """What the codes of its samples' labels mean, in a study whose label maps have this legend."""

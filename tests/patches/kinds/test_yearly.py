@@ -1,5 +1,6 @@
 """Composites fill small gaps only, and a year without enough of them is masked, not the place lost."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,10 @@ def ground(cloudy: int | None) -> Ground:
     return Ground(0, 0, 0, {"sentinel-2": Look(values, valid, times)}, np.zeros((12, 12), np.uint8))
 
 
-def kind(years: list[int], label_years: tuple[int | list[int], ...] = (2020,), **changes: Any) -> Yearly:
+def kind(years: list[int], **changes: Any) -> Yearly:
     given = {"kind": "yearly", "patch_pixels": 12, "min_valid": 0.9, "label_year": 2020}
     entry = YearlyEntry.model_validate(given | changes)
-    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0, [years_of(own) for own in label_years])
-
-
-def years_of(one_map: int | list[int]) -> list[int]:
-    """The years that a label map holds for."""
-    return [one_map] if isinstance(one_map, int) else one_map
+    return Yearly(entry, {"sentinel-2": Sensed(SCALING, years)}, 0)
 
 
 def test_a_missing_year_is_masked() -> None:
@@ -73,18 +69,24 @@ def test_no_year_at_all() -> None:
 
 
 def test_the_label_belongs_to_its_year() -> None:
-    """Without a composite of the label's year, or with a map of another time, a sample is kept unlabelled."""
-    years = [2019, 2020, 2021]
+    """Of maps of several years it is that of the label's own, else of the nearest that is near enough.
 
-    def labelled(cloudy: int, *label_years: int | list[int], **changes: Any) -> bool:
-        yearly = kind(years, label_years, **changes)
-        (sample,), _ = yearly.samples(ground(cloudy))
-        return yearly.labelled(sample)
+    Without a composite of the year, or with a map of another time, a sample is kept unlabelled.
+    """
 
-    assert labelled(2021, 2020)
-    assert not labelled(2020, 2020)
-    assert not labelled(2021)
-    assert labelled(2021, 2020, 2021)
-    assert not labelled(2021, 2020, 2021, label_years_apart=0)
-    assert labelled(2021, [2018, 2020, 2021], label_years_apart=0)  # one map that holds for all of them
-    assert not labelled(2021, [2018, 2020], 2021, label_years_apart=0)
+    def code(cloudy: int, *map_years: int, **changes: Any) -> int | None:
+        """The code that labels the place, where the map of a year has the code of its last two digits."""
+        maps = {year: np.full((12, 12), year % 100, np.uint8) for year in map_years}
+        place = replace(ground(cloudy), by_year=maps, land_cover=np.full((12, 12), 99, np.uint8))
+        yearly = kind([2019, 2020, 2021], **changes)
+        (sample,), _ = yearly.samples(place)
+        labels = yearly.label_map(place, sample)
+        return None if labels is None else int(labels[0, 0])
+
+    assert code(2021, 2020) == 20
+    assert code(2020, 2020) is None  # no composite
+    assert code(2021) is None  # no map
+    assert code(2021, 2020, 2021) == 20
+    assert code(2021, 2019, 2021) == 19
+    assert code(2021, 2021, label_years_apart=0) is None
+    assert code(2021, 2018, 2021, label_years_apart=2) == 21

@@ -47,20 +47,13 @@ class Dates(Kind[DatesEntry]):
             return [], f"a clear date of {sensor}"
         seed = [self.seed, int(ground.x), int(ground.y)]
         years = years_of(look.times[clear]).tolist()
-        labelled = np.array([self._nearest(ground, year) is not None for year in years])
+        labelled = np.array([self.nearest_map(ground, year) is not None for year in years])
         chosen = clear[spread(look.times[clear], settings.samples_per_place, seed, labelled)]
         return [{sensor: Look(*(part[date : date + 1] for part in look))} for date in chosen], ""
 
     def label_map(self, ground: Ground, sample: Mapping[str, Look]) -> np.ndarray | None:
-        """That of the year nearest to the image's, of two the earlier, if it is near enough."""
         (own,) = years_of(sample[self.settings.sensor].times).tolist()
-        year = self._nearest(ground, own)
-        return ground.by_year[year] if year is not None and ground.by_year[year].any() else None
-
-    def _nearest(self, ground: Ground, own: int) -> int | None:
-        """The year of the map that labels an image of the year ``own``; None where none is near enough."""
-        near = [year for year in ground.by_year if abs(year - own) <= self.settings.label_years_apart]
-        return min(near, key=lambda year: (abs(year - own), year), default=None)
+        return self.map_of(ground, own)
 
 
 KIND = Dates

@@ -28,7 +28,8 @@ class YearlyEntry(Entry):
     """A collection of annual composites."""
 
     label_year: int
-    """Year whose land cover is the label; a place without a composite of it has no labels."""
+    """Year whose land cover is the label, of several maps that of the nearest year; a place without a
+    composite of it has no labels."""
     required_years: list[int] = []
     """Years without which, of any sensor, a place is no sample; any other that a place lacks is masked."""
 
@@ -76,11 +77,11 @@ class Yearly(Kind[YearlyEntry]):
             sample[sensor] = masked(composites, enough)
         return [sample], ""
 
-    def labelled(self, sample: Mapping[str, Look]) -> bool:
-        """Whether a sensor has a composite of the label's year, which the land cover is near enough to."""
+    def label_map(self, ground: Ground, sample: Mapping[str, Look]) -> np.ndarray | None:
+        """That of the label's year, or of the nearest near enough, where a sensor has a composite of it."""
         times = np.concatenate([look.times for look in sample.values()])
-        there = times[years_of(times) == self.settings.label_year]
-        return len(there) > 0 and bool(self.near_labels(there).all())
+        there = bool((years_of(times) == self.settings.label_year).any())
+        return self.map_of(ground, self.settings.label_year) if there else None
 
 
 def masked(composites: Look, there: np.ndarray) -> Look:
