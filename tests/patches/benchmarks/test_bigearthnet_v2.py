@@ -1,5 +1,7 @@
 """BigEarthNet v2 is imported from its folders of products, its table of patches and its reference maps."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,19 @@ def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:
         assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]
     assert "micro_map" in sets.scored(store, "multi-label", "band-statistics", "s2")
     assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s2")
+
+
+def test_patches_that_lack_files(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """One without a band and one without its map are left out, or are an error of one line."""
+    own = tmp_path / "set"
+    shutil.copytree(folder, own, copy_function=os.link)
+    (band := optical_folder(own, "05_07") / f"{Path(S2).name}_05_07_B12.tif").unlink()
+    map_path(own, "61_39").unlink()
+    entry = {"set": "bigearthnet-v2", "folder": str(own)}
+    with pytest.raises(RevisitError, match=f"{band.name}, with it files of 2 of 6 samples"):
+        sets.survey(tmp_path, **entry)
+    store = sets.collect(tmp_path, **entry, partial=True)
+    assert (store.samples, store.attrs["lost"]) == (4, {"not among the files": 2})
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
