@@ -134,6 +134,29 @@ def test_no_row_is_all_dashes(rows: list[Row], facts: Facts) -> None:
     assert ("3DMAE-RM",) not in dict(probe.rows)
 
 
+def test_table_of_batches() -> None:
+    """What the mean over batches does to a score is seen in one row, the published one beside both."""
+    row = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "dataset": "scenes", "method": "own", "modality": "rgb", "protocol": "linear",
+        "label_fraction": 0.1, "class": "all", "pretrain_data": "series", "collapsed": False,
+    }  # fmt: skip
+    run = {"experiment": "mine", "method": "own", "title": "CACo", "modality": "rgb", "protocol": "linear"}
+    given = table.Settings.model_validate(
+        {
+            "experiment": "mine", "layout": "caco-multi-label-batches", "published_as": "caco-bigearthnet",
+            "runs": [{**run, "published_as": "caco", "pretrained": True, "recipe": "", "task": "x"}],
+        }
+    )  # fmt: skip
+    values = {"batch_map": 0.7, "micro_map": 0.6, "macro_map": 0.5}
+    laid_out = table.lay_out([row | {"metric": name, "value": one} for name, one in values.items()], given)
+    cells = row_of(laid_out.blocks[0], "CACo")
+    assert {name: (cell.value, cell.published) for name, cell in cells.items()} == {
+        "RGB mAP (micro, of batches)": (70, pytest.approx(67.89)),
+        "RGB mAP (micro)": (60, pytest.approx(67.89)),
+    }
+    assert any("averaged over batches" in note for note in laid_out.notes)
+
+
 CACO = [
     ("caco-scenes", "single-label", "linear", "caco-eurosat", {"accuracy": 93.08}),
     ("caco-multi-label", "multi-label", "linear", "caco-bigearthnet", {"micro_map": 69.43}),

@@ -21,6 +21,7 @@ MODALITIES = IMAGES | {f"{name}+dem": f"{title}+DEM" for name, title in IMAGES.i
 SAR_MODALITIES = {"s1": "SAR", "s1+rgb": "SAR+RGB", "s1+s2": "SAR+S2"}  # as the land-cover tables call them
 METRICS = {
     "micro_map": "mAP (micro)",
+    "batch_map": "mAP (micro, of batches)",
     "macro_map": "mAP (macro)",
     "iou": "IoU",
     "f1": "F1",
@@ -35,6 +36,7 @@ TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",
     "supervised": "whole network trained",
     "frozen": "encoder frozen, decoder trained",
+    "frozen-adapting": "encoder frozen but for its batch norms, decoder trained",
     "linear": "linear probe",
     "knn": "nearest neighbours",
     FLOOR: "floor, no network",
