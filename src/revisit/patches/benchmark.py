@@ -54,8 +54,8 @@ class Listed(Entry):
     """A set that comes with three lists: of training, of validation and of test."""
 
     score_on: Literal["test", "val"] = "test"
-    """The list that scores are of. `val`: as SeCo and CACo report, the validation list is the test split, and
-    every tenth of training chooses the moment to stop."""
+    """The list that scores are of. `val`: as SeCo, CACo and 3DMAE report, the validation list is the test
+    split, and every tenth of training chooses the moment to stop."""
 
 
 class Source(NamedTuple):
