@@ -308,11 +308,18 @@ def test_rows_of_other_cubes_stand_in_one_block() -> None:
     run = {"experiment": "mine", "modality": "s2", "pretrained": False, "recipe": "", "task": "segmentation"}
     runs = [run | {"method": name, "title": name.upper(), "protocol": how} for name, _, how in named]
     given = {"experiment": "mine", "layout": "preparation", "runs": runs}
-    (block,) = table.lay_out(found, table.Settings.model_validate(given)).blocks
+    settings = table.Settings.model_validate(given)
+    (block,) = table.lay_out(found, settings).blocks
     assert block.columns == ("S2 mIoU",)
     assert [(label, cell.value) for (label,), (cell,) in block.rows] == [
         ("A", pytest.approx(10)), ("B", pytest.approx(20)), ("PRIOR", pytest.approx(30)),
     ]  # fmt: skip
+    over = {"metric": "miou_over_first", "value": 0.1, "ci_low": 0.08, "ci_high": 0.12, "test_ci_low": 0.07,
+            "test_ci_high": 0.13}  # fmt: skip
+    _, differences = table.lay_out([*found, found[1] | over], settings).blocks
+    assert differences.columns == ("S2 mIoU over the first",)
+    (((label,), (cell,)),) = differences.rows
+    assert (label, cell.ours(differences.form)) == ("B", "+10.0 [+8.0, +12.0] {+7.0, +13.0}")
 
 
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:

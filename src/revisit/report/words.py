@@ -31,6 +31,7 @@ GAIN = "_gain"  # ends the metric of a row that holds a difference of scores
 OVER_FLOOR = "_over_floor"  # ends that of a difference to the best floor
 OVER_FEWER = "_over_fewer"  # ends that of a difference to the same on fewer sensors
 DIFFERENCES = (GAIN, OVER_FLOOR, OVER_FEWER)
+OVER_FIRST = "_over_first"  # that to the first row, which learns from another collection: layouts may show it
 FLOOR = "floor"  # the protocol of a row that no network made: what a score must beat to mean something
 TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",

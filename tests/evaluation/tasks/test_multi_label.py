@@ -14,7 +14,7 @@ from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.outcome import labels_kept
-from revisit.evaluation.resampling import RESAMPLES, SEED
+from revisit.evaluation.resampling import RESAMPLES, SEED, described
 from revisit.evaluation.task import Given, JobSettings, Run, Task
 from revisit.evaluation.tasks import multi_label_batches
 from revisit.evaluation.tasks.multi_label import TASK
@@ -243,12 +243,16 @@ def test_predictions_give_the_scores_again(linear: Path) -> None:
         assert kept["classes"].tolist() == ["a", "b", "c"]
 
 
-def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path) -> None:
+def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path, pairs: Path) -> None:
     """Two dates of each of 15 places, drawn together: against scikit-learn on the first test sets."""
     random = np.random.default_rng(SEED)
     with np.load(linear.with_suffix(".npz")) as kept:
         target, score, found = kept["target"], kept["score"], kept["resampled"]
     assert read_json(linear)["test_places"]["number"] == 15 and found.shape == (RESAMPLES,)
+    numbers, *where = (
+        PatchStore(pairs).where()[name][120:] for name in ("position", "longitude", "latitude")
+    )
+    assert read_json(linear)["test_places"] == described(numbers, np.stack(where, axis=1), "pairs")
     for value in found[:20]:
         place = np.repeat(random.integers(0, 15, 15), 2)
         index = 2 * place + np.tile([0, 1], 15)
