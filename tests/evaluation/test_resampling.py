@@ -39,9 +39,20 @@ def test_the_same_places_are_drawn_for_all_that_is_tested_on_them() -> None:
     """Whatever the order and the number of their samples: else no difference could be paired."""
     one, other = np.arange(30), np.repeat(np.arange(30)[::-1], 3)
     np.testing.assert_array_equal(recorded(one), recorded(other)[:, ::3][:, ::-1])
-    assert described(one) == described(other)
-    assert described(one)["number"] == 30
-    assert described(one)["digest"] != described(np.arange(1, 31))["digest"]
+
+
+def test_places_of_two_collections_are_the_same_where_they_are_the_same_ground() -> None:
+    """Numbers count what a collection kept; where ground is not known they are of it alone."""
+    one, other = np.arange(30), np.repeat(np.arange(7, 37)[::-1], 3)
+    ground = np.stack([9 + one / 100, 43 + one % 7 / 100], axis=1)
+    found = described(one, ground, "maps")
+    assert found["number"] == 30
+    assert found == described(other, ground[other - 7], "unmasked")
+    assert found["digest"] != described(one, ground + 0.001, "maps")["digest"]
+    nowhere = np.where(one[:, None] == 4, np.nan, ground)
+    assert described(one, nowhere, "maps") == described(one, nowhere, "maps")
+    assert described(one, nowhere, "maps")["digest"] != described(one + 1, nowhere, "maps")["digest"]
+    assert described(one, nowhere, "maps")["digest"] != described(one, nowhere, "unmasked")["digest"]
 
 
 def accuracy(right: np.ndarray) -> Reweighted:

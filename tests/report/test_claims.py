@@ -164,7 +164,7 @@ def test_fewer_labels_than_the_other_side() -> None:
 
 
 def test_a_floor_on_the_better_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The difference is turned round with its interval."""
+    """The difference is turned round with its interval; a network frozen as it was drawn is on neither."""
     claim = published.Claim(
         source="s", claim="c", better="floor", than={"table": "STMIM_A_SAR_comparison", "method": "UNet",
                                                       "metric": "IoU", "class": "macro avg"},
@@ -174,10 +174,12 @@ def test_a_floor_on_the_better_side(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = (
         cell("d", [0.50, 0.60, 0.70], protocol="supervised", **maps),
         cell("statistics", [0.52, 0.62, 0.73], protocol="floor", **maps),
+        cell("d", [0.9, 0.9, 0.9], protocol="frozen", **maps),
     )
     (row,) = judged("c", *cells, d="unet")
     assert row["verdict"] == "holds" and 0 < row["low"] < row["points"] < row["high"]
-    assert row["better"].startswith("the best floor: STATISTICS") and row["better_run"] == "scores/statistics"
+    assert row["better"].startswith("the best of what needs no network: STATISTICS")
+    assert row["better_run"] == "scores/statistics"
 
 
 def test_differences_that_share_an_encoder_share_its_luck() -> None:

@@ -134,6 +134,29 @@ def test_no_row_is_all_dashes(rows: list[Row], facts: Facts) -> None:
     assert ("3DMAE-RM",) not in dict(probe.rows)
 
 
+def test_table_of_batches() -> None:
+    """What the mean over batches does to a score is seen in one row, the published one beside both."""
+    row = dict.fromkeys(table.COLUMNS) | {
+        "experiment": "mine", "dataset": "scenes", "method": "own", "modality": "rgb", "protocol": "linear",
+        "label_fraction": 0.1, "class": "all", "pretrain_data": "series", "collapsed": False,
+    }  # fmt: skip
+    run = {"experiment": "mine", "method": "own", "title": "CACo", "modality": "rgb", "protocol": "linear"}
+    given = table.Settings.model_validate(
+        {
+            "experiment": "mine", "layout": "caco-multi-label-batches", "published_as": "caco-bigearthnet",
+            "runs": [{**run, "published_as": "caco", "pretrained": True, "recipe": "", "task": "x"}],
+        }
+    )  # fmt: skip
+    values = {"batch_map": 0.7, "micro_map": 0.6, "macro_map": 0.5}
+    laid_out = table.lay_out([row | {"metric": name, "value": one} for name, one in values.items()], given)
+    cells = row_of(laid_out.blocks[0], "CACo")
+    assert {name: (cell.value, cell.published) for name, cell in cells.items()} == {
+        "RGB mAP (micro, of batches)": (70, pytest.approx(67.89)),
+        "RGB mAP (micro)": (60, pytest.approx(67.89)),
+    }
+    assert any("averaged over batches" in note for note in laid_out.notes)
+
+
 CACO = [
     ("caco-scenes", "single-label", "linear", "caco-eurosat", {"accuracy": 93.08}),
     ("caco-multi-label", "multi-label", "linear", "caco-bigearthnet", {"micro_map": 69.43}),
@@ -285,11 +308,18 @@ def test_rows_of_other_cubes_stand_in_one_block() -> None:
     run = {"experiment": "mine", "modality": "s2", "pretrained": False, "recipe": "", "task": "segmentation"}
     runs = [run | {"method": name, "title": name.upper(), "protocol": how} for name, _, how in named]
     given = {"experiment": "mine", "layout": "preparation", "runs": runs}
-    (block,) = table.lay_out(found, table.Settings.model_validate(given)).blocks
+    settings = table.Settings.model_validate(given)
+    (block,) = table.lay_out(found, settings).blocks
     assert block.columns == ("S2 mIoU",)
     assert [(label, cell.value) for (label,), (cell,) in block.rows] == [
         ("A", pytest.approx(10)), ("B", pytest.approx(20)), ("PRIOR", pytest.approx(30)),
     ]  # fmt: skip
+    over = {"metric": "miou_over_first", "value": 0.1, "ci_low": 0.08, "ci_high": 0.12, "test_ci_low": 0.07,
+            "test_ci_high": 0.13}  # fmt: skip
+    _, differences = table.lay_out([*found, found[1] | over], settings).blocks
+    assert differences.columns == ("S2 mIoU over the first",)
+    (((label,), (cell,)),) = differences.rows
+    assert (label, cell.ours(differences.form)) == ("B", "+10.0 [+8.0, +12.0] {+7.0, +13.0}")
 
 
 def test_gains_cells(rows: list[Row], facts: Facts) -> None:

@@ -1,10 +1,11 @@
 """Guards the answer users came for: how much pretraining gained, with an interval that pairing earns."""
 
+import numpy as np
 import pytest
 
 from revisit.evaluation.columns import COLUMNS
 from revisit.report.paired import gains as paired
-from revisit.report.score_files import Cell
+from revisit.report.score_files import Cell, Places
 
 METHODS = ("scratch", "random", "3dmae-rm", "swin-unet", "stmim-unet", "prior", "statistics")
 
@@ -149,3 +150,22 @@ def test_both_sensors_are_held_against_the_better_alone() -> None:
     assert (fused["3dmae-rm"]["modality"], fused["3dmae-rm"]["seeds"]) == ("s1+s2", 2)
     assert fused["3dmae-rm"]["value"] == pytest.approx(0.03)
     assert fused["statistics"]["value"] == pytest.approx(0.05)
+
+
+def test_rows_of_other_cubes_are_held_against_the_first() -> None:
+    """Run by run, where both were tested on the same ground; of a row that was not nothing is said."""
+    usual, ground = {"protocol": "supervised", "dataset": "maps"}, Places(30, "here")
+    cells = [
+        run("scratch", [0.5, 0.6, 0.7], **usual),
+        run("random", [0.52, 0.62, 0.73], **usual | {"dataset": "unmasked"}),
+        run("3dmae-rm", [0.1, 0.2, 0.3], **usual | {"dataset": "unaligned"}),
+        run("swin-unet", [0.1, 0.2, 0.3], **usual | {"dataset": "unaligned", "encoder": "larger"}),
+    ]
+    for cell in cells:
+        cell.places = Places(30, "there") if cell.about["method"] == "3dmae-rm" else ground
+        cell.resampled = {seed: np.full(1000, value) for seed, value in cell.values.items()}
+    found = paired(cells, {"masking": "micro_map"}, METHODS)
+    (row,) = [row for row in found if row["metric"] == "micro_map_over_first"]
+    assert (row["method"], row["dataset"], row["seeds"]) == ("random", "unmasked", 3)
+    assert row["value"] == pytest.approx(0.07 / 3) and row["ci_low"] > 0
+    assert row["test_ci_low"] == pytest.approx(0.07 / 3) and row["test_places"] == 30

@@ -85,15 +85,17 @@ def write(
     if scored.absent:
         stage.log.info("the test split does not show %s: left out of the averages", ", ".join(scored.absent))
     of_row = {key: value for key, value in settings.content().items() if key not in Repeat._fields}
-    positions = data.positions[data.test]
+    positions, where = data.positions[data.test], data.store.where()
+    centres = np.stack([where["longitude"], where["latitude"]], axis=1)[data.test]
     arrays = {**scored.predictions, "resampled": resampled(positions, scored.reweighted)}
     with atomic(score.with_suffix(".npz")) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+    collection = data.store.attrs["collection"]
     content = {
         "columns": {
             "experiment": job.names["experiment"],
             "task": settings.task,
-            "dataset": data.store.attrs["collection"],
+            "dataset": collection,
             "method": job.names["method"],
             "modality": job.names["modality"],
             "protocol": job.names["protocol"],
@@ -111,7 +113,7 @@ def write(
         "samples": {
             "train": labelled, "val": validating, "test": len(data.test),
         },
-        "test_places": described(positions),
+        "test_places": described(positions, centres, collection),
         "absent_classes": scored.absent,
         "training": learned.record,
         "test": scored.record,

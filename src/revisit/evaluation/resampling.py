@@ -18,6 +18,7 @@ Reweighted = Callable[[NDArray[np.int32]], NDArray[np.float64]]
 
 RESAMPLES = 1000
 SEED = 0  # one for all: the same places make the same test sets, so that scores on them can be paired
+DIGITS = 6  # of degrees: a tenth of a metre
 AT_ONCE = 50  # resamples; their counts, and confusion matrices of them, take little memory
 
 
@@ -37,7 +38,15 @@ def resampled(positions: NDArray[Any], score: Reweighted) -> NDArray[np.float64]
     return np.concatenate(scores)
 
 
-def described(positions: NDArray[Any]) -> dict[str, Any]:
-    """How many places there are, and a digest of which: with another, scores cannot be paired (JSON-able)."""
-    places = np.unique(positions).astype("<i8")
-    return {"number": len(places), "digest": hashlib.sha256(places.tobytes()).hexdigest()[:12]}
+def described(positions: NDArray[Any], centres: NDArray[Any], collection: str) -> dict[str, Any]:
+    """How many places there are, and a digest of which: with another, scores cannot be paired (JSON-able).
+
+    ``positions`` (sample,) numbers the places of ``collection``; ``centres`` (sample, 2) in degrees say which
+    ground they are, so that rows of several collections can be told to be of the same. Where one is not known
+    (nan), the numbers do, of this collection alone.
+    """
+    places, samples = np.unique(positions, return_index=True)
+    ground = np.round(centres[samples], DIGITS).astype("<f8").tobytes()
+    if not np.isfinite(centres).all():
+        ground = collection.encode() + places.astype("<i8").tobytes()
+    return {"number": len(places), "digest": hashlib.sha256(ground).hexdigest()[:12]}

@@ -54,8 +54,8 @@ class Listed(Entry):
     """A set that comes with three lists: of training, of validation and of test."""
 
     score_on: Literal["test", "val"] = "test"
-    """The list that scores are of. `val`: as SeCo and CACo report, the validation list is the test split, and
-    every tenth of training chooses the moment to stop."""
+    """The list that scores are of. `val`: as SeCo, CACo and 3DMAE report, the validation list is the test
+    split, and every tenth of training chooses the moment to stop."""
 
 
 class Source(NamedTuple):
@@ -87,8 +87,9 @@ class Sample(NamedTuple):
     """A sample of the set's lists.
 
     ``name`` is unique, ``part`` is train, val or test; samples of one ``place`` show the same ground.
-    ``files`` are those it is read from, below the set's folder; ``window`` is the upper left corner (row,
-    column) of the sample in them. ``left_out`` says why it is no sample of the collection, "" if it is one.
+    ``files`` are those it is read from, or their folders, below that of the set; ``window`` is the upper left
+    corner (row, column) of the sample in them. ``left_out`` says why it is no sample of the collection, "" if
+    it is one.
     """
 
     name: str
@@ -189,6 +190,13 @@ class Benchmark(ABC, Generic[S]):
             chosen = [has.index(band) for band in own.bands]
             looks[sensor] = Look(look.values[:, chosen], look.valid, look.times)
         return reading._replace(looks=looks)
+
+    def absent(self, sample: Sample) -> Path | None:
+        """The first file that a sample is read from and that is not there; None where all are.
+
+        For sets whose ``Sample.files`` are files; those that name folders look into them.
+        """
+        return next((path for file in sample.files if not (path := self.folder / file).exists()), None)
 
     def missing(self, what: str) -> RevisitError:
         """What to raise where ``what`` of the set is not there."""

@@ -92,7 +92,7 @@ def import_set(
             part = PARTS.index(sample.part)
             labels = reading.labels
             if reading.label_map is not None and not reading.label_map.any():
-                reading, labels = reading._replace(label_map=None), None
+                reading = reading._replace(label_map=None)  # labels that the set has beside maps stay
             elif reading.label_map is not None and labels is None:
                 labels = (cover(reading.label_map, codes) >= entry.min_class_fraction).astype(np.uint8)
             place = Place(*to_metres.transform(*reading.centre), places[sample.place], part)

@@ -79,18 +79,17 @@ def listed(name: str, benchmark: Benchmark[Any]) -> list[Sample]:
     samples = benchmark.samples()
     check_split(samples, name)
     entry: Entry = benchmark.settings
-    found, missing, first = [], Counter[str](), ""
+    found, missing, first = [], Counter[str](), Path()
     for sample in stage.progress(samples, "files"):
-        gone = next((file for file in sample.files if not (benchmark.folder / file).exists()), None)
-        if gone is not None and not sample.left_out:
-            sample = sample._replace(left_out=NOT_THERE)
+        if not sample.left_out and (gone := benchmark.absent(sample)):
+            first = first if missing else gone
             missing[sample.part] += 1
-            first = first or gone
+            sample = sample._replace(left_out=NOT_THERE)
         found.append(sample)
     if missing and not entry.partial:
         raise benchmark.missing(
-            f"{benchmark.folder / first}, with it files of {missing.total()} of {len(samples)} samples (say "
-            "`partial: true` to take the others),"
+            f"{first}, with it files of {missing.total()} of {len(samples)} samples (say `partial: true` to "
+            "take the others),"
         )
     for sample_part in PARTS:
         of_part = [sample for sample in found if sample.part == sample_part]

@@ -34,7 +34,7 @@ from revisit.report.score_files import Cell, gather
 
 RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
 COMPARED = ("task", "dataset")  # what both sides share
-ROLES = {"twin": "the same network without pretraining", "floor": "the best floor"}
+ROLES = {"twin": "the same network without pretraining", "floor": "the best of what needs no network"}
 
 Key = tuple[str | None, ...]
 
@@ -88,9 +88,14 @@ class Scored:
         return self._lines.get((line.experiment, line.row, *how, line.class_.casefold(), line.metric), [])
 
     def counterpart(self, cell: Cell, role: str) -> Cell | None:
-        """The twin of a cell, or its best floor, by the cell's own metric and class."""
+        """The twin of a cell, or the best of what needs no network, by the cell's own metric and class.
+
+        Of gains networks frozen as they were drawn are floors too; of a claim they are deep networks.
+        """
         about = cell.about
         alike = self._alike[about["experiment"], about["class"].casefold(), about["metric"]]
+        if role == "floor":
+            alike = [one for one in alike if one.about["protocol"] == words.FLOOR]
         found = Counterparts(alike, [run.method for run in self.facts.runs])
         return found.twin(cell) if role == "twin" else found.floor(cell)
 

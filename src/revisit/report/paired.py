@@ -1,4 +1,4 @@
-"""What was gained: a score less that without pretraining, that of the best floor, or that of fewer sensors.
+"""What was gained: a score less that without pretraining, of the best floor, of fewer sensors or other cubes.
 
 Differences are taken run by run: runs of the same seed have the same labels and draws. How much these
 matter is most of the spread of a score over seeds, and it cancels in the difference: a gain may be sure where
@@ -22,6 +22,8 @@ from revisit.report.score_files import Cell
 TASK = ("experiment", "task", "dataset", "modality", "label_fraction", "label_count", "class", "metric")
 # What a network and its twin without pretraining must share, beside the way of training.
 TWIN = (*TASK, "encoder")
+# What a row and the first that learns from another collection must share, beside the way of training.
+ELSEWHERE = tuple(name for name in TWIN if name != "dataset")
 # What a row and the same on fewer sensors must share.
 SAME = (*(name for name in TASK if name != "modality"), "method", "protocol")
 # What a gain has from the row of the network.
@@ -38,16 +40,18 @@ class Counterparts:
 
     The twin is trained the same way on the same data, without ``pretrain_data``; of several the one that
     comes first in ``methods``. The best floor is that of the highest mean, and so is the best of the same
-    method on part of the sensors, such as Sentinel-2 alone of both.
+    method on part of the sensors, such as Sentinel-2 alone of both. The first row is that of ``methods``.
     """
 
     def __init__(self, cells: Iterable[Cell], methods: Iterable[str]) -> None:
         rank = {name: number for number, name in enumerate(dict.fromkeys(methods))}
         self._floors: dict[tuple[Any, ...], Cell] = {}
         self._twins: dict[tuple[Any, ...], Cell] = {}
+        self._firsts: dict[tuple[Any, ...], Cell] = {}
         self._same: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in sorted(cells, key=lambda cell: rank[cell.about["method"]]):
             self._same[_same(cell)].append(cell)
+            self._firsts.setdefault(_elsewhere(cell), cell)
             if words.is_floor(cell.about):
                 key = tuple(cell.about[name] for name in TASK)
                 if key not in self._floors or _mean(cell) > _mean(self._floors[key]):
@@ -65,6 +69,15 @@ class Counterparts:
         """The cell of the same network without pretraining; None where there is none, or it had none."""
         return None if cell.about["pretrain_data"] == "none" else self._twins.get(_twin(cell))
 
+    def first(self, cell: Cell) -> Cell | None:
+        """The first cell of the same network, where that learns from another collection.
+
+        None where it does not, or was tested on other places.
+        """
+        found = self._firsts[_elsewhere(cell)]
+        elsewhere = found.about["dataset"] != cell.about["dataset"]
+        return found if elsewhere and cell.places and found.places == cell.places else None
+
     def fewer(self, cell: Cell) -> Cell | None:
         """The best cell of the same method on part of the sensors; None where there is none."""
         found = [other for other in self._same[_same(cell)] if _sensors(other) < _sensors(cell)]
@@ -72,9 +85,9 @@ class Counterparts:
 
 
 def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable[str]) -> list[Row]:
-    """Rows of the headline scores: ``<metric>_gain``, ``<metric>_over_floor`` and ``<metric>_over_fewer``.
+    """Rows of the headline scores: ``<metric>_gain``, ``_over_floor``, ``_over_fewer`` and ``_over_first``.
 
-    The first two are of networks, the last of floors too.
+    The first two are of networks, the others of floors too.
     """
     headline = [cell for cell in cells if cell.about["metric"] == headlines[cell.about["experiment"]]]
     against = Counterparts(headline, methods)
@@ -86,11 +99,17 @@ def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable
             found.append(_difference(cell, twin, words.GAIN))
         if (fewer := against.fewer(cell)) and fewer.values != cell.values:  # the class prior sees none
             found.append(_difference(cell, fewer, words.OVER_FEWER))
+        if first := against.first(cell):
+            found.append(_difference(cell, first, words.OVER_FIRST))
     return [row for row in found if row]
 
 
 def _twin(cell: Cell) -> tuple[Any, ...]:
     return (words.training(cell.about["protocol"]), *(cell.about[name] for name in TWIN))
+
+
+def _elsewhere(cell: Cell) -> tuple[Any, ...]:
+    return (words.training(cell.about["protocol"]), *(cell.about[name] for name in ELSEWHERE))
 
 
 def _same(cell: Cell) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ MODALITIES = IMAGES | {f"{name}+dem": f"{title}+DEM" for name, title in IMAGES.i
 SAR_MODALITIES = {"s1": "SAR", "s1+rgb": "SAR+RGB", "s1+s2": "SAR+S2"}  # as the land-cover tables call them
 METRICS = {
     "micro_map": "mAP (micro)",
+    "batch_map": "mAP (micro, of batches)",
     "macro_map": "mAP (macro)",
     "iou": "IoU",
     "f1": "F1",
@@ -30,11 +31,13 @@ GAIN = "_gain"  # ends the metric of a row that holds a difference of scores
 OVER_FLOOR = "_over_floor"  # ends that of a difference to the best floor
 OVER_FEWER = "_over_fewer"  # ends that of a difference to the same on fewer sensors
 DIFFERENCES = (GAIN, OVER_FLOOR, OVER_FEWER)
+OVER_FIRST = "_over_first"  # that to the first row, which learns from another collection: layouts may show it
 FLOOR = "floor"  # the protocol of a row that no network made: what a score must beat to mean something
 TRAINING = {  # what of the network learns from labels
     "fine-tune": "whole network trained",
     "supervised": "whole network trained",
     "frozen": "encoder frozen, decoder trained",
+    "frozen-adapting": "encoder frozen but for its batch norms, decoder trained",
     "linear": "linear probe",
     "knn": "nearest neighbours",
     FLOOR: "floor, no network",

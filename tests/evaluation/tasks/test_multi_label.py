@@ -14,8 +14,8 @@ from revisit.cube.labels.ready import ready
 from revisit.errors import RevisitError
 from revisit.evaluation.average_precision import mean_average_precision
 from revisit.evaluation.outcome import labels_kept
-from revisit.evaluation.resampling import RESAMPLES, SEED
-from revisit.evaluation.task import Given, JobSettings, Run
+from revisit.evaluation.resampling import RESAMPLES, SEED, described
+from revisit.evaluation.task import Given, JobSettings, Run, Task
 from revisit.evaluation.tasks import multi_label_batches
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.files import read_json
@@ -70,9 +70,9 @@ def values(path: Path) -> dict[tuple[str, str], float]:
     return {(entry["class"], entry["metric"]): entry["value"] for entry in read_json(path)["values"]}
 
 
-def runs(**changes: Any) -> list[Run]:
-    settings = read(TASK.Settings, EXPERIMENT | changes, "experiments.x")
-    return TASK.runs("x", settings, PRETRAINING)
+def runs(of: Task = TASK, **changes: Any) -> list[Run]:
+    settings = read(of.Settings, EXPERIMENT | changes, "experiments.x")
+    return of.runs("x", settings, PRETRAINING)
 
 
 def only(protocol: str, **changes: Any) -> Run:
@@ -243,12 +243,16 @@ def test_predictions_give_the_scores_again(linear: Path) -> None:
         assert kept["classes"].tolist() == ["a", "b", "c"]
 
 
-def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path) -> None:
+def test_a_score_is_kept_on_test_places_drawn_anew(linear: Path, pairs: Path) -> None:
     """Two dates of each of 15 places, drawn together: against scikit-learn on the first test sets."""
     random = np.random.default_rng(SEED)
     with np.load(linear.with_suffix(".npz")) as kept:
         target, score, found = kept["target"], kept["score"], kept["resampled"]
     assert read_json(linear)["test_places"]["number"] == 15 and found.shape == (RESAMPLES,)
+    numbers, *where = (
+        PatchStore(pairs).where()[name][120:] for name in ("position", "longitude", "latitude")
+    )
+    assert read_json(linear)["test_places"] == described(numbers, np.stack(where, axis=1), "pairs")
     for value in found[:20]:
         place = np.repeat(random.integers(0, 15, 15), 2)
         index = 2 * place + np.tile([0, 1], 15)
@@ -291,36 +295,41 @@ def test_labels_drawn_with_replacement(
         read(TASK.Settings, counted | {"label_counts": [5], "labels_drawn": "with-replacement"}, "x")
 
 
+@pytest.mark.parametrize(("last", "starts"), [("dropped", (0, 8, 16)), ("weighted", (0, 8, 16, 24))])
 def test_batches_are_averaged_as_published(
-    pairs: Path,
-    vits: list[Path],
-    tmp_path: Path,
-    evaluate: Callable[..., int],
-    monkeypatch: pytest.MonkeyPatch,
+    pairs: Path, vits: list[Path], tmp_path: Path, evaluate: Callable[..., int], last: str, starts: list[int]
 ) -> None:
-    """The mean over full batches is another number than that of the whole set, which stands beside it."""
-    monkeypatch.setattr(multi_label_batches, "BATCH", 8)
+    """The mean over batches is another number than that of the whole set, which stands beside it."""
     out = tmp_path / "x.json"
-    assert evaluate(pairs, vits[:1], out, only("knn", task="multi-label-batches")) == 0
+    asked = {"task": "multi-label-batches", "scored_batch": 8, "last_batch": last}
+    assert evaluate(pairs, vits[:1], out, only("knn", of=multi_label_batches.TASK, **asked)) == 0
     with np.load(out.with_suffix(".npz")) as kept:
         target, score = kept["target"], kept["score"]
-    parts = [
-        average_precision_score(target[i : i + 8], score[i : i + 8], average="micro") for i in (0, 8, 16)
-    ]
+    parts = [average_precision_score(target[i : i + 8], score[i : i + 8], average="micro") for i in starts]
     found = values(out)
     assert len(target) == 30
-    assert found["all", "batch_map"] == exactly(np.mean(parts))
+    assert found["all", "batch_map"] == exactly(np.average(parts, weights=[8, 8, 8, 6][: len(parts)]))
     assert found["all", "micro_map"] == exactly(average_precision_score(target, score, average="micro"))
     assert abs(found["all", "batch_map"] - found["all", "micro_map"]) > 1e-4
     assert read_json(out)["headline"] == "batch_map"
 
 
-def test_batches_stay_what_they_are_where_samples_count_several_times(
-    pairs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_is_not_full_is_kept_where_it_is_the_only_one(pairs: Path) -> None:
+    """And a full one is no rest: neither way leaves anything of it out."""
+    for size, last, expected in (
+        (64, "dropped", [30]),
+        (10, "dropped", [10] * 3),
+        (16, "weighted", [16, 14]),
+    ):
+        given = multi_label_batches.BatchesGiven(scored_batch=size, last_batch=last)
+        data = multi_label_batches.TASK.data(PatchStore(pairs), "s1", given)
+        assert [len(data.test[one]) for one in data.batches()] == expected
+
+
+def test_batches_stay_what_they_are_where_samples_count_several_times(pairs: Path) -> None:
     """One that shows no class any more is left out; once each gives the score."""
-    monkeypatch.setattr(multi_label_batches, "BATCH", 8)
-    data = multi_label_batches.TASK.data(PatchStore(pairs), "s1", Given())
+    given = multi_label_batches.BatchesGiven(scored_batch=8)
+    data = multi_label_batches.TASK.data(PatchStore(pairs), "s1", given)
     outputs = np.random.default_rng(0).random((150, 3))
     scored = multi_label_batches.TASK.score(data, lambda indices: outputs[indices])
     target, score = scored.predictions["target"], scored.predictions["score"]
@@ -331,6 +340,7 @@ def test_batches_stay_what_they_are_where_samples_count_several_times(
     parts = [[8, *[9] * 3, *range(10, 16)], range(16, 24)]
     expected = [average_precision_score(target[part], score[part], average="micro") for part in parts]
     assert several == exactly(np.mean(expected))
+    assert np.isnan(scored.reweighted(np.zeros((1, 30), np.int32))).all()
 
 
 def test_fine_tuning_learns_and_says_that_its_budget_cut_it_off(

@@ -1,6 +1,8 @@
 """BigEarthNet-MM is imported from its folders of bands, lists and labels; also the real example."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,35 @@ def test_random_lists(folder: Path, sets: Any, tmp_path: Path) -> None:
     assert (
         f"{optical_name(1)},train,{optical_name(1)},0,0,,under snow" in (tmp_path / "samples.csv").read_text()
     )
+
+
+def test_patches_that_lack_files(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """An empty folder, or one without a band or its JSON, is a file that is not there, at the listing."""
+    own = tmp_path / "set"
+    shutil.copytree(folder, own, copy_function=os.link)
+    for file in (own / S2 / optical_name(0)).iterdir():
+        file.unlink()
+    radar = own / S1 / radar_name(2)
+    (radar / f"{radar.name}_VH.tif").unlink()
+    about = own / S2 / optical_name(3) / f"{optical_name(3)}_labels_metadata.json"
+    about.unlink()
+    entry = {"set": "bigearthnet", "folder": str(own)}
+    message = rf"/{optical_name(0)}_B01.tif, with it files of 3 of 6 samples .*partial: true"
+    with pytest.raises(RevisitError, match=message):
+        sets.survey(tmp_path, **entry)
+    store = sets.collect(tmp_path, **entry, partial=True, allow_empty=True)
+    assert (store.samples, store.attrs["lost"]) == (3, {"not among the files": 3})
+    # Of Sentinel-1 alone its partner's label is not needed; without its own JSON it is nobody's partner.
+    (own / S1 / radar_name(1) / f"{radar_name(1)}_labels_metadata.json").unlink()
+    alone = {"sensors": ["sentinel-1"], "partial": True, "allow_empty": True, "lists": "random"}
+    (own / "patches_with_seasonal_snow.csv").unlink()
+    (own / "patches_with_seasonal_snow.csv").write_text("")
+    (own / "bigearthnet-train.txt").unlink()
+    (own / "bigearthnet-train.txt").write_text("".join(f"{optical_name(n)}\n" for n in (0, 1, 4)))
+    store = sets.collect(tmp_path / "s1", **entry, **alone)
+    assert store.attrs["lost"] == {
+        "without a Sentinel-1 partner": 1, "not among the files": 1, "under clouds or their shadow": 1,
+    }  # fmt: skip
 
 
 def test_one_sensor(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """BigEarthNet v2 is imported from its folders of products, its table of patches and its reference maps."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ BANDS = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "
 PATCHES: list[tuple[str, list[int], list[int], set[str]]] = [
     ("26_57", [211, 112, 999], [3, 1, 0], {"Arable land", "Urban fabric"}),
     ("05_07", [512, 523, 423], [18, 19, 0], {"Inland waters", "Marine waters"}),
-    ("00_83", [122, 335, 999], [0, 0, 0], set()),  # a map that says nothing: no label
+    ("00_83", [122, 335, 999], [0, 0, 0], {"Urban fabric"}),  # a map that says nothing: the table does
     ("28_66", [231, 231, 231], [5, 5, 5], {"Pastures"}),
     ("61_39", [213, 313, 141], [3, 11, 0], {"Arable land", "Mixed forest", "Pastures"}),
     ("31_75", [321, 333, 333], [12, 12, 12], {"Natural grassland and sparsely vegetated areas"}),
@@ -105,7 +107,7 @@ def test_pairs(folder: Path, sets: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose((where["longitude"][1], where["latitude"][1]), file.lnglat(), atol=1e-6)
     maps = np.stack([np.tile(np.repeat(numbers, 40), (120, 1)) for _, _, numbers, _ in PATCHES])
     np.testing.assert_array_equal(store.land_cover(np.arange(6)), maps)
-    assert store.labelled.tolist() == [True, True, False, True, True, True]
+    assert store.labelled.all()
     classes = store.attrs["classes"]
     assert set(classes) == {"Arable land", "Urban fabric", "Inland waters", "Marine waters"}
     for labels, (*_, wanted) in zip(store.multi_label(np.arange(6)), PATCHES, strict=True):
@@ -125,7 +127,7 @@ def test_both_versions_merge_corine_alike() -> None:
 
 
 def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:
-    """Scenes and maps are learnt from it, here from the middle; a patch without any label is in neither."""
+    """Scenes and maps are learnt from it, here from the middle; a map that says nothing leaves the labels."""
     asked = {"classes": [3, 5, 12], "sensors": ["sentinel-2"], "allow_empty": True, "patch_pixels": 112}
     store = sets.collect(tmp_path, set="bigearthnet-v2", folder=str(folder), **asked)
     assert (store.kind, list(store.bands)) == ("dates", ["sentinel-2"])
@@ -137,9 +139,22 @@ def test_tasks(folder: Path, sets: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.land_cover(np.arange(6)), maps)
     for task, given in (("multi-label", Given()), ("segmentation", SegmentationGiven())):
         data = parts.find("task", task).data(store, "s2", given)
-        assert [len(data.train), len(data.val), len(data.test)] == [2, 1, 2]
+        assert [len(data.train), len(data.val), len(data.test)] == [3, 1, 2]
     assert "micro_map" in sets.scored(store, "multi-label", "band-statistics", "s2")
     assert "miou" in sets.scored(store, "segmentation", "pixel-statistics", "s2")
+
+
+def test_patches_that_lack_files(folder: Path, sets: Any, tmp_path: Path) -> None:
+    """One without a band and one without its map are left out, or are an error of one line."""
+    own = tmp_path / "set"
+    shutil.copytree(folder, own, copy_function=os.link)
+    (band := optical_folder(own, "05_07") / f"{Path(S2).name}_05_07_B12.tif").unlink()
+    map_path(own, "61_39").unlink()
+    entry = {"set": "bigearthnet-v2", "folder": str(own)}
+    with pytest.raises(RevisitError, match=f"{band.name}, with it files of 2 of 6 samples"):
+        sets.survey(tmp_path, **entry)
+    store = sets.collect(tmp_path, **entry, partial=True)
+    assert (store.samples, store.attrs["lost"]) == (4, {"not among the files": 2})
 
 
 def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """OSCD is imported in squares of both dates with their map of change, from either form of the images."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,6 +154,23 @@ def test_bad_sets(folder: Path, sets: Any, tmp_path: Path) -> None:
         sets.survey(tmp_path, **entry)
 
 
+@pytest.mark.parametrize(
+    ("rectified", "gone"), [(True, "dates.txt"), (True, "imgs_2_rect/B8A.tif"), (False, "imgs_1/*B04.tif")]
+)
+def test_a_town_that_lacks_a_file(
+    folder: Path, sets: Any, tmp_path: Path, rectified: bool, gone: str
+) -> None:
+    """All its squares are left out, or the file is named before any image is read."""
+    own = tmp_path / "set"
+    shutil.copytree(folder, own, copy_function=os.link)
+    next((own / IMAGES / "abudhabi").glob(gone)).unlink()
+    entry = {"set": "oscd", "folder": str(own), "tile_pixels": SIDE, "validation_towns": ["beirut"]}
+    with pytest.raises(RevisitError, match=rf"{re.escape(gone)}, with it files of 12 of 48 samples"):
+        sets.survey(tmp_path, **entry, rectified=rectified)
+    store = sets.collect(tmp_path, **entry, rectified=rectified, partial=True)
+    assert (store.samples, store.attrs["lost"]) == (36, {"not among the files": 12})
+
+
 def test_bad_town(folder: Path, tmp_path: Path) -> None:
     """Of a town: a band that is not there, or twice, and dates that are not said."""
     town, of_set = tmp_path / IMAGES / "abudhabi", folder / IMAGES / "abudhabi"
@@ -179,7 +198,7 @@ def test_bad_town(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RevisitError, match=r"imgs_2_rect/B8A.tif: cannot be read"):
         open_set("some", entry).read(sample)
     shutil.copy(next((town / "imgs_1").glob("*B04.tif")), town / "imgs_1/other_B04.tif")
-    with pytest.raises(RevisitError, match=r"imgs_1/\*B04.tif, as one file, is not there; OSCD"):
+    with pytest.raises(RevisitError, match=r"imgs_1/\*B04.tif: there are 2; leave the one that came with"):
         open_set("some", entry | {"rectified": False}).read(sample)
     (town / "dates.txt").write_text("date_1: 20151211\n")
     with pytest.raises(

@@ -113,6 +113,21 @@ def test_sen12ms(sets: Any, tmp_path: Path) -> None:
         usual.samples()
 
 
+def test_sen12ms_scored_on_validation(tmp_path: Path) -> None:
+    """Its scenes are the test split, whole; every tenth scene of what is left of training validates."""
+    scenes = [number for number in range(1, 14) for _ in range(2)]
+    lines = [f"ROIs1158_spring_s2_{scene}_p{number}.tif" for number, scene in enumerate(scenes)]
+    (tmp_path / "train_list.txt").write_text("\n".join(lines))
+    (tmp_path / "test_list.txt").write_text("ROIs1158_spring_s2_99_p1.tif\n")
+    entry = {"set": "sen12ms", "folder": str(tmp_path), "score_on": "val"}
+    asked = {"validation_scenes": ["ROIs1158_spring_1", "ROIs1158_spring_13"]}
+    samples = open_set("some", entry | asked).samples()
+    parts = {one.name.split("_")[2]: one.part for one in samples}
+    assert len(samples) == len(scenes)
+    assert {scene for scene, part in parts.items() if part == "test"} == {"1", "13"}
+    assert {scene for scene, part in parts.items() if part == "val"} == {"11"}
+
+
 def test_sen12ms_wrong_code(sets: Any, tmp_path: Path) -> None:
     """A code that IGBP does not have is named with its file; a list of another sort is too."""
     for seed, name in enumerate(["ROIs1158_spring_1_p30", "ROIs1158_spring_2_p1", "ROIs1158_spring_3_p1"]):

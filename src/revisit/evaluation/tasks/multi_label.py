@@ -50,7 +50,7 @@ class SceneExperiment(Experiment):
     """Ways of learning the labels: files of `revisit.evaluation.protocols` or `revisit.evaluation.probes`."""
 
 
-def _with_recipes(experiment: type[Experiment]) -> type[Experiment]:
+def with_recipes(experiment: type[Experiment]) -> type[Experiment]:
     """The record with a key for the recipe of each protocol that learns scenes."""
     recipes: dict[str, Any] = {}
     for sort in LEARNERS:
@@ -94,7 +94,7 @@ class MultiLabel(Task):
     @cached_property
     def Settings(self) -> type[Experiment]:  # type: ignore[override]  # noqa: N802
         """The record of an experiment; made when asked for, as it needs protocols, and they need torch."""
-        return _with_recipes(SceneExperiment)
+        return with_recipes(SceneExperiment)
 
     def runs(self, name: str, settings: Experiment, pretraining: checks.Entries) -> list[Run]:
         from revisit.nets.load_save import architecture_modules

@@ -12,6 +12,7 @@ patches) and of clouds (9,280) are files of the set's Zenodo record.
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -31,6 +32,7 @@ FOLDERS = {OPTICAL: "BigEarthNet-v1.0", RADAR: "BigEarthNet-S1-v1.0"}
 BANDS = {name: band for name, band in SENTINEL_2.items() if name != "B10"}
 POLARISATIONS = {"VV": "vv", "VH": "vh"}
 SIDE, RESOLUTION_M = 120, 10
+DESCRIBED = "labels_metadata.json"
 BAD = {  # lists of patches that show no ground, published with the set
     "patches_with_seasonal_snow.csv": "under snow",
     "patches_with_cloud_and_shadow.csv": "under clouds or their shadow",
@@ -112,6 +114,7 @@ class Patches(Benchmark[S]):
     period = ("2017-06-01", "2018-05-31")
     legend = LEGEND
     whole_pixels = SIDE  # to which patches are resampled, before their middle is taken
+    beside: tuple[str, ...] = ()  # ends the names of files of a patch that are no bands
 
     def __init__(self, settings: S) -> None:
         super().__init__(settings)
@@ -124,6 +127,21 @@ class Patches(Benchmark[S]):
             OPTICAL: Sensor(tuple(BANDS.values()), "reflectance"),
         }
         return {sensor: own for sensor, own in have.items() if sensor in self.settings.sensors}
+
+    def absent(self, sample: Sample) -> Path | None:
+        """See ``Benchmark``; one look into each folder, as the whole set has eight million files."""
+        for sensor, file in zip(self.sensors, sample.files, strict=False):  # files of maps come after them
+            folder = self.folder / file
+            try:
+                with os.scandir(folder) as entries:
+                    there = {entry.name for entry in entries}
+            except (FileNotFoundError, NotADirectoryError):
+                return folder
+            bands = BANDS if sensor == OPTICAL else POLARISATIONS
+            for end in (*(f"{band}.tif" for band in bands), *self.beside):
+                if (name := f"{folder.name}_{end}") not in there:
+                    return folder / name
+        return super().absent(sample)
 
     def look(self, sensor: str, folder: Path, time: np.datetime64) -> Look:
         """The image of a sensor in the folder of its patch, all bands on the grid of 10 m."""
@@ -159,6 +177,7 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
         "CDLA-Permissive-1.0",
     )
     label_maps = False
+    beside = (DESCRIBED,)
 
     def __init__(self, settings: BigEarthNetEntry) -> None:
         super().__init__(settings)
@@ -204,11 +223,10 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
 
     def _partners(self) -> dict[str, str]:
         """The Sentinel-1 patch of each Sentinel-2 patch, as its JSON says."""
-        folder = self.folder / FOLDERS[RADAR]
-        return {
-            _said(folder / name, "corresponding_s2_patch"): name
-            for name in sorted(path.name for path in folder.iterdir() if path.is_dir())
-        }
+        folders = sorted(path for path in (self.folder / FOLDERS[RADAR]).iterdir() if path.is_dir())
+        if self.settings.partial:
+            folders = [folder for folder in folders if _about(folder).is_file()]
+        return {_said(folder, "corresponding_s2_patch"): folder.name for folder in folders}
 
     def read(self, sample: Sample) -> Reading:
         folders = dict(zip(self.sensors, (self.folder / file for file in sample.files), strict=True))
@@ -223,9 +241,14 @@ class BigEarthNet(Patches[BigEarthNetEntry]):
 BENCHMARK = BigEarthNet
 
 
+def _about(folder: Path) -> Path:
+    """The JSON of a patch."""
+    return folder / f"{folder.name}_{DESCRIBED}"
+
+
 def _said(folder: Path, key: str) -> Any:
     """What the JSON of a patch says under a key."""
-    path = folder / f"{folder.name}_labels_metadata.json"
+    path = _about(folder)
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:

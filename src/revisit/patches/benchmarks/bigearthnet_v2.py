@@ -50,7 +50,7 @@ for number, merged in enumerate(CORINE, start=1):
 
 
 class BigEarthNetV2Entry(PatchesEntry):
-    """BigEarthNet, version 2 (reBEN). Labels are the set's own: a class that a patch shows at all."""
+    """BigEarthNet, version 2 (reBEN). Labels are the set's own: a class that a whole patch shows at all."""
 
     patch_pixels: int = Field(SIDE, ge=8, le=SIDE, multiple_of=2)
     """Side of the middle of the patches that is taken: all 120 pixels; or 112, a multiple of 16, or 96, one

@@ -13,7 +13,6 @@ Names of folders and lists as torchgeo and SeCo's code (github.com/ServiceNow/se
 import json
 import re
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,7 +27,8 @@ from revisit.patches.rasters import SENTINEL_2, UNKNOWN, optical, read_raster, s
 
 IMAGES = "Onera Satellite Change Detection dataset - Images"
 LABELS = "Onera Satellite Change Detection dataset - {part} Labels"
-MAP = "cm/cm.png"
+MAP, DAYS = "cm/cm.png", "dates.txt"
+DATES = (1, 2)
 UNCHANGED_VALUE, CHANGED_VALUE = 0, 255
 TOWN_PIXELS = 600  # side of a town, about
 TOWNS_KEPT = 8  # read last, each some 30 MB
@@ -105,6 +105,11 @@ class Oscd(Benchmark[OscdEntry]):
             for column in range(0, width, side)
         ]
 
+    def absent(self, sample: Sample) -> Path | None:
+        town, changes = (self.folder / file for file in sample.files)
+        bands = (self._file(town, date, band) for date in DATES for band in SENTINEL_2)
+        return next((path for path in (changes, town / DAYS, *bands) if not path.is_file()), None)
+
     def read(self, sample: Sample) -> Reading:
         images, changes, centre, extent = self.town(*sample.files)
         side, (row, column) = self.settings.tile_pixels, sample.window
@@ -129,24 +134,26 @@ class Oscd(Benchmark[OscdEntry]):
         """Both images of a town, its map of change, and its middle and extent in degrees."""
         folder = self.folder / images
         codes = _changes(self.folder / changes)
-        dates = _dates(folder / "dates.txt")
+        dates = _dates(folder / DAYS)
         height, width = codes.shape
         stored = (height, width) if self.settings.rectified else None
         both = np.stack(
             [
                 stacked({self._file(folder, date, band): stored for band in SENTINEL_2}, (height, width))
-                for date in (1, 2)
+                for date in DATES
             ]
         )
         return optical(both, dates), codes, *_outline(folder)
 
-    def _file(self, folder: Path, date: Literal[1, 2], band: str) -> Path:
+    def _file(self, folder: Path, date: int, band: str) -> Path:
+        """The file of a band, or what it would be called; raises RevisitError where it is one of several."""
         if self.settings.rectified:
             return folder / f"imgs_{date}_rect" / f"{band}.tif"
-        found = sorted((folder / f"imgs_{date}").glob(f"*{band}.tif"))
-        if len(found) != 1:
-            raise self.missing(f"{folder / f'imgs_{date}' / f'*{band}.tif'}, as one file,")
-        return found[0]
+        called = folder / f"imgs_{date}" / f"*{band}.tif"
+        found = list(called.parent.glob(called.name))
+        if len(found) > 1:
+            raise RevisitError(f"{called}: there are {len(found)}; leave the one that came with the set")
+        return found[0] if found else called
 
 
 BENCHMARK = Oscd

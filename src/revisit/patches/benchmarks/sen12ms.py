@@ -20,7 +20,17 @@ from pydantic import Field
 
 from revisit.cube.labels.legend import LabelClass, Legend
 from revisit.errors import RevisitError
-from revisit.patches.benchmark import Benchmark, Entry, Reading, Sample, Sensor, Source, check_codes
+from revisit.patches.benchmark import (
+    Benchmark,
+    Entry,
+    Listed,
+    Reading,
+    Sample,
+    Sensor,
+    Source,
+    check_codes,
+    parts_scored,
+)
 from revisit.patches.kind import NO_TIME
 from revisit.patches.rasters import SENTINEL_2, optical, radar, read_raster
 
@@ -125,7 +135,7 @@ class Triplets(Benchmark[Entry]):
         return Reading(looks, self.codes(label_path), None, numbers.centre)
 
 
-class Sen12MsEntry(Entry):
+class Sen12MsEntry(Listed):
     """SEN12MS."""
 
     validation_scenes: list[str] | None = Field(None, min_length=1)
@@ -163,13 +173,14 @@ class Sen12Ms(Triplets):
                 f"validation_scenes: {unknown[0]!r} is not in the training list of {self.folder}, there is "
                 f"{', '.join(sorted(training)[:SPOKEN])} and so on; name scenes of that list"
             )
-        return [
+        listed = (
             sample._replace(
                 part="val" if sample.part == "train" and _scene(sample) in validating else sample.part,
                 left_out="broken" if sample.name == BROKEN else "",
             )
             for sample in found
-        ]
+        )
+        return parts_scored(listed, self.settings.score_on, _scene)
 
 
 BENCHMARK = Sen12Ms

@@ -13,8 +13,10 @@ No published number is comparable with one of ours: it was measured on other pla
 """
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import NamedTuple
 
 from revisit.errors import RevisitError
@@ -23,6 +25,12 @@ from revisit.report import words
 WORKS = ("3dmae_stmim.csv", "caco.csv", "sscl.csv")
 BUDGETS = "budgets.csv"
 UNSTATED = "not stated"
+# What the code of SeCo, and CACo's after it, does where the papers print the plain word: a frozen encoder
+# whose batch norms adapt, mAP averaged over batches.
+AS_RELEASED: Mapping[str, tuple[str, ...]] = {
+    "frozen-adapting": ("frozen", "linear"),
+    "batch_map": ("micro_map",),
+}
 
 
 class Published(NamedTuple):
@@ -30,8 +38,8 @@ class Published(NamedTuple):
 
     ``deviation`` over runs, where it is reported.
 
-    ``dataset`` it was measured on, ``encoder``, ``pretrain_data``, ``protocol`` and ``table`` in the words of
-    the source; ``pretrain_size`` and ``pretrain_budget``, "" without pretraining.
+    ``dataset`` it was measured on, ``encoder``, ``pretrain_data``, ``protocol`` and ``table``, with the
+    metric, in the words of the source; ``pretrain_size`` and ``pretrain_budget``, "" without pretraining.
     """
 
     row: str
@@ -81,11 +89,15 @@ def lookup(
     """The published counterpart of a cell, or None where no source reports one.
 
     ``experiment`` and ``row`` are the keys of ``published_as``, None where the config names none. Protocols
-    that train the same part of the network are the same to this question. ``label_fraction`` is None where
-    ours is of a number of labels.
+    that train the same part of the network are the same to this question, and so are the clean way and the
+    one of released code (``AS_RELEASED``). ``label_fraction`` is None where ours is of a number of labels.
     """
-    trained = words.training(protocol)
-    return _cells().get(Key(experiment, row, modality, trained, label_fraction, class_.casefold(), metric))
+    ways = product(*((one, *AS_RELEASED.get(one, ())) for one in (protocol, metric)))
+    keys = (
+        Key(experiment, row, modality, words.training(way), label_fraction, class_.casefold(), measure)
+        for way, measure in ways
+    )
+    return next((_cells()[key] for key in keys if key in _cells()), None)
 
 
 def listed(experiment: str | None) -> list[Published]:
@@ -158,7 +170,7 @@ def _read(line: dict[str, str]) -> tuple[Key, Published]:
         pretrain_size=size,
         pretrain_budget=budget,
         protocol=line["protocol"],
-        table=f"{line['source']}, {line['table']}",
+        table=f"{line['source']}, {line['table']}, {line['metric']}",
     )
     trained = words.training(line["our_protocol"])
     told = line["label_fraction"]
