@@ -7,6 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from pyproj import Transformer
 
 from revisit.cube.grid import Region, region_grid
 from revisit.cube.zones import bounds_in_degrees, degrees_apart
@@ -23,8 +24,8 @@ def made(path: Path, seed: int = 1, **entry: Any) -> dict[str, Region]:
     return regions_of("here", read(Places, {source: path, **entry}, "places.here"), 10, 32, seed)
 
 
-def write(path: Path, *shapes: shapely.Geometry, **columns: list[str]) -> Path:
-    geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=4326).to_file(path)
+def write(path: Path, *shapes: shapely.Geometry, crs: int = 4326, **columns: list[str]) -> Path:
+    geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=crs).to_file(path)
     return path
 
 
@@ -63,6 +64,24 @@ def test_each_zone_has_blocks_of_its_own(tmp_path: Path) -> None:
     assert {region.epsg for region in found.values()} == {32601, 32660, 32701, 32760}
     assert apart(found) > 0.89 * GAP
     assert any(region.bbox[2] > 180 for region in found.values())
+
+
+@pytest.mark.parametrize("epsg", [3832, 32760])  # a world map around 150 degrees east, a UTM zone
+def test_a_projected_area_over_the_180th_meridian_stays_there(tmp_path: Path, epsg: int) -> None:
+    """At Fiji: the blocks of the same box in degrees, and squares within it on both sides."""
+    project = Transformer.from_crs(4326, epsg, always_xy=True).transform
+    west, south, east, north = 179.8, -17.1, 180.2, -16.9
+    corners = ((west, south), (east, south), (east, north), (west, north))
+    box = shapely.Polygon([project(*corner) for corner in corners])
+    projected = write(tmp_path / "projected.gpkg", box, crs=epsg)
+    sides = [shapely.box(west, south, 180, north), shapely.box(-180, south, east - 360, north)]
+    cut = write(tmp_path / "cut.gpkg", *sides)
+    assert set(made(projected, source="areas")) == set(made(cut, source="areas"))
+    towns = write(tmp_path / "towns.gpkg", shapely.Point(180, -17))
+    found = made(towns, source="around", size_km=1, sigma_km=40, count=30, within=projected)
+    places = degrees(found)
+    assert {region.epsg for region in found.values()} == {32701, 32760}
+    assert ((places[:, 2] % 360 > west) & (places[:, 0] % 360 < east)).all()
 
 
 def test_a_larger_area_renames_no_block(tmp_path: Path) -> None:
@@ -131,6 +150,7 @@ def test_squares_are_scattered_normally_around_towns(tmp_path: Path) -> None:
         ({"points": "nowhere.csv", "size_km": 5}, r"places.here.points: nowhere.csv cannot be read"),
         ({"areas": "README.md"}, r"places.here.areas: README.md is no file of areas or points"),
         ({"areas": "points.gpkg"}, r"places.here.areas: .* holds no polygon"),
+        ({"areas": "far.gpkg"}, r"areas: far.gpkg lies outside of ETRS89-.*, its reference system"),
         ({"points": "areas.gpkg", "size_km": 5}, r"places.here.points: .* holds no point"),
         ({"points": "bad.csv", "size_km": 5}, r"bad.csv, line 3: could not convert string to float: 'five'"),
         ({"points": "named.csv", "size_km": 5}, r"named.csv needs the columns longitude and latitude"),
@@ -146,6 +166,7 @@ def test_what_cannot_be_is_refused(
     monkeypatch.chdir(tmp_path)
     write(Path("points.gpkg"), shapely.Point(4, 50))
     write(Path("areas.gpkg"), shapely.box(4, 50, 4.1, 50.1))
+    write(Path("far.gpkg"), shapely.box(4e6, 3e6, 5e7, 3e7), crs=3035)
     Path("README.md").write_text("# not a map")
     Path("bad.csv").write_text("longitude,latitude\n4,50\nfive,50\n")
     Path("named.csv").write_text("place,east\nGent,4\n")
