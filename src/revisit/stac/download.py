@@ -2,9 +2,10 @@
 
 Beside the manifest lie ``clips/`` and ``items.json`` (their STAC items). Clips are fetched into ``fetched/``,
 with ``journal.jsonl``, by which a run goes on where another ended: clips whose checksum holds, and whose
-source is the same, are kept; only the rest is fetched. In the end ``clips`` becomes a link to that folder:
-Snakemake removes a job's outputs before it runs again, and so removes nothing fetched. Where clips are not to
-be kept, ``clips`` is the folder itself, and goes once it is stacked.
+source is the same, are kept, warped ones if the code that warps is the same too; only the rest is fetched. In
+the end ``clips`` becomes a link to that folder: Snakemake removes a job's outputs before it runs again, and
+so removes nothing fetched. Where clips are not to be kept, ``clips`` is the folder itself, and goes once it
+is stacked.
 A scene of which any asset is gone or broken is quarantined, with the cause, and the others go on. An outage
 of the provider is borne with for a while; then the job fails, without a manifest, and a later run goes on.
 
@@ -25,6 +26,7 @@ import shapely
 from pydantic import Field
 
 from revisit import files, stage
+from revisit.code_digests import code
 from revisit.cube.degrees import bbox_and_geometry
 from revisit.cube.grid import Region
 from revisit.errors import RevisitError
@@ -125,7 +127,9 @@ def download(
         for band, record in scene["bands"].items()
     ]
     journal = Journal(
-        fetched, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
+        fetched,
+        config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds]),
+        config_hash(code("revisit.stac.clip")),
     )
     clips = journal.resume({task.path: task.source for task in tasks})
     if clips:
