@@ -265,7 +265,7 @@ def _fetch(
 ) -> dict[str, Any]:
     """Fetch one clip. Each try waits for its turn and signs anew, as signatures expire."""
     target, record = folder / task.path, task.record
-    fallback = 0 if record["unit"] == "class" else origin.nodata
+    fallback = _fallback(record["unit"], origin)
     href, by = resolve(record["source"], url), record.get("calibration")
 
     def attempt() -> dict[str, Any]:
@@ -279,6 +279,13 @@ def _fetch(
     except OSError as error:
         raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
     return {**found, "source": task.source}
+
+
+def _fallback(unit: str, origin: Source) -> float | None:
+    """The number that means no data in a band of this unit where neither item nor file states one."""
+    if unit == "class" and (origin.unit != unit or origin.nodata is None):
+        return 0  # of a scene classification too, whatever the bands beside it have
+    return origin.nodata
 
 
 def _check_quarantine(
