@@ -1,11 +1,13 @@
 """Protects the user's days: what cannot work is refused before a byte is fetched, with key and remedy."""
 
 import copy
+import json
 import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+import shapely.geometry
 import torch
 import yaml
 
@@ -206,6 +208,16 @@ def test_places_are_regions_of_a_study(study, tmp_path):
     assert config["split"]["regions"] == {"towns-gent": "train", "towns-leuven": "train"}
     assert config["archive"]["biomes"]["towns-leuven"] == "coast"
     assert "towns-leuven" not in str(check(study)["config"])
+
+
+def test_what_a_place_leaves_uncovered_is_kept(study, tmp_path):
+    """For `revisit plan` to say: strips where zones meet, and nothing of points."""
+    borders = shapely.geometry.mapping(shapely.box(5.4, 50, 6.6, 50.8))
+    (tmp_path / "area.geojson").write_text(json.dumps(borders))
+    places = {"land": {"areas": str(tmp_path / "area.geojson")}}
+    uncovered = check(changed(study, "places", places))["uncovered"]
+    assert list(uncovered) == ["land"] and 1 < uncovered["land"] < 500
+    assert check(study)["uncovered"] == {}
 
 
 def test_a_place_and_a_region_of_one_name_are_refused(study, tmp_path):

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from scipy.interpolate import RegularGridInterpolator
 
 from revisit.errors import RevisitError
+from revisit.stac import download as module
 from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import UnreadableError
@@ -250,6 +251,24 @@ def test_another_annotation_is_another_clip(grd: Any, search: Any, download: Any
     manifest = download(items, "here", "sentinel-1", 2023, out, settings)
     assert manifest["scenes"] == []
     assert "no calibration annotation" in manifest["quarantine"][0]["cause"]
+
+
+def test_an_edit_of_the_calibration_makes_its_clips_anew(
+    grd: Any, search: Any, download: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole files of the same source and settings are still what faulty code made of them."""
+    folder, bbox = grd
+    settings = {"provider": "grd", "providers": own(folder), "bbox": bbox, "years": [2023], "bands": ["vv"]}
+    items, out = search("here", "sentinel-1", settings), tmp_path / "scenes" / "manifest.json"
+    fetched = []
+    read = module.fetch
+    monkeypatch.setattr(module, "fetch", lambda *given: fetched.append(given[2]) or read(*given))
+    digests = module.code("revisit.stac.clip")
+    for edited, count in (({}, 1), ({}, 1), ({"code_revisit_stac_calibration": "stac/calibration.py x"}, 2)):
+        monkeypatch.setattr(module, "code", lambda *names, edited=edited: {**digests, **edited})
+        download(items, "here", "sentinel-1", 2023, out, settings)
+        assert len(fetched) == count
+    assert "code_revisit_stac_calibration" in digests
 
 
 def test_without_calibration_decibels_are_relative_and_said_so(

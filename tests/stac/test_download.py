@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import rasterio
 
+from revisit.cube.contract import open_cube
+from revisit.cube.labels import labels
 from revisit.errors import RevisitError
 from revisit.files import sha256
 from revisit.job import Job
+from revisit.record import read
 from revisit.stac import download as stage_download
 from revisit.stac.api.server import serve
 from revisit.stac.slots import slot
@@ -72,6 +75,45 @@ def test_radar_and_land_cover(fetch) -> None:
     band = cover["scenes"][0]["bands"]["map"]
     assert (band["unit"], band["nodata"]) == ("class", 0)
     assert opened(fetch.folder / band["path"])[1]["crs"].to_epsg() == 4326
+
+
+def test_no_data_of_a_map_is_the_number_its_provider_says(fetch, archive, tmp_path: Path) -> None:
+    """Of Dynamic World 0 is water, and files state nothing; where its provider does neither, 0 is none."""
+    path = next(archive.folder.glob("esa-worldcover/*.tif"))
+    codes, profile = opened(path)
+    with rasterio.open(path, "w", **{**profile, "nodata": None}) as file:
+        file.write((codes != 80).astype("uint8"), 1)
+    legend = {"title": "", "classes": [{"code": 1, "name": "Water", "values": [0]}]}
+    legend["classes"].append({"code": 2, "name": "Trees", "values": [1]})
+    about = {"bbox": archive.bbox, "resolution_m": 10, "source": "land-cover", "legend": legend}
+
+    def labelled(**stated: float) -> set[int]:
+        sensor = {"collection": "esa-worldcover", "unit": "class", "assets": {"map": "map"}, **stated}
+        own = {"own": {"folder": str(archive.folder), "sensors": {"worldcover": sensor}}}
+        fetch("worldcover", years=[2020], provider="own", providers=own)
+        settings = read(labels.Settings, about, "labels")
+        labels.label([fetch.folder / "manifest.json"], tmp_path / "labels", region="north", settings=settings)
+        return set(np.unique(open_cube(tmp_path / "labels")["land_cover"]).tolist())
+
+    assert labelled(nodata=255) == {1, 2}
+    for stated in ({}, {"nodata": 0}):
+        with pytest.raises(
+            RevisitError, match=r"0 is no data by the file, and 'Water' .* nodata in providers"
+        ):
+            labelled(**stated)
+
+
+def test_no_data_of_a_scene_classification_is_0_whatever_the_bands_have(fetch, archive) -> None:
+    for item in (items := archive.items()):
+        for asset in item["assets"].values():
+            asset.pop("raster:bands", None)
+    archive.write(items)
+    for path in archive.folder.glob("sentinel-2-l2a/*/*.tif"):
+        with rasterio.open(path, "r+") as file:
+            file.nodata = None
+    own = {"own": {"inherits": "embedded", "sensors": {"sentinel-2": {"nodata": 7}}}}
+    bands = fetch(provider="own", providers=own)["scenes"][0]["bands"]
+    assert (bands["red"]["nodata"], bands["scl"]["nodata"]) == (7, 0)
 
 
 def test_two_runs_give_the_same_bytes(fetch) -> None:

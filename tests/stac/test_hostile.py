@@ -128,6 +128,8 @@ def test_what_is_of_another_collection_is_left_out(
         (lambda item: item["properties"].update({"sat:relative_orbit": "north"}), "cannot be understood"),
         (lambda item: item["properties"].update({"proj:epsg": "UTM"}), "cannot be understood"),
         (lambda item: item["properties"].update({"eo:cloud_cover": "some"}), "cannot be understood"),
+        (lambda item: item["assets"]["red"].update(href=None), "asset 'red': None is no address"),
+        (lambda item: item["assets"]["red"].pop("href"), "asset 'red': None is no address"),
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(scale="much"), "scale 'much' is no"),
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(scale=0), "its scale is 0"),
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(nodata="none"), "nodata 'none' is no"),
@@ -145,9 +147,33 @@ def test_items_that_make_no_sense_are_named_and_left_out(
         return items
 
     monkeypatch.setattr(Catalogue, "search", spoilt)
-    found = search("north", "sentinel-2", archive.settings, archive.folder)
+    found = search("north", "sentinel-2", {**archive.settings, "patience_s": 0}, archive.folder)
     assert len(found) == 5
     assert NAME in caplog.text and cause in caplog.text
+
+
+def test_an_asset_without_address_that_nobody_needs_costs_nothing(search, archive) -> None:
+    """A thumbnail, say."""
+    change(archive, lambda item: item["assets"].update(thumbnail={"href": None}, overview={}))
+    assert len(search("north", "sentinel-2", archive.settings, archive.folder)) == 6
+
+
+@pytest.mark.parametrize("box", [{}, {"bbox": None}, {"bbox": ["west", 0, 0, 0]}])
+def test_a_map_that_is_nowhere_is_left_out(
+    search, archive, caplog, monkeypatch: pytest.MonkeyPatch, box: dict[str, Any]
+) -> None:
+    """Without tile and platform only its box tells it from others."""
+    answer = Catalogue.search
+
+    def beside(self: Catalogue, asked: Any) -> Any:
+        (item,) = answer(self, asked)
+        return [item, {key: value for key, value in item.items() if key != "bbox"} | {"id": "nowhere"} | box]
+
+    monkeypatch.setattr(Catalogue, "search", beside)
+    settings = {**archive.settings, "bands": ["map"], "patience_s": 0}
+    (found,) = search("north", "worldcover", settings, archive.folder)
+    assert found["id"] == "map_2020"
+    assert "left out: embedded: item nowhere cannot be understood" in caplog.text
 
 
 def test_frozen_items_edited_by_hand_are_told(fetch, search, archive) -> None:

@@ -1,25 +1,30 @@
-"""Protects signed addresses: the true signer, a token endpoint, and a store that refuses what is out of date.
-
-The job has a process of its own, which is told of both by its environment alone.
-"""
+"""Protects signed addresses: the true signer, a token service, a store that refuses what is out of date."""
 
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+from planetary_computer.sas import Settings
+
+from revisit.errors import RevisitError
 from revisit.job import Job
+from revisit.stac import signing
+from revisit.stac.api.misbehaviour import Fault
 from revisit.stac.api.server import serve
 from revisit.stac.local import SERVED
+from revisit.stac.signing import LEAST_LEFT_S
 
 STORE = "http://account.blob.core.windows.net/container/"
-SOON_S = 61  # the signer takes a token for good as long as a minute is left of it
+SOON_S = LEAST_LEFT_S + 1  # a token is taken for good a second longer
 
 
 class Store(ThreadingHTTPServer):
@@ -72,7 +77,10 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def test_a_token_that_expires_midway_is_had_anew(archive, search, tmp_path: Path) -> None:
-    """No scene is lost, and neither token is told."""
+    """No scene is lost, and neither token is told.
+
+    The job has a process of its own, which is told of service and store by its environment alone.
+    """
     items = search("north", "sentinel-2", archive.settings, archive.folder)
     (tmp_path / "items.json").write_text(json.dumps({"features": items}).replace(SERVED, STORE))
     manifest = tmp_path / "scenes/manifest.json"
@@ -104,3 +112,29 @@ def test_a_token_that_expires_midway_is_had_anew(archive, search, tmp_path: Path
     assert store.given[0] == "old" and store.given[-1] == "new"
     assert set(store.refused) == {"sig=old"}
     assert "sig=" not in manifest.read_text() + done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("kind", "told"), [("silent", "timed out"), ("503", "HTTP 503")])
+def test_a_service_that_gives_no_token_ends_the_job(
+    archive, search, download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, told: str
+) -> None:
+    """One that takes the question and never answers would hold the job, and its slot, for ever."""
+    monkeypatch.setattr(signing, "TIMEOUTS_S", (0.2, 0.2))
+    found = search("north", "sentinel-2", archive.settings, archive.folder)
+    items = json.loads(json.dumps(found).replace(SERVED, STORE))
+    began = time.monotonic()
+    with serve([archive.folder], faults=[Fault("token", kind)]) as url:
+        monkeypatch.setattr(Settings.get(), "sas_url", f"{url}/token")
+        own = {"remote": {"inherits": "embedded", "url": url, "sign": "planetary-computer"}}
+        settings = {**archive.settings, "provider": "remote", "providers": own, "patience_s": 0.1}
+        with pytest.raises(RevisitError, match=f"nothing came for .*no signature: .*{told}"):
+            download(items, "north", "sentinel-2", 2020, tmp_path / "manifest.json", settings)
+    assert time.monotonic() - began < 20
+
+
+def test_what_is_no_token_may_pass(archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a proxy instead, say."""
+    with serve([archive.folder]) as url:
+        monkeypatch.setattr(Settings.get(), "sas_url", f"{url}/assets/0/items.json?")
+        with pytest.raises(signing.PassingError, match=r"no signature: .* answered with no token"):
+            signing.signed(f"{STORE}red.tif")

@@ -73,6 +73,44 @@ def test_a_killed_job_leaves_its_slot_free(tmp_path: Path) -> None:
         assert taken.result(timeout=10) >= killed
 
 
+def test_waiting_opens_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs of eight threads each would else open 25,000 a second on a shared file system."""
+    opened: list[float] = []
+    plain = os.open
+    with ThreadPoolExecutor(8) as pool, slot(tmp_path, 1):
+        began = time.monotonic()
+        monkeypatch.setattr(
+            slots.os, "open", lambda *given: opened.append(time.monotonic() - began) or plain(*given)
+        )
+
+        def take(_: int) -> None:
+            with slot(tmp_path, 1):
+                pass
+
+        waiting = [pool.submit(take, number) for number in range(8)]
+        time.sleep(1)
+        tries = len(opened)
+    assert 1 <= tries <= 7  # one at once, then after pauses that double, by chance half as long
+    assert all(one.done() for one in waiting)
+
+
+def test_pauses_grow_to_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    (tmp_path / "0.lock").touch()
+    held = os.open(tmp_path / "0.lock", os.O_RDWR)
+    slots.fcntl.flock(held, slots.fcntl.LOCK_EX)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 40:
+            os.close(held)
+
+    monkeypatch.setattr(slots.time, "sleep", sleep)
+    with slot(tmp_path, 1):
+        assert max(pauses[:3]) < 0.5
+        assert min(pauses[10:]) >= 2 and len(set(pauses)) == 40  # no two jobs in step
+
+
 def test_a_fault_gives_the_slot_back(tmp_path: Path) -> None:
     """A scene that cannot be read must not use up a slot."""
     for _ in range(2):

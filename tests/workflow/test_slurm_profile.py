@@ -13,6 +13,9 @@ PROFILE = yaml.safe_load((FOLDER / "profile.yaml").read_text())
 PARTITIONS = yaml.safe_load((FOLDER / "partitions.yaml").read_text())["partitions"]
 PAGE = (ROOT / "docs/slurm.md").read_text(encoding="utf-8")
 RULES = "".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
+# The text of each rule that is written out, and of which one each of the others is made.
+OWN = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.MULTILINE | re.DOTALL))
+DERIVED = {rule: base for base, rule in re.findall(r"^use rule (\w+) as (\w+) with:", RULES, re.MULTILINE)}
 ON_GPUS = {
     *("pretrain", "pretrain_reconstructing", "pretrain_estimating"),
     *("generate", "embed", "evaluate", "predict"),
@@ -26,10 +29,21 @@ def asked(resource: Any, attempt: int) -> int:
 
 
 def test_it_names_rules_that_exist():
-    names = set(re.findall(r"^rule (\w+):", RULES, re.MULTILINE))
-    names |= set(re.findall(r"^use rule \w+ as (\w+) with:", RULES, re.MULTILINE))
-    assert {*PROFILE["set-threads"], *PROFILE["set-resources"]} <= names
-    assert names >= ON_GPUS
+    assert {*PROFILE["set-threads"], *PROFILE["set-resources"]} <= {*OWN, *DERIVED}
+    assert {*OWN, *DERIVED} >= ON_GPUS
+
+
+def test_it_names_every_rule_that_says_what_it_takes():
+    """What a rule says goes before the default of the profile, and is no more at a retry."""
+    stating = {rule for rule, body in OWN.items() if re.search(r"\bmem_mb=|\bruntime=", body)}
+    stating |= {rule for rule, base in DERIVED.items() if base in stating}
+    assert stating == {*PROFILE["set-resources"]}
+
+
+@pytest.mark.parametrize("section", ["set-threads", "set-resources"])
+def test_a_rule_made_of_another_takes_what_that_one_takes(section):
+    for rule, base in DERIVED.items():
+        assert PROFILE[section].get(rule) == PROFILE[section].get(base), rule
 
 
 @pytest.mark.parametrize("resource", ["mem_mb", "runtime"])

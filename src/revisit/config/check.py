@@ -42,7 +42,8 @@ from revisit.training.settings import Training
 def check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked study; raises RevisitError naming key, value and remedy of the first fault."""
     check_origins(study := read(Study, config, ""))
-    study = without_skipped(with_places(study))
+    study, uncovered = with_places(study)
+    study = without_skipped(study)
     searched = study.searched
     check_provider(study.provider, study.providers, searched)
     folders = _folders(study, searched)
@@ -105,6 +106,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             for name, about in collections.items()
         },
         "missing": {name: about["missing"] for name, about in imports.items() if about["missing"]},
+        "uncovered": uncovered,
         "labels": _labels(study, labels),
         "entries": entries,
         "folders": folders,

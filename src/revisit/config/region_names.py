@@ -10,18 +10,21 @@ from revisit.evaluation.checks import known
 from revisit.places.regions import regions_of
 
 
-def with_places(study: Study) -> Study:
+def with_places(study: Study) -> tuple[Study, dict[str, float]]:
     """The study with the regions of its places beside those it names, each by its own name everywhere.
 
-    Raises RevisitError where a place cannot be read, or two regions have one name.
+    With it come the km² of each entry that no region covers. Raises RevisitError where a place
+    cannot be read, or two regions have one name.
     """
     if not study.places:
-        return study
+        return study, {}
     found: dict[str, dict[str, Region]] = {}
+    uncovered: dict[str, float] = {}
     regions = dict(study.regions)
-    resolution, gap = study.cube.resolution_m, study.split.gap_pixels
+    resolution = study.cube.resolution_m
     for name, entry in study.places.items():
-        own = found[name] = regions_of(name, entry, resolution, gap, study.seed, regions.values())
+        own, uncovered[name] = regions_of(name, entry, resolution, study.split, study.seed, regions.values())
+        found[name] = own
         if taken := [one for one in (name, *own) if one in regions]:
             raise RevisitError(f"places.{name}: a region is called {taken[0]!r} too; rename one")
         regions |= own
@@ -43,17 +46,16 @@ def with_places(study: Study) -> Study:
     if labels and labels.regions is not None:
         labels = labels.model_copy(update={"regions": spelt(labels.regions)})
     limiting = None if cube.limits_from is None else spelt(cube.limits_from)
-    return study.model_copy(
-        update={
-            "regions": regions,
-            "skip": spelt(study.skip),
-            "archive": archive.model_copy(update=by_region),
-            "cube": cube.model_copy(update={"limits_from": limiting}),
-            "split": split.model_copy(update={"regions": spelt(split.regions)}),
-            "labels": labels,
-            "collections": collections,
-        }
-    )
+    update = {
+        "regions": regions,
+        "skip": spelt(study.skip),
+        "archive": archive.model_copy(update=by_region),
+        "cube": cube.model_copy(update={"limits_from": limiting}),
+        "split": split.model_copy(update={"regions": spelt(split.regions)}),
+        "labels": labels,
+        "collections": collections,
+    }
+    return study.model_copy(update=update), uncovered
 
 
 def without_skipped(study: Study) -> Study:

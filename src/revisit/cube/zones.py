@@ -25,7 +25,7 @@ def bounds_in_degrees(boxes: np.ndarray, zones: np.ndarray) -> np.ndarray:
     degrees = np.empty((len(boxes), 4))
     for epsg in np.unique(zones):
         middle = 6 * (int(epsg) % 100) - 183
-        outlines = _projected(boxes[zones == epsg], int(epsg), 4326)
+        outlines = projected(boxes[zones == epsg], int(epsg), 4326)
         unwrapped = shapely.transform(
             outlines,
             lambda places, middle=middle: np.column_stack(
@@ -48,14 +48,14 @@ def degrees_apart(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def across_zones(boxes: np.ndarray, epsg: int, others: np.ndarray, others_epsg: int) -> float:
     """Least metres, of the zone ``epsg``, between its boxes (n, 4) and another's; -1 if they overlap."""
-    here, there = shapely.box(*boxes.T), _projected(others, others_epsg, epsg)
+    here, there = shapely.box(*boxes.T), projected(others, others_epsg, epsg)
     _, metres = shapely.STRtree(there).query_nearest(here, return_distance=True, all_matches=False)
     least = float(metres.min())
     return least if least > 0 else -1.0
 
 
-def _projected(boxes: np.ndarray, epsg: int, into: int) -> np.ndarray:
-    """Outlines of boxes (n, 4) in another reference system, as polygons (n,)."""
+def projected(boxes: np.ndarray, epsg: int, into: int) -> np.ndarray:
+    """Outlines of boxes (n, 4) of the system ``epsg`` in another, as polygons (n,)."""
     projection = Transformer.from_crs(epsg, into, always_xy=True)
     polygons: np.ndarray = shapely.transform(
         shapely.segmentize(shapely.box(*boxes.T), EDGE_M),

@@ -1,24 +1,29 @@
 """Areas cut into blocks of the UTM grid, each in its own zone."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import shapely
 from pyproj import Transformer
 
 from revisit.cube.grid import NORTHMOST, SOUTHMOST, Region
-from revisit.cube.zones import bounds_in_degrees, degrees_apart
+from revisit.cube.zones import bounds_in_degrees, degrees_apart, projected
 from revisit.errors import RevisitError
 from revisit.record import read
 
 FINE = 0.05  # degrees: edges are projected by points this near to each other
+LEAST = 0.25  # of a block's side that must stay where zones meet
 
 
-def cut(area: shapely.Geometry, block_m: float, gap_m: float, step: int, where: str) -> dict[str, Region]:
-    """The blocks that ``area`` (in degrees) touches, by zone, column and row.
+def cut(
+    area: shapely.Geometry, block_m: float, gap_m: float, least_m: float, step: int, where: str
+) -> tuple[dict[str, Region], float]:
+    """The blocks that ``area`` (in degrees) touches, by zone, column and row; and the km² it has in none.
 
     Blocks lie ``block_m`` apart, rounded down to ``step``, and leave ``gap_m`` between them. Where zones
-    meet, a block nearer than that to one of the zone before is left out.
+    meet, a block that would be nearer to those of the zones before is cut back on one side, or left out where
+    less than ``least_m`` or a quarter of it would stay: there some of the area is in no block.
     """
     pitch = math.floor(block_m / step) * step
     side = pitch - math.ceil(gap_m / step) * step
@@ -27,8 +32,9 @@ def cut(area: shapely.Geometry, block_m: float, gap_m: float, step: int, where: 
             f"{where}: blocks of {block_m:g} m with {gap_m:g} m between them leave nothing; "
             "raise block_km, or lower split.gap_pixels"
         )
+    gap, least = max(gap_m, 1e-6), max(least_m, LEAST * side)
     found: dict[str, Region] = {}
-    kept = np.empty((0, 4))
+    kept, uncovered = np.empty((0, 4)), 0.0
     for number, north, part in _by_zone(area):
         epsg = (32600 if north else 32700) + number
         project = Transformer.from_crs(4326, epsg, always_xy=True).transform
@@ -44,18 +50,56 @@ def cut(area: shapely.Geometry, block_m: float, gap_m: float, step: int, where: 
         here = boxes[touched]
         if not len(here):
             continue
+        blocks: dict[str, np.ndarray] = {}
+        crowded, neighbours = [], set()
         degrees = bounds_in_degrees(here, np.full(len(here), epsg))
-        apart = [not len(kept) or (degrees_apart(one, kept) >= max(gap_m, 1e-6)).all() for one in degrees]
-        names = zip(columns[touched], rows[touched], strict=True)
-        for free, (column, row), box in zip(apart, names, here, strict=True):
-            if free:
-                key = f"{number:02d}{'n' if north else 's'}-{column}-{row}"
-                bounds = [int(edge) for edge in box]
-                found[key] = read(Region, {"epsg": epsg, "bounds_m": bounds}, where)
-        kept = np.concatenate([kept, degrees[np.array(apart, bool)]])
+        for column, row, box, own in zip(columns[touched], rows[touched], here, degrees, strict=True):
+            near, block = np.flatnonzero(degrees_apart(own, kept) < gap), box
+            if len(near):
+                crowded.append(box)
+                neighbours.update(near.tolist())
+                block = _cut_back(box, epsg, kept[near], gap, step, least)
+                if block is None or not outline.intersects(shapely.box(*block)):
+                    continue
+            blocks[f"{number:02d}{'n' if north else 's'}-{column}-{row}"] = block
+        others = list(found.values())
+        uncovered += _uncovered(
+            outline, crowded, [*blocks.values()], [others[one] for one in neighbours], epsg
+        )
+        for key, block in blocks.items():
+            found[key] = read(Region, {"epsg": epsg, "bounds_m": [int(edge) for edge in block]}, where)
+        boxes = np.array(list(blocks.values())).reshape(-1, 4)
+        kept = np.concatenate([kept, bounds_in_degrees(boxes, np.full(len(boxes), epsg))])
     if not found:
         raise RevisitError(f"{where}: no block lies between {SOUTHMOST} and {NORTHMOST} degrees north")
-    return found
+    return found, uncovered
+
+
+def _cut_back(
+    box: np.ndarray, epsg: int, near: np.ndarray, gap: float, step: int, least: float
+) -> np.ndarray | None:
+    """The most of a block, at least ``least`` metres, that is ``gap`` metres off others (n, 4: degrees)."""
+    cuts = np.arange(step, box[2] - box[0] - least + 1e-6, step)
+    parts = (box + cuts[:, None, None] * np.diag([1, 1, -1, -1])).reshape(-1, 4)
+    degrees = bounds_in_degrees(parts, np.full(len(parts), epsg))
+    free = np.all([degrees_apart(one, degrees) >= gap for one in near], axis=0)
+    return parts[free][0] if free.any() else None
+
+
+def _uncovered(
+    outline: shapely.Geometry,
+    crowded: Sequence[np.ndarray],
+    blocks: Sequence[np.ndarray],
+    others: Sequence[Region],
+    epsg: int,
+) -> float:
+    """Km² of an area in boxes too near to ``others`` that neither these nor the zone's ``blocks`` cover."""
+    covered = [shapely.box(*block) for block in blocks]
+    for zone in {one.epsg for one in others if one.epsg}:
+        theirs = np.array([one.bounds_m for one in others if one.epsg == zone])
+        covered += [*projected(theirs, zone, epsg)]
+    boxes = shapely.union_all([shapely.box(*box) for box in crowded])
+    return float(outline.intersection(boxes).difference(shapely.union_all(covered)).area) / 1e6
 
 
 def _by_zone(area: shapely.Geometry) -> list[tuple[int, bool, shapely.Geometry]]:

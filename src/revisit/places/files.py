@@ -5,20 +5,24 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
+import shapely.geometry
 
 from revisit.errors import RevisitError
 
 COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("x", "y"))
+PARTS = 1000  # of the extent of projected areas: how finely their edges are projected
 
 
 def read_areas(path: Path, where: str) -> shapely.Geometry:
-    """All polygons of a file as one geometry, in degrees."""
+    """All polygons of a file as one geometry, in degrees; projected ones are cut at the 180th meridian."""
     frame = _frame(path, where)
     areas = frame.geometry[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if areas.empty:
         raise RevisitError(f"{where}: {path} holds no polygon; give a file of areas")
-    united: shapely.Geometry = areas.make_valid().union_all()
+    in_degrees = _unprojected(areas, f"{where}: {path}") if areas.crs.is_projected else areas.to_crs(4326)
+    united: shapely.Geometry = shapely.union_all(shapely.make_valid(np.asarray(in_degrees)))
     return united
 
 
@@ -27,7 +31,7 @@ def read_points(path: Path, where: str) -> dict[str, tuple[float, float]]:
     if path.suffix.lower() == ".csv":
         rows = _table(path, where)
     else:
-        frame = _frame(path, where)
+        frame = _frame(path, where).to_crs(4326)
         points = frame[frame.geometry.geom_type == "Point"]
         names = points["name"] if "name" in points else [""] * len(points)
         rows = [
@@ -71,7 +75,7 @@ def _table(path: Path, where: str) -> list[tuple[str, float, float]]:
 
 
 def _frame(path: Path, where: str) -> Any:
-    """The features of a file in degrees."""
+    """The features of a file, in its own reference system."""
     import geopandas  # takes a while; most studies have no such file
 
     if not path.is_file():
@@ -87,5 +91,22 @@ def _frame(path: Path, where: str) -> Any:
         raise RevisitError(
             f"{where}: {path} does not say its reference system; add it (a .prj for a shapefile)"
         )
-    frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())]
-    return frame.to_crs(4326)
+    return frame[~(frame.geometry.is_empty | frame.geometry.isna())]
+
+
+def _unprojected(areas: Any, where: str) -> list[shapely.Geometry]:
+    """Projected areas in degrees: what lies across the 180th meridian or around a pole is cut by GDAL.
+
+    Point by point, as GeoPandas projects, it would go around the Earth.
+    """
+    from rasterio.warp import transform_geom
+
+    west, south, east, north = areas.total_bounds
+    # A straight edge is straight in its own system only.
+    fine = areas.segmentize(max(east - west, north - south) / PARTS)
+    try:
+        return [shapely.geometry.shape(area) for area in transform_geom(areas.crs, 4326, list(fine))]
+    except Exception as error:  # GDAL's own kinds are private to rasterio
+        raise RevisitError(
+            f"{where} lies outside of {areas.crs.name}, its reference system; correct that"
+        ) from error

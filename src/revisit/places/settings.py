@@ -26,7 +26,8 @@ class Places(Record):
 
     areas: Path | None = None
     """Polygons to cover, in any format that GDAL reads. They are cut into blocks of the UTM grid, each in its
-    own zone, with `split.gap_pixels` between them."""
+    own zone, with `split.gap_pixels` between them, narrower where zones meet; `revisit plan` says what stays
+    uncovered there."""
     points: Path | None = None
     """Points to be the centres of squares: a file that GDAL reads, or a CSV file with the columns longitude,
     latitude and, if you like, name."""

@@ -36,6 +36,7 @@ class DataPlan:
         self.runs: list[dict[str, Any]] = checked["runs"]
         self.facts: dict[str, Any] = checked["facts"]
         self.missing: dict[str, str] = checked["missing"]
+        self.uncovered: dict[str, float] = checked["uncovered"]  # km² by entry of places
         self._labels: dict[str, Any] | None = checked["labels"]
         self.labelled: list[str] = self._labels["regions"] if self._labels else []
         self._folders: dict[str, str | None] = checked["folders"]

@@ -8,7 +8,7 @@ stated though applied, or not mentioned, depending on the provider (`offset_rule
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from revisit.errors import RevisitError
@@ -31,9 +31,9 @@ def flaw(item: Any) -> str | None:
         name = item["id"]
         if not item["properties"].get("datetime") and not item["properties"].get("start_datetime"):
             return f"item {name} has neither datetime nor start_datetime"
-        dict(item["assets"])
-        # What later stages read; a number or date that is none of these fails here.
-        tile(item), relative_orbit(item), epsg(item), cloud_cover(item), span(item), _age(item), _strip(item)
+        # What later stages read; what is no number, date, box or asset fails here.
+        [asset.get("href") for asset in item["assets"].values()]
+        epsg(item), cloud_cover(item), _acquisition(item), _age(item)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         name = item.get("id", "without an id") if isinstance(item, dict) else "that is no object"
         return f"item {name} cannot be understood ({type(error).__name__}: {error})"
@@ -134,6 +134,14 @@ def find_asset(item: Item, band: str, source: Source) -> tuple[str, dict[str, An
     return min(named)[1], assets[min(named)[1]]
 
 
+def readdressed(assets: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Assets with other hrefs; those without one stay, as that is a fault only where they are needed."""
+    return {
+        name: {**asset, "href": change(asset["href"])} if isinstance(asset.get("href"), str) else asset
+        for name, asset in assets.items()
+    }
+
+
 def _own_band(asset: dict[str, Any]) -> str | None:
     """The one band that an asset says it holds, by common name or polarisation."""
     described = [*asset.get("bands", ()), *asset.get("eo:bands", ())]
@@ -157,18 +165,21 @@ def drop_duplicates(items: Iterable[Item]) -> list[Item]:
     """
     acquisitions: dict[tuple[Any, ...], list[Item]] = {}
     for item in items:
-        where, when = tile(item), moment(item)
-        platform = _lower(item["properties"].get("platform"))
-        key = (
-            where or (None if platform else tuple(item["bbox"])),
-            platform,
-            relative_orbit(item),
-            when[:10] if where else when,
-            _strip(item),
-        )
-        acquisitions.setdefault(key, []).append(item)
+        acquisitions.setdefault(_acquisition(item), []).append(item)
     kept = [max(group, key=lambda item: (_version(item), _age(item))) for group in acquisitions.values()]
     return sorted(kept, key=lambda item: (moment(item), item["id"]))
+
+
+def _acquisition(item: Item) -> tuple[Any, ...]:
+    where, when = tile(item), moment(item)
+    platform = _lower(item["properties"].get("platform"))
+    return (
+        where or (None if platform else tuple(map(float, item["bbox"]))),
+        platform,
+        relative_orbit(item),
+        when[:10] if where else when,
+        _strip(item),
+    )
 
 
 def _version(item: Item) -> str:
@@ -194,8 +205,6 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
     name, asset = find_asset(item, band, source)
     is_measured = band in BANDS[source.sensor]  # any other is a probability of cloud
     where = f"{source.provider}: item {item['id']}, asset {name!r}"
-    if not ADDRESS.fullmatch(str(asset.get("href"))):
-        raise RevisitError(f"{where}: {asset.get('href')!r} is no address of a file on the web")
     stated = {
         **next(iter(asset.get("raster:bands", ())), {}),
         **next(iter(asset.get("bands", ())), {}),
@@ -203,7 +212,7 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
     }
     record: dict[str, Any] = {
         "asset": name,
-        "source": asset["href"],
+        "source": _address(asset, where),
         "unit": "class" if band in CLASS_BANDS else source.unit if is_measured else "per cent",
         "scale": 1.0,
         "offset": 0.0,
@@ -220,11 +229,18 @@ def _band(item: Item, source: Source, band: str, level: str | None) -> dict[str,
         if record["unit"] == "reflectance":
             record["offset"], record["offset_rule"] = _offset(item, source, offset, level)
     elif record["unit"] == "amplitude" and source.calibration_asset:
-        annotation, _ = find_asset(item, source.calibration_asset.format(band=band), source)
-        record |= {"unit": "linear power", "calibration": item["assets"][annotation]["href"], "nodata": 0}
+        name, annotation = find_asset(item, source.calibration_asset.format(band=band), source)
+        by = _address(annotation, f"{source.provider}: item {item['id']}, asset {name!r}")
+        record |= {"unit": "linear power", "calibration": by, "nodata": 0}
     elif record["unit"] == "amplitude":
         record["calibration_db"] = source.calibration_db
     return record
+
+
+def _address(asset: dict[str, Any], where: str) -> str:
+    if not ADDRESS.fullmatch(str(asset.get("href"))):
+        raise RevisitError(f"{where}: {asset.get('href')!r} is no address of a file on the web")
+    return str(asset["href"])
 
 
 def _number(asset: dict[str, Any], name: str, where: str) -> float | None:

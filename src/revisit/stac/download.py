@@ -2,9 +2,10 @@
 
 Beside the manifest lie ``clips/`` and ``items.json`` (their STAC items). Clips are fetched into ``fetched/``,
 with ``journal.jsonl``, by which a run goes on where another ended: clips whose checksum holds, and whose
-source is the same, are kept; only the rest is fetched. In the end ``clips`` becomes a link to that folder:
-Snakemake removes a job's outputs before it runs again, and so removes nothing fetched. Where clips are not to
-be kept, ``clips`` is the folder itself, and goes once it is stacked.
+source is the same, are kept, warped ones if the code that warps is the same too; only the rest is fetched. In
+the end ``clips`` becomes a link to that folder: Snakemake removes a job's outputs before it runs again, and
+so removes nothing fetched. Where clips are not to be kept, ``clips`` is the folder itself, and goes once it
+is stacked.
 A scene of which any asset is gone or broken is quarantined, with the cause, and the others go on. An outage
 of the provider is borne with for a while; then the job fails, without a manifest, and a later run goes on.
 
@@ -25,6 +26,7 @@ import shapely
 from pydantic import Field
 
 from revisit import files, stage
+from revisit.code_digests import code
 from revisit.cube.degrees import bbox_and_geometry
 from revisit.cube.grid import Region
 from revisit.errors import RevisitError
@@ -125,7 +127,9 @@ def download(
         for band, record in scene["bands"].items()
     ]
     journal = Journal(
-        fetched, config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds])
+        fetched,
+        config_hash([origin.provider, origin.collection, origin.nodata, area.epsg, area.bounds]),
+        config_hash(code("revisit.stac.clip")),
     )
     clips = journal.resume({task.path: task.source for task in tasks})
     if clips:
@@ -261,7 +265,7 @@ def _fetch(
 ) -> dict[str, Any]:
     """Fetch one clip. Each try waits for its turn and signs anew, as signatures expire."""
     target, record = folder / task.path, task.record
-    fallback = 0 if record["unit"] == "class" else origin.nodata
+    fallback = _fallback(record["unit"], origin)
     href, by = resolve(record["source"], url), record.get("calibration")
 
     def attempt() -> dict[str, Any]:
@@ -275,6 +279,13 @@ def _fetch(
     except OSError as error:
         raise RevisitError(f"{target}: cannot be written ({error}); is the disk full?") from error
     return {**found, "source": task.source}
+
+
+def _fallback(unit: str, origin: Source) -> float | None:
+    """The number that means no data in a band of this unit where neither item nor file states one."""
+    if unit == "class" and (origin.unit != unit or origin.nodata is None):
+        return 0  # of a scene classification too, whatever the bands beside it have
+    return origin.nodata
 
 
 def _check_quarantine(

@@ -18,9 +18,8 @@ from revisit.errors import RevisitError
 from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import GONE, PassingError, UnreadableError
-from revisit.stac.patience import broken, refusal
+from revisit.stac.patience import TIMEOUTS_S, broken, refusal
 
-TIMEOUTS_S = (20, 60)  # to connect, and between two parts of an answer
 PART_BYTES = 2**20
 # How GDAL says that it found no keys, and an object store that those it got are wrong.
 NO_KEYS = re.compile(

@@ -13,11 +13,13 @@ class Journal:
     """Entries by path relative to ``folder``, kept in ``journal.jsonl`` there.
 
     The first line is the digest of the settings that the files depend on: under others they are stale.
-    An entry has ``source``, what it was made from, and, where there is a file, ``sha256``.
+    An entry has ``source``, what it was made from, and, where there is a file, ``sha256``. One that is
+    ``warped`` gets the digest of the ``code`` that made its pixels, and is stale under another; what was
+    copied as it was is not.
     """
 
-    def __init__(self, folder: Path, settings: str) -> None:
-        self.folder, self.path, self.settings = folder, folder / "journal.jsonl", settings
+    def __init__(self, folder: Path, settings: str, code: str) -> None:
+        self.folder, self.path, self.settings, self.code = folder, folder / "journal.jsonl", settings, code
         self.entries: dict[str, Entry] = {}
 
     def resume(self, sources: dict[str, str]) -> dict[str, Entry]:
@@ -30,7 +32,7 @@ class Journal:
         current = header.get("settings") == self.settings
         for path, entry in known.items():
             is_of_now = current and path in sources and entry.get("source") == sources[path]
-            if is_of_now and self._is_whole(path, entry):
+            if is_of_now and entry == self._by_now(entry) and self._is_whole(path, entry):
                 self.entries[path] = entry
             else:
                 files.remove(self.folder / path)
@@ -38,7 +40,7 @@ class Journal:
         return dict(self.entries)
 
     def add(self, path: str, entry: Entry) -> None:
-        self.entries[path] = entry
+        self.entries[path] = entry = self._by_now(entry)
         with files.writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(_line({"path": path, **entry}))
 
@@ -49,6 +51,10 @@ class Journal:
             *({"path": path, **self.entries[path]} for path in sorted(self.entries)),
         ]
         files.write_text(self.path, "".join(map(_line, lines)))
+
+    def _by_now(self, entry: Entry) -> Entry:
+        """An entry as the code of now makes it."""
+        return {**entry, "code": self.code} if entry.get("warped") else entry
 
     def _is_whole(self, path: str, entry: Entry) -> bool:
         file = self.folder / path

@@ -21,6 +21,7 @@ from revisit.stac.failures import OutageError, PassingError, UnreadableError
 from revisit.stage import log
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
+TIMEOUTS_S = (20, 60)  # to connect, and between two parts of an answer
 TOLD_AT = 3  # tries; a hiccup is nobody's concern
 # Of the errors of requests, those that the same request may not meet again.
 CONNECTION_ERRORS = (

@@ -62,7 +62,7 @@ class SensorSource(Stated):
     """Where the offset of reflectance comes from: always 0; the item; the processing baseline; or 0 where
     the item says that the provider has applied it."""
     nodata: Number | None = None
-    """The number that means no data, where neither item nor file states one."""
+    """The number that means no data, where neither item nor file states one; if absent, of classes 0."""
     calibration_db: Number | None = None
     """Of an amplitude: decibel = 20 log10(number) + calibration_db."""
     calibration_asset: str | None = None

@@ -307,7 +307,7 @@ def _is_wanted(item: Item, settings: Settings) -> bool:
 
 def _frozen(item: Item, url: str) -> Item:
     """The item without links that age, and without the address of a server that lives as long as this job."""
-    assets = {name: {**asset, "href": frozen(asset["href"], url)} for name, asset in item["assets"].items()}
+    assets = adapter.readdressed(item["assets"], lambda href: frozen(href, url))
     links = [link for link in item.get("links", []) if link["rel"] in LASTING_LINKS]
     return {**item, "assets": assets, "links": links}
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from pydantic import Field
 
@@ -21,7 +22,8 @@ from revisit.record import Record
 from revisit.stac.providers import Source
 from revisit.stage import log
 
-PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between tries while all slots are taken
+# Between tries while all slots are taken. Where many jobs wait, one soon finds a free one all the same.
+PAUSE_S, LONGEST_PAUSE_S = 0.05, 4.0
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
@@ -46,7 +48,10 @@ def slot(folder: Path | None, count: int) -> Iterator[None]:
 
     Nothing is held without a folder, nor, after a warning, where its file system has no locks.
     """
-    held = _wait(folder, count) if folder else None
+    held = None
+    if folder:
+        with _queue(folder):
+            held = _wait(folder, count)
     try:
         yield
     finally:
@@ -75,6 +80,12 @@ def _wait(folder: Path, count: int) -> int | None:
                 return None
         time.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+@cache
+def _queue(folder: Path) -> Lock:
+    """Lets one thread of a process look for a slot at a time: a shared file system bears the tries of all."""
+    return Lock()
 
 
 @cache

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from revisit.cli import main
+from revisit.plan.forecast.command import forecast
+from revisit.plan.plan import Plan
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,6 +51,12 @@ def test_what_was_measured_is_believed(here, capsys):
     text = capsys.readouterr().out
     assert rows(text)["stack"][1:8] == ["16", "3", "h", "40", "min", "5.0", "GB"]
     assert "as measured in this study: stack." in text
+
+
+def test_what_places_leave_uncovered_is_said(checked):
+    lines = forecast(Plan({**checked, "uncovered": {"land": 1234.4, "sites": 0.0}}), 2).splitlines()
+    said = [line for line in lines if "Not covered" in line]
+    assert said == ["Not covered: 1,234 km² of places.land, between blocks of two UTM zones."]
 
 
 def test_a_study_that_is_refused_ends_in_one_line(here, capsys):

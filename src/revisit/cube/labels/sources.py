@@ -65,7 +65,7 @@ class RasterMap(LabelMap):
         if self.nodata is not None and (code := legend.meanings.get(self.nodata)):
             raise RevisitError(
                 f"{path}: {self.nodata:g} is no data by the file, and {legend.names[code]!r} by the legend; "
-                "take it out of one (gdal_edit.py -unsetnodata …)"
+                "take it out of one (gdal_edit.py -unsetnodata …; of a downloaded map, nodata in providers)"
             )
 
     def onto(self, grid: Grid) -> NDArray[Any]:

@@ -85,6 +85,9 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
     """What the numbers rest on, and what is not there."""
     for line in work.plan.missing.values():
         yield from textwrap.wrap(f"Missing: {line}.", 110, subsequent_indent="  ", break_on_hyphens=False)
+    for name, area in work.plan.uncovered.items():
+        if round(area):
+            yield f"Not covered: {area:,.0f} km² of places.{name}, between blocks of two UTM zones."
     known = sum(one.found for one in work.series)
     own = [stage.name for stage in stages if cost[stage.name].measured]
     notes = [

@@ -16,6 +16,7 @@ import shapely.geometry
 
 from revisit.errors import RevisitError
 from revisit.files import read_json
+from revisit.stac.adapter import readdressed
 from revisit.stac.api import study
 from revisit.stac.api.describe import described
 from revisit.stac.api.query import Search, sort_key
@@ -114,13 +115,11 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 def _locate(item: dict[str, Any], number: int) -> dict[str, Any]:
     """Hrefs as paths below the API's root; those with a scheme of their own stay."""
-    assets = {
-        name: asset
-        if "://" in asset["href"]
-        else {**asset, "href": f"assets/{number}/{quote(asset['href'])}"}
-        for name, asset in item["assets"].items()
-    }
-    return {**item, "assets": assets}
+
+    def located(href: str) -> str:
+        return href if "://" in href else f"assets/{number}/{quote(href)}"
+
+    return {**item, "assets": readdressed(item["assets"], located)}
 
 
 def _shape(item: dict[str, Any]) -> shapely.Geometry | None:

@@ -31,6 +31,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from revisit.errors import RevisitError
+from revisit.stac.adapter import readdressed
 from revisit.stac.api.folders import Catalogue
 from revisit.stac.api.misbehaviour import Fault, Faults, truncated
 from revisit.stac.api.query import BadRequestError, from_get, parse, select_fields
@@ -284,10 +285,7 @@ def _absolute(request: Request, item: dict[str, Any]) -> dict[str, Any]:
             if link["rel"] in ("derived_from", "license")
         ),
     ]
-    assets = {
-        name: {**asset, "href": _absolute_href(request, asset["href"])}
-        for name, asset in item["assets"].items()
-    }
+    assets = readdressed(item["assets"], lambda href: _absolute_href(request, href))
     return {**item, "links": links, "assets": assets}
 
 
