@@ -207,6 +207,17 @@ def test_maps(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
         draw("maps", predictions, of, tmp_path / "none.png")
 
 
+def test_two_maps_of_one_title_say_how_they_were_learnt(
+    predictions: list[Path], facts: Facts, saved: list[Figure], tmp_path: Path
+) -> None:
+    of = facts.of_experiment("land-cover")
+    first = of.runs[0]
+    alike = [first, first.model_copy(update={"protocol": "frozen"}), *of.runs[2:]]
+    draw("maps", predictions, of.model_copy(update={"runs": alike}), tmp_path / "maps.png")
+    ends = [title.split("\n")[-1] for title in titled(saved[0])]
+    assert "trained" in ends and "decoder trained" in ends
+
+
 def test_maps_of_change_show_both_dates(predictions: list[Path], facts: Facts, tmp_path: Path) -> None:
     """What has changed cannot be seen on one image."""
     of = facts.of_experiment("land-cover")

@@ -1,6 +1,7 @@
 """Maps of test places: image, or both of a change, label and the prediction of each method, with a legend."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from revisit.errors import RevisitError
 from revisit.report import reading, words
 from revisit.report.drawing import Drawing
-from revisit.report.facts import Facts
+from revisit.report.facts import Facts, Run
 from revisit.report.figures import style
 
 if TYPE_CHECKING:
@@ -70,14 +71,22 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
             _map(row[len(images)], label[sample], classes)
             for panel, run in zip(row[len(images) + 1 :], runs, strict=True):
                 _map(panel, run["prediction"][sample], classes)
-        titles = [*images, "label"]
-        titles += [
-            "\n".join([*textwrap.wrap(run.title, TITLE_LETTERS), words.sar_modality(run.modality)])
-            for run, _ in pairs
-        ]
+        titles = [*images, "label", *_titles([run for run, _ in pairs])]
         for panel, title in zip(axes[0], titles, strict=True):
             panel.set_title(title, fontsize=8)
         _legend(figure, classes, bool((label >= len(classes)).any()))
+
+
+def _titles(runs: Sequence[Run]) -> list[str]:
+    """What stands above each map; how it was learnt too, where that alone tells two apart."""
+    names = Counter((run.title, run.modality) for run in runs)
+    titles = []
+    for run in runs:
+        lines = [*textwrap.wrap(run.title, TITLE_LETTERS), words.sar_modality(run.modality)]
+        if names[run.title, run.modality] > 1:
+            lines += textwrap.wrap(words.training(run.protocol), TITLE_LETTERS)
+        titles.append("\n".join(lines))
+    return titles
 
 
 def _by_date(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
