@@ -32,10 +32,14 @@ class WholeNetwork(Protocol):
         torch.manual_seed(seed)
         # Convolutions are a third faster with channels last, other layers as they are.
         network = self.build().to(self.images.device).to(memory_format=torch.channels_last)
-        fitted = train_network(
+        fitted = self.fit(network, labelled, validating, seed)
+        return network, Learned(fitted.converged, {"curve": fitted.curve})
+
+    def fit(self, network: nn.Module, labelled: Indices, validating: Indices, seed: int) -> Fitted:
+        """Train ``network`` in place."""
+        return train_network(
             network, self.task, self.data, self.images, labelled, validating, self.recipe, seed
         )
-        return network, Learned(fitted.converged, {"curve": fitted.curve})
 
 
 PROTOCOL = WholeNetwork

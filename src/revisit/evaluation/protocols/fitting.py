@@ -88,7 +88,8 @@ def fit(
     losses: list[Tensor] = []
     with closing(ahead(batches, read)) as drawn:
         for step, batch in enumerate(stage.progress(drawn, "updates", course.most)):
-            to_training(model)
+            if not model.training:
+                to_training(model)
             factor = course.factor(step)
             for group, rate in zip(optimiser.param_groups, base, strict=True):
                 group["lr"] = rate * factor

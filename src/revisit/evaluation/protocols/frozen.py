@@ -3,12 +3,17 @@
 Of an encoder that was never trained it says what the decoder finds by itself, and is a floor.
 """
 
+from collections.abc import Iterator
+from typing import ClassVar
+
 from torch import nn
 
 from revisit.errors import RevisitError
 from revisit.evaluation.features import batches, predict
 from revisit.evaluation.protocol import Indices, Learned
 from revisit.evaluation.protocols.fine_tune import WholeNetwork
+from revisit.evaluation.protocols.fitting import Fitted
+from revisit.evaluation.protocols.kept_features import kept_features
 from revisit.nets.encoder import Encoder
 
 
@@ -16,6 +21,8 @@ class FrozenEncoder(WholeNetwork):
     """Trains by a ``Recipe`` what is around the encoders, which are in evaluation mode throughout."""
 
     freezes = True
+    repeats: ClassVar[bool] = True
+    """Whether an encoder says the same of an image each time."""
 
     def build(self) -> nn.Module:
         network = super().build()
@@ -36,5 +43,21 @@ class FrozenEncoder(WholeNetwork):
                 predict(untrained, self.images, indices)
             raise
 
+    def fit(self, network: nn.Module, labelled: Indices, validating: Indices, seed: int) -> Fitted:
+        """On the CPU features are kept; an accelerator makes them in the time that finding them takes."""
+        if not self.repeats or self.images.device.type != "cpu":
+            return super().fit(network, labelled, validating, seed)
+        with kept_features(list(_outermost(network))):
+            return super().fit(network, labelled, validating, seed)
+
 
 PROTOCOL = FrozenEncoder
+
+
+def _outermost(module: nn.Module) -> Iterator[Encoder]:
+    """The encoders in a network, less those inside of another."""
+    if isinstance(module, Encoder):
+        yield module
+    else:
+        for child in module.children():
+            yield from _outermost(child)
