@@ -1,4 +1,4 @@
-"""Protects what an experiment takes from another instead of training it again: the same, under its own name."""
+"""Protects what an experiment takes from another instead of training it again: all but its own name."""
 
 from collections.abc import Callable
 from pathlib import Path
