@@ -45,16 +45,14 @@ def run(job: Job) -> None:
     networks = task.networks(store, modality, len(data.classes), encoders, settings.entry, device)
     images = Reader(store, data.bands, device, data.time)
     learning = protocol(task, data, images, networks, recipe)
-    labelled, validating = outcome.labels_kept(data, settings)
-    network, learned = learning.train(labelled, validating, settings.seed)
+    kept = outcome.labels_kept(data, settings)
+    network, learned = learning.train(*kept, settings.seed)
 
     def outputs(indices: Indices) -> NDArray[Any]:
         return task.predicted(predict(network, images, indices))
 
-    outcome.write(
-        *(job, settings, task, data, outputs, learned, networks.columns(), len(labelled), len(validating)),
-        *(job.target("score"), encoders),
-    )
-    validation = task.validation(data, validating, outputs)
+    result = outcome.Result(outputs, learned, networks.columns(), encoders)
+    outcome.write(job, settings, task, data, kept, result, job.target("score"))
+    validation = task.validation(data, kept.validating, outputs)
     card = card_of(job, settings, task, data, networks, validation)
     save_model(network, job.target("weights").parent, card)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,23 @@ from revisit.job import Job
 from revisit.provenance import code_version, config_hash
 
 
-def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
+class Kept(NamedTuple):
+    """The training and the validation samples that keep their labels in a repeat."""
+
+    labelled: Indices
+    validating: Indices
+
+
+class Result(NamedTuple):
+    """What a repeat came to: how it predicts, how it learned, what tables say of it, files of its encoders."""
+
+    predict: Predict
+    learned: Learned
+    columns: Mapping[str, Any]
+    encoders: Sequence[Path]
+
+
+def labels_kept(data: Data, settings: JobSettings) -> Kept:
     """The training and the validation samples that keep their labels in a repeat.
 
     Of few validation places those of rare classes are not chosen first: they would be the same with every
@@ -29,10 +45,7 @@ def labels_kept(data: Data, settings: JobSettings) -> tuple[Indices, Indices]:
         labelled = draw(data, data.train, share, settings.seed)
     else:
         labelled, share = _counted(data, settings.label_count or 1, settings.seed)
-    return (
-        labelled,
-        _kept(data, data.val, 1.0 if whole else share, settings.seed, every_class=False),
-    )
+    return Kept(labelled, _kept(data, data.val, 1.0 if whole else share, settings.seed, every_class=False))
 
 
 def _counted(data: Data, count: int, seed: int) -> tuple[Indices, float]:
@@ -67,21 +80,15 @@ def write(
     settings: JobSettings,
     task: Task,
     data: Data,
-    predict: Predict,
-    learned: Learned,
-    columns: Mapping[str, Any],
-    labelled: int,
-    validating: int,
+    kept: Kept,
+    result: Result,
     score: Path,
-    encoders: Sequence[Path],
 ) -> None:
     """Score what was learned on the test split; write the score file and, beside it, the predictions.
 
     Beside the arrays of the task, these are ``resampled`` (resample,): the headline on resampled test places.
-    ``columns``: of the table, those that say what the network is. ``labelled``, ``validating``: samples that
-    kept their labels. ``encoders``: what it was learned from.
     """
-    scored = task.score(data, predict)
+    scored, learned = task.score(data, result.predict), result.learned
     if scored.absent:
         stage.log.info("the test split does not show %s: left out of the averages", ", ".join(scored.absent))
     of_row = {key: value for key, value in settings.content().items() if key not in Repeat._fields}
@@ -99,7 +106,7 @@ def write(
             "method": job.names["method"],
             "modality": job.names["modality"],
             "protocol": job.names["protocol"],
-            **columns,
+            **result.columns,
             "converged": learned.converged,
             "config_hash": config_hash(of_row),
             "code_version": code_version(),
@@ -111,7 +118,7 @@ def write(
             for metric, value in metrics.items()
         ],
         "samples": {
-            "train": labelled, "val": validating, "test": len(data.test),
+            "train": len(kept.labelled), "val": len(kept.validating), "test": len(data.test),
         },
         "test_places": described(positions, centres, collection),
         "absent_classes": scored.absent,
@@ -121,13 +128,13 @@ def write(
         "headline": task.headline,
         "pretrained": settings.pretrained,
         "settings": settings.content(),
-        "sources": sources(job.source("patches"), data.store.attrs, encoders),
+        "sources": sources(job.source("patches"), data.store.attrs, result.encoders),
     }  # fmt: skip
     write_json(score, content)
     said = ", ".join(
         f"{task.metrics[metric].title} {value:.4f}" for metric, value in scored.numbers["all"].items()
     )
-    stage.log.info("labels of %d samples, seed %d: %s", labelled, settings.seed, said)
+    stage.log.info("labels of %d samples, seed %d: %s", len(kept.labelled), settings.seed, said)
     if learned.converged is False:
         stage.log.warning("the training had not converged when its budget ended; tables mark it")
 

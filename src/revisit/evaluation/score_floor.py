@@ -29,9 +29,7 @@ def run(job: Job) -> None:
     data = task.data(store, job.names["modality"], read(task.Slice, settings.experiment, "floor.experiment"))
     with atomic(job.target("scores")) as aside:
         for repeat in progress(settings.each(), "repeats"):
-            labelled, validating = outcome.labels_kept(data, repeat)
-            predict, record = floor.fit(data, labelled, validating, task.agreement, repeat.seed)
-            outcome.write(
-                *(job, repeat, task, data, predict, learned(record), COLUMNS),
-                *(len(labelled), len(validating), aside / score_file(repeat.content()), ()),
-            )
+            kept = outcome.labels_kept(data, repeat)
+            predict, record = floor.fit(data, *kept, task.agreement, repeat.seed)
+            result = outcome.Result(predict, learned(record), COLUMNS, [])
+            outcome.write(job, repeat, task, data, kept, result, aside / score_file(repeat.content()))

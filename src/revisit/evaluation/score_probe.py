@@ -51,7 +51,7 @@ def run(job: Job) -> None:
         for repeats, path, encoder in progress(encoders, "encoders", len(by_encoder)):
             features, columns = _features(path, store)
             for repeat in repeats:
-                labelled, validating = outcome.labels_kept(data, repeat)
+                labelled, validating = kept = outcome.labels_kept(data, repeat)
                 fitted, record = probe.fit(
                     features[labelled],
                     data.labels(labelled),
@@ -60,10 +60,9 @@ def run(job: Job) -> None:
                     task.agreement,
                     repeat.seed,
                 )
-                outcome.write(
-                    *(job, repeat, task, data, partial(_outputs, fitted, features), learned(record), columns),
-                    *(len(labelled), len(validating), aside / score_file(repeat.content()), [encoder]),
-                )
+                predict = partial(_outputs, fitted, features)
+                result = outcome.Result(predict, learned(record), columns, [encoder])
+                outcome.write(job, repeat, task, data, kept, result, aside / score_file(repeat.content()))
 
 
 def _outputs(fitted: Callable[[Features], Outputs], features: Features, indices: Indices) -> Outputs:
