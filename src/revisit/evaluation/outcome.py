@@ -24,7 +24,7 @@ class Kept(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a repeat came to: how it predicts, how it learned, what tables say of it, files of its encoders."""
+    """What a repeat came to: how it predicts and learned, what tables say of it, files of its encoders."""
 
     predict: Predict
     learned: Learned
