@@ -35,7 +35,7 @@ def _single_thread() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     if torch.are_deterministic_algorithms_enabled():
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
 
 
 @pytest.fixture
