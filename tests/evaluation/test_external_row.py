@@ -28,6 +28,7 @@ ENCODER = {
     "channels": [665.0, "green", "blue", "vv"],
     "scale": {"unit": UNITS, "mean": MEAN, "std": STD},
     "enlarge": 2,
+    "resolution_m": 30,
 }
 
 

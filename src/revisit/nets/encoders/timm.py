@@ -6,7 +6,7 @@ torchgeo are timm's, so files of either are taken too.
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from revisit.nets.external.backbone import Backbone, Outline
 from revisit.nets.external.declaration import Channels, Declaration
@@ -25,8 +25,11 @@ class Timm(External):
         options: dict[str, Any] = Field({}, json_schema_extra={"additionalProperties": True})
         """Further arguments of `timm.create_model`, such as `global_pool: avg`."""
 
+        resolution_m: PositiveFloat | None = None
+        """Metres of a pixel of the images it learnt from, for its card; images are not resampled to it."""
+
         def declaration(self) -> Declaration:
-            return Declaration(self.channels, self.scale)
+            return Declaration(self.channels, self.scale, resolution_m=self.resolution_m)
 
         def backbone(self, image_pixels: int) -> Backbone:
             return TimmBackbone(self.model, len(self.channels), image_pixels, self.options)
