@@ -161,4 +161,4 @@ def test_it_is_scored_like_any_other(
     assert card["weights_of"] == "elsewhere-1M" and card["steps"] == 0
     assert card["weights"]["input"]["fed"] == ["red", "green", "blue", "vv"]
     assert card["weights"]["input"]["unused"] == ["vh"]
-    assert card["weights"]["input"]["resolution_m"] is None  # of a model of timm nobody says it
+    assert card["weights"]["input"]["resolution_m"] == 30
