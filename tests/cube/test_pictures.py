@@ -2,33 +2,40 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
 from PIL import Image
 
 from revisit.cube import contact_sheet, median_image
-from revisit.cube.contract import open_cube
-from revisit.cube.grid import Region, region_grid
+from revisit.cube.composites import thinned
+from revisit.cube.contract import open_cube, values_of
+from revisit.cube.grid import Grid, Region, region_grid
 from revisit.cube.write import create_cube
 
 GRID = region_grid(Region(bbox=[5.0, 50.0, 5.02, 50.02]))
 
 
 def cube_of(
-    path: Path, bands: list[str], images: list[np.ndarray], valid: np.ndarray | None = None
+    path: Path,
+    bands: list[str],
+    images: list[np.ndarray],
+    valid: np.ndarray | None = None,
+    grid: Grid = GRID,
 ) -> xr.Dataset:
     """A cube with these images (band, y, x), one date each."""
     optical = bands[0] not in ("vv", "vh")
     sensor, unit = ("sentinel-2", "reflectance") if optical else ("sentinel-1", "dB")
-    whole = (slice(0, GRID.height), slice(0, GRID.width))
+    whole = (slice(0, grid.height), slice(0, grid.width))
     about = {"sensor": sensor, "region": "here", "stage": "raw", "unit": unit, "settings": {}}
-    with create_cube(path, GRID, dates=len(images), bands=bands, **about) as cube:
+    with create_cube(path, grid, dates=len(images), bands=bands, **about) as cube:
         for number, image in enumerate(images):
-            mask = np.ones(GRID.shape, bool) if valid is None or number else valid
+            mask = np.ones(grid.shape, bool) if valid is None or number else valid
             cube.write(whole, image.astype(np.float32), mask)
             cube.keep(np.datetime64("2020-01-05") + np.timedelta64(30 * number, "D"), orbit_state="ascending")
     return open_cube(path)
@@ -104,6 +111,19 @@ def test_the_clearest_date_of_each_span_is_shown_and_the_clearest_of_all_comes_f
     shown = [title.split()[0] for title in titles]
     assert shown == [str(date)[:10] for date in cube["time"].values[1::2][::-1]]
     assert [title.split()[-2] for title in titles][::7] == ["90%", "30%"]
+
+
+def test_a_large_image_is_thinned_in_parts(tmp_path) -> None:
+    """Every so many pixels of all of it, of which no more than a part is in memory at a time."""
+    grid = Grid(32631, Affine(10, 0, 600_000, 0, -10, 5_400_000), 2100, 2060)
+    image = np.random.default_rng(0).uniform(0.02, 0.4, (4, *grid.shape)).astype(np.float32)
+    cube = cube_of(tmp_path / "c.zarr", ["blue", "green", "red", "nir"], [image], grid=grid)
+    tracemalloc.start()
+    shown = thinned(values_of(cube)[0], 7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(shown, image[:, ::7, ::7], atol=0.51e-4)
+    assert peak < 0.75 * image.nbytes
 
 
 @pytest.mark.parametrize("dates", [1, 6])

@@ -8,7 +8,7 @@ import xarray as xr
 from revisit.cube.contract import grid_of, values_of
 
 PANEL_PIXELS = 400
-BLOCK = 2048  # pixels a side that are read at a time
+BLOCK = 1024  # pixels a side that are read at a time, with all bands: whole chunks
 GAMMA = 0.7  # land is dark beside sand and roofs
 RATIO = "vv - vh"
 # The first of these that a cube has the bands for is shown as red, green, blue.
@@ -52,16 +52,15 @@ def composites(
 def thinned(image: xr.DataArray, step: int) -> np.ndarray:
     """Every ``step``-th pixel of (..., y, x), read in blocks: picking pixels from chunks takes longer."""
     height, width = image.shape[-2:]
-    side = BLOCK // step * step
+
+    def part(top: int, left: int) -> np.ndarray:
+        block = image[..., top : top + BLOCK, left : left + BLOCK].values
+        chosen: np.ndarray = block[..., -top % step :: step, -left % step :: step]
+        return chosen.copy()  # or the whole block would stay
+
     rows = [
-        np.concatenate(
-            [
-                image[..., top : top + side, left : left + side].values[..., ::step, ::step]
-                for left in range(0, width, side)
-            ],
-            axis=-1,
-        )
-        for top in range(0, height, side)
+        np.concatenate([part(top, left) for left in range(0, width, BLOCK)], axis=-1)
+        for top in range(0, height, BLOCK)
     ]
     return np.concatenate(rows, axis=-2)
 
