@@ -5,7 +5,6 @@ rule evaluate:
     input:
         patches=plan.collection,
         encoders=plan.score_encoders,
-        same=plan.same,
     output:
         score="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.json",
         predictions="<results>/scores/{experiment}/{method}/{modality}/{protocol}/labels{labels}/seed{seed}.npz",

@@ -2,8 +2,7 @@
 
 Reads a collection and the pretrained encoders of the row, those of one pretraining seed (one each of the
 sensors of a dual network; none where the network has none). Writes a score file and, beside it, predictions
-on the test split (npz; what they hold the task says); and the network itself, with its card. What an earlier
-experiment of the study has trained just so is taken from there.
+on the test split (npz; what they hold the task says); and the network itself, with its card.
 """
 
 from typing import Any
@@ -14,7 +13,6 @@ from revisit import parts
 from revisit.evaluation import outcome
 from revisit.evaluation.features import Reader, predict
 from revisit.evaluation.protocol import Indices, Protocol
-from revisit.evaluation.same_training import take
 from revisit.evaluation.task import JobSettings, Task
 from revisit.evaluation.trained_model import card_of, save_model
 from revisit.job import Job
@@ -30,9 +28,6 @@ def run(job: Job) -> None:
 
     Raises RevisitError where settings, encoders and collection do not fit together.
     """
-    if same := job.sources("same"):
-        take(job, *same)
-        return
     settings = read(Settings, job.settings, "evaluate")
     task: Task = parts.find("task", settings.task)
     protocol: type[Protocol] = parts.find("protocol", settings.protocol)

@@ -1,14 +1,13 @@
 """The models of a study in its plan: what is pretrained, and what is evaluated on which labels."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import PurePosixPath
 
 from revisit.errors import RevisitError
 from revisit.evaluation.repeats import labels_of, score_file
 from revisit.plan.data import Settings
 from revisit.plan.imports import ImportPlan
-from revisit.plan.jobs import Wildcards, any_of, sorted_json
+from revisit.plan.jobs import Wildcards, any_of
 
 OF_ROW = ("experiment", "method", "modality", "protocol")  # what names a row of scores, in its path
 
@@ -166,37 +165,6 @@ class ModelPlan(ImportPlan):
         """What an evaluation job does."""
         return {**self.run(wildcards)["settings"], **self.repeat(wildcards)}
 
-    def same(self, wildcards: Wildcards) -> list[str]:
-        """Score, predictions, weights and card of this training in an earlier experiment; mostly none."""
-        run, repeat = self.run(wildcards), self.repeat(wildcards)
-        if (score := self._score(run, repeat)) not in self._made_before:
-            return []
-        earlier, other = self._made_before[score]
-        found, model = PurePosixPath(self._score(earlier, other)), self._model(earlier, other)
-        return [
-            str(found),
-            str(found.with_suffix(".npz")),
-            f"{model}/model.safetensors",
-            f"{model}/card.json",
-        ]
-
-    def learnt(self, run: Settings) -> list[Settings]:
-        """The repeats of a run whose jobs learn, as none before has done just that."""
-        return [repeat for repeat in run["repeats"] if self._score(run, repeat) not in self._made_before]
-
-    @cached_property
-    def _made_before(self) -> dict[str, tuple[Settings, Settings]]:
-        """By score of a training, the run and repeat of an earlier experiment that is the same."""
-        first: dict[str, tuple[Settings, Settings]] = {}
-        found = {}
-        for run in (run for run in self.runs if run["stage"] == "evaluate"):
-            for repeat in run["repeats"]:
-                told = [run[key] for key in ("settings", "collection", "modality", "encoders")]
-                earlier = first.setdefault(sorted_json([*told, repeat]), (run, repeat))
-                if earlier[0] is not run:
-                    found[self._score(run, repeat)] = earlier
-        return found
-
     def probe_encoders(self, wildcards: Wildcards) -> list[str]:
         """The encoders behind a probe, one for each pretraining seed."""
         run = self.run(wildcards)
@@ -315,13 +283,13 @@ class ModelPlan(ImportPlan):
     def _row(self, run: Settings) -> str:
         return "/".join((f"{self.root}/models", *(run[key] for key in OF_ROW)))
 
-    def _model(self, run: Settings, repeat: Settings) -> str:
-        return f"{self._row(run)}/labels{labels_of(repeat)}/seed{repeat['seed']}"
-
     def _models(self, run: Settings, file: str) -> list[str]:
         most = labels_of(_fullest(run))
-        fullest = [repeat for repeat in run["repeats"] if labels_of(repeat) == most]
-        return [f"{self._model(run, repeat)}/{file}" for repeat in fullest]
+        return [
+            f"{self._row(run)}/labels{most}/seed{repeat['seed']}/{file}"
+            for repeat in run["repeats"]
+            if labels_of(repeat) == most
+        ]
 
     def embedding(self, wildcards: Wildcards) -> str:
         """The encoder whose features are asked for."""

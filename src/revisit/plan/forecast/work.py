@@ -199,15 +199,15 @@ class Work:
 
     def _learnt(self, run: dict[str, Any]) -> float:
         """Millions of pixels of a sensor that the repeats of a run see at most."""
-        collection, repeats = run["collection"], self.plan.learnt(run)
+        collection = run["collection"]
         recipe = run["settings"].get("recipe", {})
         steps, batch = (recipe.get(key) for key in ("max_steps", "batch_size"))
         if not steps or not batch:
-            return len(repeats) * self._seen(collection)
+            return len(run["repeats"]) * self._seen(collection)
         samples = max(1, self.samples(collection))
         passes = [
             min(steps * batch / samples, (recipe.get("max_epochs") or math.inf) * _share(repeat, samples))
-            for repeat in repeats
+            for repeat in run["repeats"]
         ]
         size = self.parameters(*(entry for entry, _ in run["encoders"]))
         return float(sum(passes) * self._seen(collection) * size)
