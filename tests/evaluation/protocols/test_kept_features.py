@@ -18,6 +18,7 @@ from revisit.evaluation.scene_network import SceneNetworks
 from revisit.evaluation.task import Data
 from revisit.evaluation.tasks.multi_label import TASK
 from revisit.nets.encoder import Encoder
+from revisit.nets.encoders.swin import SwinEncoder
 from revisit.nets.load_save import load_encoder
 from revisit.patches.store import PatchStore
 
@@ -70,6 +71,22 @@ def test_they_are_what_the_encoder_says(name: str, encoder_of: Callable[..., Pat
     assert not set(vars(encoder)) & {"pooled", "pyramid", "forward_features", "skips"}
 
 
+def test_what_is_said_of_a_batch_by_name(encoder_of: Callable[..., Path], tmp_path: Path) -> None:
+    """Bands given by name are part of what is asked; a mask of the batch's own cells is asked anew."""
+    encoder = load_encoder(encoder_of(tmp_path, ENCODERS["swin"], "s1", list(S1), 0)).eval()
+    assert isinstance(encoder, SwinEncoder)
+    images = torch.rand(3, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    masked = torch.zeros(3, 64, dtype=torch.bool)
+    masked[1] = True
+    expected = encoder.pooled(images), encoder.maps(images, None, masked)
+    sizes = count(encoder)
+    with kept_features([encoder]), torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(encoder.pooled(images, bands=S1), expected[0], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(encoder.maps(images, None, masked), expected[1], rtol=1e-4, atol=1e-5)
+    assert sum(sizes) == 3 + 2 * 3
+
+
 def test_no_more_than_so_many_bytes(encoder_of: Callable[..., Path], tmp_path: Path) -> None:
     encoder = load_encoder(encoder_of(tmp_path, ENCODERS["resnet"], "s1", list(S1), 0)).eval()
     images = torch.rand(4, 2, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -96,10 +113,8 @@ def test_a_frozen_training_encodes_each_image_once_in_each_symmetry(
         return targets[indices]
 
     data = Data(store, S1, None, labels, labels, ("a", "b"), store.positions, few, few, few)
-    images, recipe = (
-        Reader(store, S1, torch.device("cpu")),
-        Recipe(batch_size=24, learning_rate=3e-3, max_steps=30, validate_every=5),
-    )
+    images = Reader(store, S1, torch.device("cpu"))
+    recipe = Recipe(batch_size=24, learning_rate=3e-3, max_steps=30, validate_every=5)
     path = encoder_of(tmp_path, ENCODERS["resnet"], "s1", list(S1), 0)
 
     def train() -> tuple[list[float], int]:
@@ -115,7 +130,7 @@ def test_a_frozen_training_encodes_each_image_once_in_each_symmetry(
         assert encoded == all_images
         return
     assert 24 < encoded <= 8 * 24
-    monkeypatch.setattr(FrozenEncoder, "repeats", False)
+    monkeypatch.setattr(FrozenEncoder, "adapts", True)
     expected, encoded = train()
     assert encoded == all_images
     assert found == pytest.approx(expected, rel=1e-4)

@@ -21,8 +21,8 @@ class FrozenEncoder(WholeNetwork):
     """Trains by a ``Recipe`` what is around the encoders, which are in evaluation mode throughout."""
 
     freezes = True
-    repeats: ClassVar[bool] = True
-    """Whether an encoder says the same of an image each time."""
+    adapts: ClassVar[bool] = False
+    """Whether batch norms of the encoders follow the images they are shown."""
 
     def build(self) -> nn.Module:
         network = super().build()
@@ -44,10 +44,10 @@ class FrozenEncoder(WholeNetwork):
             raise
 
     def fit(self, network: nn.Module, labelled: Indices, validating: Indices, seed: int) -> Fitted:
-        """On the CPU features are kept; an accelerator makes them in the time that finding them takes."""
-        if not self.repeats or self.images.device.type != "cpu":
+        """On the CPU, where encoding takes long beside looking up, with features kept."""
+        if self.adapts or self.images.device.type != "cpu":
             return super().fit(network, labelled, validating, seed)
-        with kept_features(list(_outermost(network))):
+        with kept_features(list(dict.fromkeys(_outermost(network)))):
             return super().fit(network, labelled, validating, seed)
 
 

@@ -17,7 +17,7 @@ from revisit.nets.encoder import Encoder
 class AdaptingEncoder(FrozenEncoder):
     """Trains what is around the encoders, whose batch norms are in the mode of the whole network."""
 
-    repeats = False
+    adapts = True
 
     def build(self) -> nn.Module:
         """Raises RevisitError where no encoder has batch norms."""

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder, kept while a decoder learns from them: each image is encoded once.
+"""Features of a frozen encoder, kept while a decoder learns: it encodes each turn of an image once.
 
 In training an image comes in one of eight symmetries, in validation as it is, again and again.
 """
@@ -47,12 +47,14 @@ class _Kept:
     def once(self, name: str, encode: Encode) -> Encode:
         """``encode``, the method of this name, for images that are not known yet."""
 
-        def encoded(images: Tensor, *rest: Any) -> Tensor | list[Tensor]:
-            if not self.outermost:
-                return encode(images, *rest)
+        def encoded(images: Tensor, *rest: Any, **named: Any) -> Tensor | list[Tensor]:
+            of_batch = any(isinstance(value, Tensor) for value in (*rest, *named.values()))
+            if of_batch or not self.outermost:
+                return encode(images, *rest, **named)
             self.outermost = False
             try:
-                levels = self._levels(f"{name} {rest}", images, lambda new: encode(new, *rest))
+                purpose = f"{name} {rest} {named}"
+                levels = self._levels(purpose, images, lambda new: encode(new, *rest, **named))
             finally:
                 self.outermost = True
             return levels[0] if name in VECTORS else levels
