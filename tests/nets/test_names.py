@@ -55,6 +55,7 @@ VALUES: dict[str, dict[str, Sequence[Any]]] = {
         "scale": [{}, {"unit": "reflectance"}, {"mean": 0.1, "clip": [0, 1]}, {"std": 0.1}],
         "model": ["resnet18", "resnet50"],
         "options": [{}, {"global_pool": "avg"}],
+        "resolution_m": [None, 30],
     },
     "ssl4eo-s12": {
         "missing": ["refuse", "zero"],

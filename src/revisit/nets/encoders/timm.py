@@ -39,7 +39,8 @@ class Timm(External):
 
         def architecture(self) -> str:
             options = "".join(f" {key} {value}" for key, value in self.options.items())
-            return f"{self.model}{options} {self.input_size()}"
+            resolution = "" if self.resolution_m is None else f" of {self.resolution_m:g} m"
+            return f"{self.model}{options} {self.input_size()}{resolution}"
 
 
 ENCODER = Timm
