@@ -25,6 +25,7 @@ os.environ.update(CODECS)  # before zarr is imported, which reads them once
 import rasterio
 import zarr
 from regions import SENSOR, Region
+from threadpoolctl import threadpool_limits
 
 from revisit import files
 from revisit.cube.contract import codecs
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stages", nargs="+", help="those to time, once the ones before have run; else all")
     arguments = parser.parse_args()
+    threadpool_limits(1)  # products of matrices, as in a job
     region = Region(arguments.folder, arguments.kilometres)
     bench = Bench(region, arguments.folder / f"cubes{arguments.kilometres}km")
     if not all(path.exists() for path in bench.manifests):

@@ -189,7 +189,7 @@ class DinoMM(Method):
         rate = warmup_cosine(course.steps, warmup, training.peak_rate, self.settings.final_rate)
         decay = cosine(course.steps, training.weight_decay, self.settings.weight_decay_end)
         schedules = [{"lr": rate, "weight_decay": decay}, {"lr": rate}]
-        return [Descent(adamw(groups, training, course.device), schedules)]
+        return [Descent(adamw(groups, training), schedules)]
 
     def _crop(self, images: Tensor, how: Augmentation, side: int, generator: torch.Generator) -> Tensor:
         """One crop of each image, some of them with one sensor only.

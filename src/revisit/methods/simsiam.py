@@ -75,7 +75,7 @@ class SimSiam(AugmentedViews):
             own = self.optimiser.groups(named, training)
             groups += own
             schedules += [{"lr": rate}] * len(own)
-        return [Descent(self.optimiser.make(groups, training, course.device), schedules)]
+        return [Descent(self.optimiser.make(groups, training), schedules)]
 
 
 METHOD = SimSiam

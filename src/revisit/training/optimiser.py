@@ -77,10 +77,9 @@ def decay_groups(
     ]
 
 
-def adamw(groups: list[dict[str, Any]], training: Training, device: torch.device) -> torch.optim.AdamW:
+def adamw(groups: list[dict[str, Any]], training: Training) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019); schedules set the rates."""
-    fused, foreach = device.type == "cuda", device.type == "cpu"  # each the faster one, foreach to the bit
-    return torch.optim.AdamW(groups, lr=0.0, betas=training.betas, fused=fused, foreach=foreach)
+    return torch.optim.AdamW(groups, lr=0.0, betas=training.betas, fused=True)
 
 
 def adamw_descent(
@@ -93,7 +92,7 @@ def adamw_descent(
 ) -> Descent:
     """AdamW on these weights, all at one rate; ``options``: of its parameter groups, such as ``betas``."""
     groups = decay_groups(named, training.weight_decay, **options)
-    return Descent(adamw(groups, training, course.device), [{"lr": rate}] * len(groups), part)
+    return Descent(adamw(groups, training), [{"lr": rate}] * len(groups), part)
 
 
 def main_schedule(training: Training, course: Course) -> Schedule:
@@ -125,10 +124,8 @@ class OptimiserSettings(Record):
         trained = [parameter for _, parameter in named if parameter.requires_grad]
         return [{"params": trained, "weight_decay": training.weight_decay}]
 
-    def make(
-        self, groups: list[dict[str, Any]], training: Training, device: torch.device
-    ) -> torch.optim.Optimizer:
+    def make(self, groups: list[dict[str, Any]], training: Training) -> torch.optim.Optimizer:
         """The optimiser; schedules set the rates."""
         if self.name == "adamw":
-            return adamw(groups, training, device)
+            return adamw(groups, training)
         return torch.optim.SGD(groups, lr=0.0, momentum=self.momentum)

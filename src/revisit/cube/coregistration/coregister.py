@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from revisit import stage
 from revisit.cube.beside import cube_link, write_beside
@@ -63,7 +64,8 @@ def run(job: Job) -> None:
     raw, path, references = job.source("cube"), job.target("cube"), job.sources("reference")
     settings = read(Settings, job.settings, "coregister")
     reference = references[0] if references else None
-    coregister(raw, path, job.target("shifts"), settings, reference, job.threads)
+    with threadpool_limits(1):  # products of matrices too run in the thread that asks for them
+        coregister(raw, path, job.target("shifts"), settings, reference, job.threads)
     write_beside(path, job.target("quicklook"), [cube_link(source) for source in (raw, *references)])
 
 

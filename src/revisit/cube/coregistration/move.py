@@ -14,7 +14,7 @@ from scipy import ndimage
 MEMORY = 10
 # Pixels around a block that its interpolation looks at.
 MARGIN = MEMORY + 2
-ROWS = 64  # of 2048 columns: half a megabyte
+STEP = 32  # pixels summed by one product: few zeros among its weights, and enough work
 # An interpolated power is held above this share of the darkest pixel it lies between. Cubic interpolation
 # swings below zero beside a bright target, where a decibel has no meaning, and near zero in speckle, which
 # would be dark specks that no sensor saw.
@@ -35,11 +35,10 @@ class Move:
         self.x, self.y = x, y
         self.seen = move_mask(ground, x, y)
         self._hidden = move_mask(known, x, y) & ~self.seen
-        self._filled = None
-        if ground.any() and not ground.all():
-            self._filled = ndimage.distance_transform_edt(
-                ~ground, return_distances=False, return_indices=True
-            )
+        self._gaps = np.flatnonzero(~ground) if ground.any() else np.array([], int)
+        if len(self._gaps):
+            nearest = ndimage.distance_transform_edt(~ground, return_distances=False, return_indices=True)
+            self._nearest = np.ravel_multi_index(nearest.reshape(2, -1)[:, self._gaps], ground.shape)
 
     def image(self, values: np.ndarray, decibels: bool = False) -> np.ndarray:
         """One band moved: float32 (y, x), NaN what nobody saw."""
@@ -51,8 +50,9 @@ class Move:
 
     def _cubic(self, values: np.ndarray) -> np.ndarray:
         """By cubic B-splines, gaps filled with the nearest valid pixel."""
-        if self._filled is not None:
-            values = values[self._filled[0], self._filled[1]]
+        if len(self._gaps):
+            values = values.copy()
+            np.put(values, self._gaps, np.take(values, self._nearest))
         return _interpolate(values, self.x, self.y, _cubic)
 
     def _decibels(self, values: np.ndarray) -> np.ndarray:
@@ -114,21 +114,22 @@ def _interpolate(
 def _correlate(image: np.ndarray, weights: np.ndarray, before: int, axis: int) -> np.ndarray:
     """Sums of neighbours of float32 (y, x) along an axis, the first ``before`` of them before the pixel.
 
-    As ``scipy.ndimage.correlate1d``, mirrored at the edges; many times faster, as rows that fit the cache are
-    added up in float32.
+    As ``scipy.ndimage.correlate1d``, mirrored at the edges; many times faster, by products with a banded
+    matrix of the weights.
     """
     padding = [(0, 0), (0, 0)]
     padding[axis] = before, len(weights) - 1 - before
     padded = np.pad(image, padding, mode="reflect")
-    result = np.zeros(image.shape, np.float32)
-    for top in range(0, len(image), ROWS):
-        part = result[top : top + ROWS]
-        height, width = part.shape
-        product = np.empty_like(part)
-        for step, weight in enumerate(weights.astype(np.float32)):
-            down, right = (step, 0) if axis == 0 else (0, step)
-            source = padded[top + down : top + down + height, right : right + width]
-            part += np.multiply(source, weight, out=product)
+    result = np.empty(image.shape, np.float32)
+    band = np.stack([np.pad(weights, (row, STEP - 1 - row)) for row in range(STEP)]).astype(np.float32)
+    for start in range(0, image.shape[axis], STEP):
+        stop = min(start + STEP, image.shape[axis])
+        seen = slice(start, stop + len(weights) - 1)
+        part = band[: stop - start, : seen.stop - start]
+        if axis == 0:
+            np.matmul(part, padded[seen], out=result[start:stop])
+        else:
+            np.matmul(padded[:, seen], part.T, out=result[:, start:stop])
     return result
 
 

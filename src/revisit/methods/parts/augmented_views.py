@@ -36,4 +36,4 @@ class AugmentedViews(Method):
         """The optimiser of the entry on all weights, with its schedule."""
         groups = self.optimiser.groups(self.named_parameters(), training)
         schedule = {"lr": self.optimiser.rate(training, course)}
-        return [Descent(self.optimiser.make(groups, training, course.device), [schedule] * len(groups))]
+        return [Descent(self.optimiser.make(groups, training), [schedule] * len(groups))]
