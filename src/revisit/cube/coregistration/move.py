@@ -121,7 +121,9 @@ def _correlate(image: np.ndarray, weights: np.ndarray, before: int, axis: int) -
     padding[axis] = before, len(weights) - 1 - before
     padded = np.pad(image, padding, mode="reflect")
     result = np.empty(image.shape, np.float32)
-    band = np.stack([np.pad(weights, (row, STEP - 1 - row)) for row in range(STEP)]).astype(np.float32)
+    band = np.zeros((STEP, STEP + len(weights) - 1), np.float32)
+    for row in range(STEP):
+        band[row, row : row + len(weights)] = weights
     for start in range(0, image.shape[axis], STEP):
         stop = min(start + STEP, image.shape[axis])
         seen = slice(start, stop + len(weights) - 1)
