@@ -79,6 +79,7 @@ def write_score(folder: Path, columns: dict, fraction: float, seed: int, values:
         path,
         {
             "columns": columns,
+            "headline": HEADLINES[columns["experiment"]],
             "label_fraction": fraction,
             "seed": seed,
             "pretraining_seed": None if columns["protocol"] in ("floor", "supervised") else seed,
@@ -227,7 +228,7 @@ def write_land_cover(folder: Path, method: str, modality: str) -> list[Path]:
 @pytest.fixture(scope="session")
 def scores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Score files of both experiments."""
-    folder = tmp_path_factory.mktemp("scores")
+    folder = tmp_path_factory.mktemp("results") / "scores"
     written = [
         write_masking(folder / f"masking/{method}/{modality}/{protocol}", method, modality, protocol)
         for method in MASKING

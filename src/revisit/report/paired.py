@@ -54,7 +54,7 @@ class Counterparts:
             self._firsts.setdefault(_elsewhere(cell), cell)
             if words.is_floor(cell.about):
                 key = tuple(cell.about[name] for name in TASK)
-                if key not in self._floors or _mean(cell) > _mean(self._floors[key]):
+                if key not in self._floors or cell.mean > self._floors[key].mean:
                     self._floors[key] = cell
             if cell.about["protocol"] != words.FLOOR and cell.about["pretrain_data"] == "none":
                 self._twins.setdefault(_twin(cell), cell)
@@ -81,7 +81,7 @@ class Counterparts:
     def fewer(self, cell: Cell) -> Cell | None:
         """The best cell of the same method on part of the sensors; None where there is none."""
         found = [other for other in self._same[_same(cell)] if _sensors(other) < _sensors(cell)]
-        return max(found, key=_mean, default=None)
+        return max(found, key=lambda one: one.mean, default=None)
 
 
 def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable[str]) -> list[Row]:
@@ -94,13 +94,13 @@ def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable
     found = []
     for cell in headline:
         if floor := against.floor(cell):
-            found.append(_difference(cell, floor, words.OVER_FLOOR))
+            found.append(difference(cell, floor, words.OVER_FLOOR))
         if twin := against.twin(cell):
-            found.append(_difference(cell, twin, words.GAIN))
+            found.append(difference(cell, twin, words.GAIN))
         if (fewer := against.fewer(cell)) and fewer.values != cell.values:  # the class prior sees none
-            found.append(_difference(cell, fewer, words.OVER_FEWER))
+            found.append(difference(cell, fewer, words.OVER_FEWER))
         if first := against.first(cell):
-            found.append(_difference(cell, first, words.OVER_FIRST))
+            found.append(difference(cell, first, words.OVER_FIRST))
     return [row for row in found if row]
 
 
@@ -118,10 +118,6 @@ def _same(cell: Cell) -> tuple[Any, ...]:
 
 def _sensors(cell: Cell) -> frozenset[str]:
     return frozenset(cell.about["modality"].split("+"))
-
-
-def _mean(cell: Cell) -> float:
-    return sum(cell.values.values()) / len(cell.values)
 
 
 def run_by_run(cell: Cell, other: Cell) -> dict[int, float]:
@@ -147,8 +143,8 @@ def _on_resampled(cell: Cell, other: Cell) -> dict[int, NDArray[np.float64]]:
     return {seed: cell.resampled[seed] - other.resampled[its] for seed, its in partners.items()}
 
 
-def _difference(cell: Cell, other: Cell, suffix: str) -> Row | None:
-    """The row of a difference; None where no run of the two has the same seed."""
+def difference(cell: Cell, other: Cell, suffix: str = "") -> Row | None:
+    """The row of a difference, its metric with ``suffix``; None where no two runs have the same seed."""
     differences = run_by_run(cell, other)
     if not differences:
         return None

@@ -55,19 +55,20 @@ def to_markdown(table: Table) -> str:
     lines = [f"# {table.title}", "", f"{table.subtitle}. {words.UNITS}", ""]
     for block in table.blocks:
         header = (*block.labels, "", *block.columns)
-        lines += [f"## {block.heading}", "", _line(header), _line(["---"] * len(header))]
+        lines += [f"## {block.heading}", "", line(header), line(["---"] * len(header))]
         for label, cells in block.rows:
-            lines.append(_line([*label, "this run", *(cell.ours(block.form) for cell in cells)]))
+            lines.append(line([*label, "this run", *(cell.ours(block.form) for cell in cells)]))
             if any(cell.published is not None for cell in cells):
                 theirs = [cell.theirs() for cell in cells]
                 italic = [text if text == NOT_RUN else f"*{text}*" for text in theirs]
-                lines.append(_line([*label, f"*published, {words.NOT_COMPARABLE}*", *italic]))
+                lines.append(line([*label, f"*published, {words.NOT_COMPARABLE}*", *italic]))
         lines.append("")
     if about := behind.of_models(table):
-        lines += [f"## {behind.TITLE}", "", _line(list(about[0])), _line(["---"] * len(about[0]))]
-        lines += [*(_line(list(one.values())) for one in about), ""]
+        lines += [f"## {behind.TITLE}", "", line(list(about[0])), line(["---"] * len(about[0]))]
+        lines += [*(line(list(one.values())) for one in about), ""]
     return "\n".join([*lines, *(f"- {note}" for note in table.notes), ""])
 
 
-def _line(texts: Sequence[str]) -> str:
+def line(texts: Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(texts)} |"

@@ -47,6 +47,11 @@ class Cell:
     places: Places | None = None
     resampled: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
+    @property
+    def mean(self) -> float:
+        """The mean over its runs."""
+        return sum(self.values.values()) / len(self.values)
+
 
 def gather(paths: Sequence[Path]) -> list[Cell]:
     """The cells of these score files, in order of appearance.

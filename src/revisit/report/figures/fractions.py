@@ -74,8 +74,8 @@ FIGURE = Drawing(
     source="table",
     title="Labels used",
     section="results",
-    caption="Score against the amount of labels used; bars: 95 % intervals. Grey: floors, and networks without "
-    "pretraining, which are as they were drawn where the encoder is frozen.",
+    caption="Score against the amount of labels used; bars: 95 % intervals. Grey: floors, and networks "
+    "without pretraining, which are as they were drawn where the encoder is frozen.",
     applies=lambda facts: any(
         len(one.label_counts or one.label_fractions) > 1 for one in facts.experiments.values()
     ),

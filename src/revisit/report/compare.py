@@ -1,0 +1,122 @@
+"""Which of two rows is better: headline scores of one method less those of another, in all they share.
+
+Rows share a setting where the experiment, the test images, the amount of labels and the way of learning are
+the same. Floors learn in no way of these, so they are in every one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from revisit.errors import RevisitError
+from revisit.files import read_json
+from revisit.report import over_places, words
+from revisit.report.paired import TASK, Row, difference
+from revisit.report.score_files import Cell, gather
+from revisit.trace import DEPTHS
+
+NO_NETWORK = words.training(words.FLOOR)
+LUCK = "The best of many rows was lucky too: what it has over the others is rather too much."
+
+
+class Comparison(NamedTuple):
+    """``one`` less ``other`` where the network learns by ``learning``; ``row`` has the columns of all.csv."""
+
+    learning: str
+    one: Cell
+    other: Cell
+    row: Row
+
+    def content(self) -> dict[str, Any]:
+        """What JSON can hold of it: fractions of 1."""
+        about = {name: self.one.about[name] for name in TASK if name != "class"}
+        numbers = ("value", "ci_low", "ci_high", "seeds", "test_ci_low", "test_ci_high", "test_places")
+        return {
+            **about,
+            "learning": self.learning,
+            "method": self.one.about["method"],
+            "less": self.other.about["method"],
+            **{name: self.row[name] for name in numbers},
+        }
+
+
+def headline_cells(results: Path, experiment: str | None = None) -> list[Cell]:
+    """The headline scores of a study, or of one experiment; raises RevisitError where there are none."""
+    below = (experiment or "*", *["*"] * (DEPTHS["scores"] - 3), "*.json")
+    paths = sorted((results / "scores").glob("/".join(below)))
+    if not paths:
+        of = f" of the experiment {experiment}" if experiment else ""
+        raise RevisitError(f"{results}/scores: has no score{of}; name the results of a study that has run")
+    headlines: dict[str, str] = {}
+    for path in paths:
+        name = path.relative_to(results / "scores").parts[0]
+        if name not in headlines:
+            headlines[name] = read_json(path)["headline"]
+    cells = gather(paths)
+    over_places.read_resampled(cells, headlines)
+    return [
+        cell
+        for cell in cells
+        if cell.about["class"] == "all" and cell.about["metric"] == headlines[cell.about["experiment"]]
+    ]
+
+
+def compare(cells: Sequence[Cell], methods: Sequence[str]) -> list[Comparison]:
+    """The first of ``methods`` less each of the others; of one method less all; of none the best less all.
+
+    The best is that of the highest mean in a setting. Raises RevisitError for a method that has no score, and
+    where nothing can be compared.
+    """
+    known = list(dict.fromkeys(cell.about["method"] for cell in cells))
+    if unknown := [name for name in methods if name not in known]:
+        raise RevisitError(f"no score of {unknown[0]}; there are scores of {', '.join(known)}")
+    first, rest = (methods[0] if methods else None), set(methods[1:])
+    found = []
+    for learning, setting in _settings(cells):
+        one = setting[0] if first is None else next((c for c in setting if c.about["method"] == first), None)
+        if one is None:
+            continue
+        for other in setting:
+            # Two floors differ alike in every way of learning.
+            idle = not rest and learning != NO_NETWORK and _is_floor(one) and _is_floor(other)
+            if other is not one and not idle and (not rest or other.about["method"] in rest):
+                row = less(one, other)
+                found += [Comparison(learning, one, other, row)] if row else []
+    if not found:
+        said = " and ".join(methods) or "any two rows"
+        raise RevisitError(f"{said}: share no experiment, images, labels and way of learning")
+    return found
+
+
+def less(one: Cell, other: Cell) -> Row | None:
+    """The row of ``one`` less ``other``; None where no two runs have the same seed."""
+    # Runs of a network are held against those of a floor, and share the luck of the fewer pretrainings.
+    fewer = len(set(other.clusters.values())) < len(set(one.clusters.values()))
+    if _is_floor(other) or not (_is_floor(one) or fewer):
+        return difference(one, other)
+    row = difference(other, one)
+    if row is None:
+        return None
+    ends = {"value": "value", "ci_low": "ci_high", "ci_high": "ci_low"}
+    ends |= {f"test_{name}": f"test_{end}" for name, end in ends.items() if name != "value"}
+    return row | {name: None if row[end] is None else -row[end] for name, end in ends.items()}
+
+
+def _settings(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """The ways of learning of each task, and the cells that are of it, the highest mean first."""
+    tasks: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        tasks[tuple(cell.about[name] for name in TASK)].append(cell)
+    for of_task in tasks.values():
+        by_learning: dict[str, list[Cell]] = defaultdict(list)
+        for cell in of_task:
+            by_learning[words.training(cell.about["protocol"])].append(cell)
+        floors = by_learning.pop(NO_NETWORK, [])
+        for learning, networks in (by_learning or {NO_NETWORK: []}).items():
+            yield learning, sorted([*networks, *floors], key=lambda cell: -cell.mean)
+
+
+def _is_floor(cell: Cell) -> bool:
+    found: bool = cell.about["protocol"] == words.FLOOR
+    return found
