@@ -9,8 +9,8 @@ from pathlib import Path
 
 from revisit.errors import RevisitError
 from revisit.report import printing, words
-from revisit.report.compare import LUCK, Comparison, compare, headline_cells
-from revisit.report.gains import OVER_PLACES, PAIRED
+from revisit.report.compare import Comparison, compare, headline_cells
+from revisit.report.gains import LUCK, OVER_PLACES, PAIRED
 from revisit.report.layout import Block, Cell, with_marks
 
 NAMES = ("learning", "labels", "images", "method", "less", "runs")

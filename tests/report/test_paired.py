@@ -169,3 +169,23 @@ def test_rows_of_other_cubes_are_held_against_the_first() -> None:
     assert (row["method"], row["dataset"], row["seeds"]) == ("random", "unmasked", 3)
     assert row["value"] == pytest.approx(0.07 / 3) and row["ci_low"] > 0
     assert row["test_ci_low"] == pytest.approx(0.07 / 3) and row["test_places"] == 30
+
+
+def test_every_network_is_held_against_the_best_of_its_setting() -> None:
+    """Floors may be it; the best itself is 0, without an interval; alone nothing is said."""
+    cells = [
+        run("3dmae-rm", [0.6, 0.8]),
+        run("scratch", [0.5, 0.6]),
+        run("statistics", [0.5, 0.5], protocol="floor", encoder="none"),
+        run("3dmae-rm", [0.4, 0.4], protocol="knn"),
+        run("random", [0.9, 0.9], label_fraction=1.0),
+    ]
+    rows = paired(cells, {"masking": "micro_map"}, METHODS)
+    found = {(row["method"], row["protocol"]): row for row in rows if row["metric"] == "micro_map_under_best"}
+    assert {name: round(row["value"], 6) for name, row in found.items()} == {
+        ("3dmae-rm", "linear"): 0,
+        ("scratch", "linear"): -0.15,
+        ("3dmae-rm", "knn"): -0.1,  # below the floor
+    }
+    assert found["3dmae-rm", "linear"]["ci_low"] is None
+    assert found["scratch", "linear"]["ci_low"] < -0.15 < found["scratch", "linear"]["ci_high"]

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.report import over_places, words
-from revisit.report.paired import TASK, Row, difference
+from revisit.report.paired import TASK, Row, difference, is_floor
 from revisit.report.score_files import Cell, gather
 from revisit.trace import DEPTHS
 
 NO_NETWORK = words.training(words.FLOOR)
-LUCK = "The best of many rows was lucky too: what it has over the others is rather too much."
 
 
 class Comparison(NamedTuple):
@@ -79,28 +78,14 @@ def compare(cells: Sequence[Cell], methods: Sequence[str]) -> list[Comparison]:
             continue
         for other in setting:
             # Two floors differ alike in every way of learning.
-            idle = not rest and learning != NO_NETWORK and _is_floor(one) and _is_floor(other)
+            idle = not rest and learning != NO_NETWORK and is_floor(one) and is_floor(other)
             if other is not one and not idle and (not rest or other.about["method"] in rest):
-                row = less(one, other)
+                row = difference(one, other)
                 found += [Comparison(learning, one, other, row)] if row else []
     if not found:
         said = " and ".join(methods) or "any two rows"
         raise RevisitError(f"{said}: share no experiment, images, labels and way of learning")
     return found
-
-
-def less(one: Cell, other: Cell) -> Row | None:
-    """The row of ``one`` less ``other``; None where no two runs have the same seed."""
-    # Runs of a network are held against those of a floor, and share the luck of the fewer pretrainings.
-    fewer = len(set(other.clusters.values())) < len(set(one.clusters.values()))
-    if _is_floor(other) or not (_is_floor(one) or fewer):
-        return difference(one, other)
-    row = difference(other, one)
-    if row is None:
-        return None
-    ends = {"value": "value", "ci_low": "ci_high", "ci_high": "ci_low"}
-    ends |= {f"test_{name}": f"test_{end}" for name, end in ends.items() if name != "value"}
-    return row | {name: None if row[end] is None else -row[end] for name, end in ends.items()}
 
 
 def _settings(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
@@ -115,8 +100,3 @@ def _settings(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
         floors = by_learning.pop(NO_NETWORK, [])
         for learning, networks in (by_learning or {NO_NETWORK: []}).items():
             yield learning, sorted([*networks, *floors], key=lambda cell: -cell.mean)
-
-
-def _is_floor(cell: Cell) -> bool:
-    found: bool = cell.about["protocol"] == words.FLOOR
-    return found

@@ -32,6 +32,8 @@ KEPT = (
     "run",
 )  # fmt: skip
 
+ENDS = ("ci_low", "ci_high", "test_ci_low", "test_ci_high")
+
 Row = dict[str, Any]
 
 
@@ -49,8 +51,10 @@ class Counterparts:
         self._twins: dict[tuple[Any, ...], Cell] = {}
         self._firsts: dict[tuple[Any, ...], Cell] = {}
         self._same: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+        self._rivals: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in sorted(cells, key=lambda cell: rank[cell.about["method"]]):
             self._same[_same(cell)].append(cell)
+            self._rivals[_rivals(cell)].append(cell)
             self._firsts.setdefault(_elsewhere(cell), cell)
             if words.is_floor(cell.about):
                 key = tuple(cell.about[name] for name in TASK)
@@ -83,11 +87,21 @@ class Counterparts:
         found = [other for other in self._same[_same(cell)] if _sensors(other) < _sensors(cell)]
         return max(found, key=lambda one: one.mean, default=None)
 
+    def best(self, cell: Cell) -> Cell | None:
+        """The best of all that learn in this way from these labels, and of the floors.
+
+        None where nothing else does, or the cell is a floor.
+        """
+        networks, floors = (self._rivals[_rivals(cell, learning)] for learning in (None, words.FLOOR))
+        rivals = [] if is_floor(cell) else [*networks, *floors]
+        return max(rivals, key=lambda one: one.mean) if len(rivals) > 1 else None
+
 
 def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable[str]) -> list[Row]:
-    """Rows of the headline scores: ``<metric>_gain``, ``_over_floor``, ``_over_fewer`` and ``_over_first``.
+    """Rows of the headline scores: ``<metric>_gain`` and ``_over_...`` or ``_under_...`` of each counterpart.
 
-    The first two are of networks, the others of floors too.
+    Those over the twin, the best floor and under the best are of networks, the others of floors too. The best
+    itself is 0 under the best, without an interval.
     """
     headline = [cell for cell in cells if cell.about["metric"] == headlines[cell.about["experiment"]]]
     against = Counterparts(headline, methods)
@@ -101,6 +115,9 @@ def gains(cells: Sequence[Cell], headlines: Mapping[str, str], methods: Iterable
             found.append(difference(cell, fewer, words.OVER_FEWER))
         if first := against.first(cell):
             found.append(difference(cell, first, words.OVER_FIRST))
+        if best := against.best(cell):
+            row = difference(cell, best, words.UNDER_BEST)
+            found.append(row | dict.fromkeys(ENDS) if row and best is cell else row)
     return [row for row in found if row]
 
 
@@ -110,6 +127,10 @@ def _twin(cell: Cell) -> tuple[Any, ...]:
 
 def _elsewhere(cell: Cell) -> tuple[Any, ...]:
     return (words.training(cell.about["protocol"]), *(cell.about[name] for name in ELSEWHERE))
+
+
+def _rivals(cell: Cell, protocol: str | None = None) -> tuple[Any, ...]:
+    return (words.training(protocol or cell.about["protocol"]), *(cell.about[name] for name in TASK))
 
 
 def _same(cell: Cell) -> tuple[Any, ...]:
@@ -145,12 +166,23 @@ def _on_resampled(cell: Cell, other: Cell) -> dict[int, NDArray[np.float64]]:
 
 def difference(cell: Cell, other: Cell, suffix: str = "") -> Row | None:
     """The row of a difference, its metric with ``suffix``; None where no two runs have the same seed."""
-    differences = run_by_run(cell, other)
+    # Runs of a network are held against those of a floor, and share the luck of the fewer pretrainings.
+    fewer = len(set(other.clusters.values())) < len(set(cell.clusters.values()))
+    turned = not is_floor(other) and (is_floor(cell) or fewer)
+    first, second, sign = (other, cell, -1) if turned else (cell, other, 1)
+    differences = {seed: sign * value for seed, value in run_by_run(first, second).items()}
     if not differences:
         return None
-    mean, low, high = interval(differences, cell.clusters, -1, 1)
+    mean, low, high = interval(differences, first.clusters, -1, 1)
     kept = {name: cell.about.get(name) for name in KEPT} | {"metric": cell.about["metric"] + suffix}
     own = {"value": mean, "ci_low": low, "ci_high": high, "seeds": len(differences)}
     own["deviation"] = deviation(differences.values())
-    own |= over_places.columns(_on_resampled(cell, other), cell.clusters, cell.places)
+    resampled = {seed: sign * values for seed, values in _on_resampled(first, second).items()}
+    own |= over_places.columns(resampled, first.clusters, first.places)
     return {name: {**kept, **own}.get(name) for name in COLUMNS}
+
+
+def is_floor(cell: Cell) -> bool:
+    """Whether no network made it."""
+    found: bool = cell.about["protocol"] == words.FLOOR
+    return found
