@@ -4,6 +4,7 @@ Rows share a setting where the experiment, the test images, the amount of labels
 the same. Floors learn in no way of these, so they are in every one.
 """
 
+import glob
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -42,17 +43,21 @@ class Comparison(NamedTuple):
 
 def headline_cells(results: Path, experiment: str | None = None) -> list[Cell]:
     """The headline scores of a study, or of one experiment; raises RevisitError where there are none."""
-    below = (experiment or "*", *["*"] * (DEPTHS["scores"] - 3), "*.json")
+    of_experiment = glob.escape(experiment) if experiment else "*"
+    below = (of_experiment, *["*"] * (DEPTHS["scores"] - 3), "*.json")
     paths = sorted((results / "scores").glob("/".join(below)))
     if not paths:
         of = f" of the experiment {experiment}" if experiment else ""
         raise RevisitError(f"{results}/scores: has no score{of}; name the results of a study that has run")
-    headlines: dict[str, str] = {}
-    for path in paths:
-        name = path.relative_to(results / "scores").parts[0]
+    cells, headlines = gather(paths), dict[str, str]()
+    for cell in cells:
+        name, path = cell.about["experiment"], next(iter(cell.files.values()))
         if name not in headlines:
-            headlines[name] = read_json(path)["headline"]
-    cells = gather(paths)
+            if "headline" not in (content := read_json(path)):
+                raise RevisitError(
+                    f"{path}: no score file of this version (lacks headline); rerun its evaluation"
+                )
+            headlines[name] = content["headline"]
     over_places.read_resampled(cells, headlines)
     return [
         cell
