@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from revisit.evaluation.intervals import interval
+from revisit.evaluation.intervals import interval, runs_to_tell
 
 STUDIES = 4000
 TRUTH = 60.0  # points
@@ -59,6 +59,27 @@ def test_one_encoder_has_no_interval() -> None:
     """However many evaluation seeds: nothing says how another pretraining would have come out."""
     assert interval({0: 0.5, 1: 0.6, 2: 0.7}, {0: 0, 1: 0, 2: 0}, 0, 1) == (pytest.approx(0.6), None, None)
     assert interval({7: 0.5}, {7: 1}, 0, 1) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("values", [(0.01, 0.03, 0.02), (0.01, 0.03, -0.02, 0.02), (-0.1, 0.02, -0.03)])
+def test_as_many_runs_as_tell_and_no_fewer(values: tuple[float, ...]) -> None:
+    """With the same mean and spread the interval of that many leaves out 0, that of one less does not."""
+    number = runs_to_tell(dict(enumerate(values)), {seed: seed for seed in range(len(values))})
+    assert number is not None and number > 2
+
+    def leaves_out(runs: int) -> bool:
+        standard = np.linspace(-1, 1, runs)
+        same = np.mean(values) + standard / np.std(standard, ddof=1) * np.std(values, ddof=1)
+        _, low, high = interval(dict(enumerate(same)), {seed: seed for seed in range(runs)}, -1, 1)
+        return low is not None and high is not None and low * high > 0
+
+    assert leaves_out(number) and not leaves_out(number - 1)
+
+
+def test_of_one_encoder_or_no_difference_nothing_tells_how_many() -> None:
+    assert runs_to_tell({0: 0.1, 1: 0.2}, {0: "one", 1: "one"}) is None
+    assert runs_to_tell({0: -0.1, 1: 0.1}, {0: 0, 1: 1}) is None
+    assert runs_to_tell({0: 0.1, 1: 0.1}, {0: 0, 1: 1}) == 2
 
 
 def test_bounds_lie_where_a_score_can() -> None:

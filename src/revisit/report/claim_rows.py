@@ -14,7 +14,8 @@ HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not r
 SIDES = ("better", "than")
 MADE = ("run", "code_version", *HOURS)  # of each side
 COLUMNS = (
-    "source", "claim", "verdict", "published", "points", "low", "high", "seeds", "dataset", "better", "than",
+    "source", "claim", "verdict", "published", "points", "low", "high", "seeds", "seeds_to_tell", "dataset",
+    "better", "than",
     *(f"{side}_{name}" for side in SIDES for name in MADE), "collapsed", "converged", "why",
 )  # fmt: skip
 POINTS = ("published", "points", "low", "high")
@@ -23,6 +24,8 @@ NOTES = (
     "below 0. An interval that holds 0, or a difference without one, leaves it undecided.",
     "Differences are in percentage points, taken run by run: both rows had the same seed. The published ones "
     "are of other data, and not comparable.",
+    "Seeds to tell: with how many an undecided difference would have an interval without 0, if its mean and "
+    "its scatter stayed as they are. Of three seeds both are rough, and so is the number.",
     "Of twenty comparisons in which there is no difference, one interval is expected to leave out 0.",
     layout.COLLAPSED,
     layout.CUT,
@@ -84,6 +87,7 @@ def printed(row: Row) -> dict[str, str]:
         "published": published,
         "this run": cell.ours(words.POINTS),
         "verdict": row["verdict"],
+        "seeds to tell": str(row["seeds_to_tell"] or ""),
         "rests on": row["why"] or f"{row['better']} – {row['than']}",
     }
 

@@ -6,13 +6,13 @@ an interval above 0 says that the claim holds here, one below 0 that it does not
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from revisit import files, stage
 from revisit.errors import RevisitError
-from revisit.evaluation.intervals import interval
+from revisit.evaluation.intervals import interval, runs_to_tell
 from revisit.job import Job
 from revisit.record import read
 from revisit.report import words
@@ -21,6 +21,7 @@ from revisit.report.claim_rows import (
     MADE,
     NOT_RUN,
     SIDES,
+    UNDECIDED,
     Row,
     counted,
     to_csv,
@@ -28,7 +29,7 @@ from revisit.report.claim_rows import (
     verdict,
 )
 from revisit.report.facts import Facts, Run
-from revisit.report.paired import Counterparts, run_by_run
+from revisit.report.paired import Counterparts, run_by_run, shared_luck
 from revisit.report.published.claims import Claim, Line, claims
 from revisit.report.score_files import Cell, gather
 
@@ -176,18 +177,21 @@ def _amounts_fit(claim: Claim, better: Line, one: Cell, than: Line, other: Cell)
 
 def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
     differences = run_by_run(pair.one, pair.other)
-    mean, low, high = interval(differences, _clusters(pair, differences), -1, 1)
+    clusters = shared_luck(pair.one, pair.other, differences)
+    mean, low, high = interval(differences, clusters, -1, 1)
     if pair.reverse:
         mean, low, high = -mean, None if high is None else -high, None if low is None else -low
     both = [pair.one.about, pair.other.about]
     converged = [about["converged"] for about in both if about["converged"] is not None]
+    found = verdict(low, high)
     return {
         **_claimed(claim),
-        "verdict": verdict(low, high),
+        "verdict": found,
         "points": _points(mean),
         "low": _points(low),
         "high": _points(high),
         "seeds": len(differences),
+        "seeds_to_tell": runs_to_tell(differences, clusters) if found == UNDECIDED else None,
         "dataset": pair.one.about["dataset"],
         "better": _described(claim.better, pair.better, scored),
         "than": _described(claim.than, pair.than, scored),
@@ -200,12 +204,6 @@ def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
         "converged": all(converged) if converged else None,
         "why": "",
     }
-
-
-def _clusters(pair: Pair, seeds: Iterable[int]) -> dict[int, Any]:
-    """Which differences share luck: those of one encoder, of whichever side has fewer of them."""
-    known = [cell for cell in (pair.one, pair.other) if all(seed in cell.clusters for seed in seeds)]
-    return min((cell.clusters for cell in known), key=lambda clusters: len(set(clusters.values())))
 
 
 def _not_run(claim: Claim, scored: Scored) -> Row:

@@ -166,20 +166,25 @@ def _on_resampled(cell: Cell, other: Cell) -> dict[int, NDArray[np.float64]]:
 
 def difference(cell: Cell, other: Cell, suffix: str = "") -> Row | None:
     """The row of a difference, its metric with ``suffix``; None where no two runs have the same seed."""
-    # Runs of a network are held against those of a floor, and share the luck of the fewer pretrainings.
-    fewer = len(set(other.clusters.values())) < len(set(cell.clusters.values()))
-    turned = not is_floor(other) and (is_floor(cell) or fewer)
+    turned = is_floor(cell) and not is_floor(other)  # runs of a network are held against those of a floor
     first, second, sign = (other, cell, -1) if turned else (cell, other, 1)
     differences = {seed: sign * value for seed, value in run_by_run(first, second).items()}
     if not differences:
         return None
-    mean, low, high = interval(differences, first.clusters, -1, 1)
+    clusters = shared_luck(first, second, differences)
+    mean, low, high = interval(differences, clusters, -1, 1)
     kept = {name: cell.about.get(name) for name in KEPT} | {"metric": cell.about["metric"] + suffix}
     own = {"value": mean, "ci_low": low, "ci_high": high, "seeds": len(differences)}
     own["deviation"] = deviation(differences.values())
     resampled = {seed: sign * values for seed, values in _on_resampled(first, second).items()}
-    own |= over_places.columns(resampled, first.clusters, first.places)
+    own |= over_places.columns(resampled, clusters, first.places)
     return {name: {**kept, **own}.get(name) for name in COLUMNS}
+
+
+def shared_luck(one: Cell, other: Cell, seeds: Iterable[int]) -> dict[int, Any]:
+    """Which differences share luck: those of one encoder, of whichever side has fewer of them."""
+    known = [cell.clusters for cell in (one, other) if all(seed in cell.clusters for seed in seeds)]
+    return min(known, key=lambda clusters: len(set(clusters.values())))
 
 
 def is_floor(cell: Cell) -> bool:
