@@ -108,7 +108,7 @@ def window_shifts(
         enough = _cut((reference != 0) & (field != 0), side).mean((1, 2)) >= LEAST_VALID
         spectra = fft.fft2(_cut(field, side)[enough] * taper)
         surfaces = fft.fftshift(fft.ifft2(wanted[enough] * spectra).real, axes=(1, 2))
-        return np.array([_peak(surface, overlap, radius) for surface in surfaces]).reshape(-1, 3)
+        return _peaks(surfaces, overlap, radius)
 
     return each(shifts, fields, threads)
 
@@ -143,35 +143,41 @@ def _cut(field: np.ndarray, side: int) -> np.ndarray:
     return np.stack([field[top : top + side, left : left + side] for top in tops for left in lefts])
 
 
-def _peak(surface: np.ndarray, overlap: np.ndarray, reach: int) -> tuple[float, float, float]:
-    """Sub-pixel place and height of the peak of one correlation surface whose zero is at its centre."""
-    centre = len(surface) // 2
+def _peaks(surfaces: np.ndarray, overlap: np.ndarray, reach: int) -> np.ndarray:
+    """Sub-pixel place and height (n, 3) of the peaks of correlation surfaces whose zero is at the centre."""
+    count, centre = len(surfaces), surfaces.shape[1] // 2
     reach = min(reach, centre - 2)
+    side = 2 * reach + 1
     inner = slice(centre - reach, centre + reach + 1)
-    near = surface[inner, inner] / overlap[inner, inner] * overlap[centre, centre]
-    row, column = np.unravel_index(np.argmax(near), near.shape)
-    around = _around(surface, centre, reach)
-    height = (near[row, column] - around.mean()) / (around.std() + 1e-30)
-    if not (0 < row < 2 * reach and 0 < column < 2 * reach):
-        return np.nan, np.nan, height
-    x, y = _vertex(near[row - 1 : row + 2, column - 1 : column + 2])
-    return column - reach + x, row - reach + y, height
+    near = surfaces[:, inner, inner] / overlap[inner, inner] * overlap[centre, centre]
+    rows, columns = np.divmod(near.reshape(count, side * side).argmax(axis=1), side)
+    around = surfaces[:, _around(surfaces.shape[1], centre, reach)]
+    windows = np.arange(count)
+    heights = (near[windows, rows, columns] - around.mean(axis=1)) / (around.std(axis=1) + 1e-30)
+    within = (rows > 0) & (rows < side - 1) & (columns > 0) & (columns < side - 1)
+    middle_row, middle_column = (places.clip(1, side - 2)[:, None, None] for places in (rows, columns))
+    steps = np.arange(-1, 2)
+    x, y = _vertices(near[windows[:, None, None], middle_row + steps[:, None], middle_column + steps])
+    found = np.stack([columns - reach + x, rows - reach + y, heights], axis=1).astype(float)
+    found[~within, :2] = np.nan
+    return found
 
 
-def _around(surface: np.ndarray, centre: int, reach: int) -> np.ndarray:
-    """The values beyond the search and its peak's foot, out to a quarter of the window."""
+def _around(side: int, centre: int, reach: int) -> np.ndarray:
+    """Which values (side, side) lie beyond the search and its peak's foot, out to a quarter of the window."""
     outer = min(max(centre // 2, reach + 6), centre - 1)
-    distance = np.abs(np.arange(len(surface)) - centre)
+    distance = np.abs(np.arange(side) - centre)
     ring = np.maximum(distance[:, None], distance)
-    return surface[(ring > reach + 2) & (ring <= outer)]
+    beyond: np.ndarray = (ring > reach + 2) & (ring <= outer)
+    return beyond
 
 
-def _vertex(q: np.ndarray) -> tuple[float, float]:
-    """Where the paraboloid fitted to 3 x 3 values has its top, from the middle; it may lie aslant."""
-    slope_x, slope_y = (q[:, 2] - q[:, 0]).sum() / 6, (q[2] - q[0]).sum() / 6
-    bend_x, bend_y = (q[:, 0] - 2 * q[:, 1] + q[:, 2]).sum() / 3, (q[0] - 2 * q[1] + q[2]).sum() / 3
-    twist = (q[0, 0] - q[0, 2] - q[2, 0] + q[2, 2]) / 4
+def _vertices(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where paraboloids fitted to values (n, 3, 3) have their tops, from the middle; they may lie aslant."""
+    slope_x, slope_y = (q[:, :, 2] - q[:, :, 0]).sum(axis=1) / 6, (q[:, 2] - q[:, 0]).sum(axis=1) / 6
+    bend_x = (q[:, :, 0] - 2 * q[:, :, 1] + q[:, :, 2]).sum(axis=1) / 3
+    bend_y = (q[:, 0] - 2 * q[:, 1] + q[:, 2]).sum(axis=1) / 3
+    twist = (q[:, 0, 0] - q[:, 0, 2] - q[:, 2, 0] + q[:, 2, 2]) / 4
     scale = bend_x * bend_y - twist**2
-    if scale <= 0:  # a ridge, not a peak
-        return np.nan, np.nan
+    scale = np.where(scale > 0, scale, np.nan)  # else a ridge, not a peak
     return (twist * slope_y - bend_y * slope_x) / scale, (twist * slope_x - bend_x * slope_y) / scale
