@@ -13,7 +13,7 @@ COMMANDS = {
     "inspect": ("revisit.inspect", "say what a cube, patch store or encoder is, and draw it"),
     "export": ("revisit.export.command", "write an encoder in the form of timm, torchgeo, ONNX or a hub"),
     "predict": ("revisit.prediction.command", "map a region, a cube or an image by a trained model"),
-    "compare": ("revisit.compare_command", "say whether one method is better than another"),
+    "compare": ("revisit.compare_command", "say how much better one method is than another"),
     "trace": ("revisit.trace_command", "follow a number, encoder or cube back to its STAC items"),
     "leak-check": ("revisit.leaks_command", "say whether encoders were pretrained on test places"),
     "methods": ("revisit.methods.listing", "list the pretraining methods with their sources"),

@@ -13,7 +13,7 @@ from revisit.report.compare import Comparison, compare, headline_cells
 from revisit.report.gains import LUCK, OVER_PLACES, PAIRED
 from revisit.report.layout import Block, Cell, with_marks
 
-NAMES = ("learning", "labels", "images", "method", "less", "runs")
+NAMES = ("learning", "labels", "images", "method", "minus", "runs")
 
 
 def told(found: Sequence[Comparison], best: bool) -> str:
@@ -63,18 +63,18 @@ def _cell(one: Comparison) -> Cell:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``revisit compare``."""
     parser = argparse.ArgumentParser(
-        description="Say whether one method of a study is better than another: its headline scores less the "
-        "other's, run by run, with an interval over runs and one over test places. Methods are named as in "
-        "tables/all.csv."
+        description="Print how much better one method of a study is than another: its headline scores minus "
+        "the other's, run by run, with an interval over runs and one over test places. Methods are named as "
+        "in tables/all.csv."
     )
     parser.add_argument(
         "methods",
         nargs="*",
         metavar="METHOD",
-        help="the first is held against the others; alone against all; where none is named, the best row "
-        "of each setting is",
+        help="the first is compared with the others, or with all if it is the only one; if none is named, "
+        "the best row of each setting is compared with all others",
     )
-    parser.add_argument("--experiment", help="of this experiment alone")
+    parser.add_argument("--experiment", help="only this experiment")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="of the study (results, or results/STUDY)"
     )

@@ -33,7 +33,8 @@ def cell(method: str, values: list[float], **other: object) -> Cell:
         "converged": None,
     }
     by_seed = dict(enumerate(values))
-    resampled = {seed: np.linspace(value - 0.1, value + 0.1, 1000) for seed, value in by_seed.items()}
+    wide = 0.02 * len(method)  # so that a difference has a width
+    resampled = {seed: np.linspace(value - wide, value + wide, 1000) for seed, value in by_seed.items()}
     clusters = {seed: ("encoder", seed) for seed in by_seed}
     return Cell(about | other, by_seed, clusters, places=Places(30, "here"), resampled=resampled)
 
@@ -85,7 +86,33 @@ def test_the_interval_is_that_of_the_same_difference_the_other_way_round() -> No
     for end, opposite in (("value", "value"), ("ci_low", "ci_high"), ("test_ci_low", "test_ci_high")):
         assert one[end] == pytest.approx(-other[opposite])
         assert other[end] == pytest.approx(-one[opposite])
-    assert one["ci_low"] < one["value"] < one["ci_high"]
+    assert one["ci_low"] < one["value"] < one["ci_high"] and one["test_ci_low"] < one["test_ci_high"]
+
+
+def test_two_floors_are_compared_once_and_alike_in_both_orders() -> None:
+    """One run of the statistics stands for all seeds of the other, though a network learns there too."""
+    whole = {"label_fraction": 1.0}
+    cells = [
+        cell("seco", [0.5, 0.6, 0.8], **whole),
+        cell("pixels", [0.5, 0.6, 0.7], **FLOOR, **whole),
+        cell("prior", [0.1], **FLOOR, **whole),
+    ]
+    ((learning, *_, one),) = compare(cells, ["pixels", "prior"])
+    ((*_, other),) = compare(cells, ["prior", "pixels"])
+    assert learning == "floor, no network" and one["seeds"] == other["seeds"] == 3
+    assert one["value"] == pytest.approx(0.5) and other["ci_low"] == pytest.approx(-one["ci_high"])
+
+
+def test_every_protocol_of_a_method_counts_and_none_against_another_of_its_own() -> None:
+    """Training the whole network has two names."""
+    cells = [
+        cell("seco", [0.6, 0.6], protocol="fine-tune"),
+        cell("seco", [0.5, 0.5], protocol="supervised"),
+        cell("moco", [0.4, 0.4], protocol="fine-tune"),
+    ]
+    whole = "whole network trained"
+    assert told(compare(cells, ["seco"])) == [(whole, "seco", "moco", 0.2), (whole, "seco", "moco", 0.1)]
+    assert told(compare(cells, ["moco"])) == [(whole, "moco", "seco", -0.2), (whole, "moco", "seco", -0.1)]
 
 
 def test_luck_of_the_fewer_pretrainings_is_what_counts() -> None:
@@ -117,14 +144,27 @@ def test_the_command(scores: list[Path], capsys: pytest.CaptureFixture[str]) -> 
     assert said.startswith("## masking: mAP (micro)\n")
     assert "| linear probe | 100 % | S1 | 3dmae-3dm | 3dmae-rm | 3 | +12.0 [+12.0, +12.0] {" in said
     assert "| whole network trained | 5 % | S1+S2 | 3dmae-3dm | 3dmae-rm | 3 | +12.0‡ [" in said
-    assert "‡ a training had not converged" in said and "lucky" not in said
+    assert "‡ a training had not converged" in said and "selection bias" not in said
     assert compare_command.main(results) == 0
     said = capsys.readouterr().out
-    assert "## land-cover: mIoU" in said and "lucky" in said
+    assert "## land-cover: mIoU" in said and "selection bias" in said
     assert compare_command.main(["3dmae-3dm", "3dmae-rc", "--json", *results]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 12 and rows[0]["value"] == pytest.approx(0.08) and rows[0]["less"] == "3dmae-rc"
+    assert len(rows) == 12 and rows[0]["value"] == pytest.approx(0.08) and rows[0]["minus"] == "3dmae-rc"
     for wrong in (["--experiment", "maskin", *results], ["nobody", *results], ["--results", "nowhere"]):
         assert compare_command.main(wrong) == 1
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_a_score_without_its_headline_is_refused(
+    scores: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in scores[:3]:
+        copy = tmp_path / "scores" / Path(*path.parts[-6:])
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        content = json.loads(path.read_text())
+        copy.write_text(json.dumps({name: one for name, one in content.items() if name != "headline"}))
+    assert compare_command.main(["--results", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "lacks headline" in error and error.count("\n") == 1

@@ -3,7 +3,6 @@
 And, another question, the interval over which places are in the test set, the networks being what they are.
 """
 
-import math
 from collections.abc import Collection, Hashable, Mapping
 from statistics import stdev
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+MOST_RUNS = 1000  # that anybody would make to tell a difference
 
 
 def deviation(values: Collection[float]) -> float | None:
@@ -35,25 +35,24 @@ def interval(
     mean, n = float(np.mean(means)), len(means)
     if n < 2:
         return mean, None, None
-    half = _student(n - 1) * float(np.std(means, ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(means, ddof=1) / np.sqrt(n))
     return mean, max(mean - half, float(lowest)), min(mean + half, float(highest))
 
 
 def runs_to_tell(values: Mapping[int, float], clusters: Mapping[int, Hashable]) -> int | None:
     """The least number of clusters whose interval would leave out 0, mean and spread staying as they are.
 
-    ``values`` and ``clusters`` as of ``interval``. None of one cluster, whose spread is unknown, and of a
-    mean of 0.
+    ``values`` and ``clusters`` as of ``interval``. None of one cluster, whose spread is unknown, and where
+    ``MOST_RUNS`` would not do.
     """
     means = _of_clusters(values, clusters)
-    mean, number = abs(float(np.mean(means))), 2
-    if len(means) < 2 or not mean:
+    mean = abs(float(np.mean(means)))
+    if len(means) < 2:
         return None
-    ratio = float(np.std(means, ddof=1)) / mean
-    number = max(number, math.ceil((_student(np.inf) * ratio) ** 2))  # as many at least
-    while _student(number - 1) * ratio >= math.sqrt(number):
-        number += 1
-    return number
+    deviation = float(np.std(means, ddof=1))
+    numbers = np.arange(2, MOST_RUNS + 1)
+    told = stdtrit(numbers - 1, (1 + CONFIDENCE) / 2) * deviation / np.sqrt(numbers) < mean
+    return int(numbers[told.argmax()]) if told.any() else None
 
 
 def percentiles(
@@ -69,11 +68,6 @@ def percentiles(
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(means, (tail, 100 - tail))
     return float(low), float(high)
-
-
-def _student(freedom: float) -> float:
-    """Half the width of the interval, in standard errors, at so many degrees of freedom."""
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _of_clusters(values: Mapping[int, Any], clusters: Mapping[int, Hashable]) -> list[Any]:

@@ -24,8 +24,9 @@ NOTES = (
     "below 0. An interval that holds 0, or a difference without one, leaves it undecided.",
     "Differences are in percentage points, taken run by run: both rows had the same seed. The published ones "
     "are of other data, and not comparable.",
-    "Seeds to tell: with how many an undecided difference would have an interval without 0, if its mean and "
-    "its scatter stayed as they are. Of three seeds both are rough, and so is the number.",
+    "Seeds to tell: with how many independent seeds (of pretraining, where there is one) the interval of an "
+    "undecided difference would leave out 0, if its mean and scatter stayed as they are. Estimated from few "
+    "seeds, it is a rough guide; none is given where a thousand would not do.",
     "Of twenty comparisons in which there is no difference, one interval is expected to leave out 0.",
     layout.COLLAPSED,
     layout.CUT,

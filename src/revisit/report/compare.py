@@ -1,7 +1,7 @@
 """Which of two rows is better: headline scores of one method less those of another, in all they share.
 
 Rows share a setting where the experiment, the test images, the amount of labels and the way of learning are
-the same. Floors learn in no way of these, so they are in every one.
+the same. Floors learn in no way of these, so each network is held against them; two floors once a task.
 """
 
 import glob
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from revisit.errors import RevisitError
 from revisit.files import read_json
 from revisit.report import over_places, words
-from revisit.report.paired import TASK, Row, difference, is_floor
+from revisit.report.paired import TASK, Row, difference, without_network
 from revisit.report.score_files import Cell, gather
 from revisit.trace import DEPTHS
 
@@ -36,7 +36,9 @@ class Comparison(NamedTuple):
             **about,
             "learning": self.learning,
             "method": self.one.about["method"],
-            "less": self.other.about["method"],
+            "protocol": self.one.about["protocol"],
+            "minus": self.other.about["method"],
+            "minus_protocol": self.other.about["protocol"],
             **{name: self.row[name] for name in numbers},
         }
 
@@ -76,15 +78,21 @@ def compare(cells: Sequence[Cell], methods: Sequence[str]) -> list[Comparison]:
     if unknown := [name for name in methods if name not in known]:
         raise RevisitError(f"no score of {unknown[0]}; there are scores of {', '.join(known)}")
     first, rest = (methods[0] if methods else None), set(methods[1:])
+    floors_alone = all(without_network(cell) for cell in cells)
     found = []
     for learning, setting in _settings(cells):
-        one = setting[0] if first is None else next((c for c in setting if c.about["method"] == first), None)
-        if one is None:
-            continue
-        for other in setting:
-            # Two floors differ alike in every way of learning.
-            idle = not rest and learning != NO_NETWORK and is_floor(one) and is_floor(other)
-            if other is not one and not idle and (not rest or other.about["method"] in rest):
+        if first is None and learning == NO_NETWORK and not floors_alone:
+            continue  # the best floor is in every other setting
+        for one in setting[:1] if first is None else [c for c in setting if c.about["method"] == first]:
+            for other in setting:
+                name = other.about["method"]
+                floors = without_network(one) and without_network(other)
+                if (
+                    name == one.about["method"]
+                    or (rest and name not in rest)
+                    or (floors and learning != NO_NETWORK)
+                ):
+                    continue
                 row = difference(one, other)
                 found += [Comparison(learning, one, other, row)] if row else []
     if not found:
@@ -102,6 +110,7 @@ def _settings(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
         by_learning: dict[str, list[Cell]] = defaultdict(list)
         for cell in of_task:
             by_learning[words.training(cell.about["protocol"])].append(cell)
-        floors = by_learning.pop(NO_NETWORK, [])
-        for learning, networks in (by_learning or {NO_NETWORK: []}).items():
+        floors = by_learning.setdefault(NO_NETWORK, [])
+        for learning, those in by_learning.items():
+            networks = [] if learning == NO_NETWORK else those
             yield learning, sorted([*networks, *floors], key=lambda cell: -cell.mean)

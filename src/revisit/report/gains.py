@@ -21,12 +21,12 @@ OVER_PLACES = (
     "split: both rows on the same places, drawn anew with replacement. Neighbouring places are alike, so "
     "that it is rather too narrow. A gain that is to hold for other runs and other places needs both above 0."
 )
-LUCK = "The best of many rows was lucky too: what it has over the others is rather too much."
+LUCK = "The best of several rows owes part of its lead to chance, so the lead is overstated (selection bias)."
 OVER = {
     words.GAIN: "over the same network without pretraining",
     words.OVER_FLOOR: "over the best floor",
     words.OVER_FEWER: "over the same on fewer sensors, the better of them",
-    words.UNDER_BEST: "less that of the best row, floors included (+0.0: the best itself)",
+    words.UNDER_BEST: "minus that of the best row, floors included (+0.0: the best itself)",
 }
 
 
@@ -38,7 +38,7 @@ def lay_out(rows: Sequence[reading.Row], facts: Facts) -> Table:
             here = [row for row in rows if row["experiment"] == name and row["metric"].endswith(suffix)]
             blocks += [_block(here, facts, name, suffix, over)] if here else []
     subtitle = "All experiments" if blocks else "No network has a counterpart"
-    notes = with_marks((PAIRED, OVER_PLACES, LUCK), blocks)
+    notes = with_marks((PAIRED, OVER_PLACES, *([LUCK] if blocks else [])), blocks)
     return Table("What was gained", subtitle, notes, blocks)
 
 

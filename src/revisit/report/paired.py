@@ -1,4 +1,4 @@
-"""What was gained: a score less that without pretraining, of the best floor, of fewer sensors or other cubes.
+"""What was gained: a score less that of no pretraining, a floor, the best row, fewer sensors or other cubes.
 
 Differences are taken run by run: runs of the same seed have the same labels and draws. How much these
 matter is most of the spread of a score over seeds, and it cancels in the difference: a gain may be sure where
@@ -41,8 +41,9 @@ class Counterparts:
     """What networks among some cells are held against.
 
     The twin is trained the same way on the same data, without ``pretrain_data``; of several the one that
-    comes first in ``methods``. The best floor is that of the highest mean, and so is the best of the same
-    method on part of the sensors, such as Sentinel-2 alone of both. The first row is that of ``methods``.
+    comes first in ``methods``. The best floor is that of the highest mean, and so is the best row, and the
+    best of the same method on part of the sensors, such as Sentinel-2 alone of both. The first row is that
+    of ``methods``.
     """
 
     def __init__(self, cells: Iterable[Cell], methods: Iterable[str]) -> None:
@@ -93,7 +94,7 @@ class Counterparts:
         None where nothing else does, or the cell is a floor.
         """
         networks, floors = (self._rivals[_rivals(cell, learning)] for learning in (None, words.FLOOR))
-        rivals = [] if is_floor(cell) else [*networks, *floors]
+        rivals = [] if without_network(cell) else [*networks, *floors]
         return max(rivals, key=lambda one: one.mean) if len(rivals) > 1 else None
 
 
@@ -166,7 +167,8 @@ def _on_resampled(cell: Cell, other: Cell) -> dict[int, NDArray[np.float64]]:
 
 def difference(cell: Cell, other: Cell, suffix: str = "") -> Row | None:
     """The row of a difference, its metric with ``suffix``; None where no two runs have the same seed."""
-    turned = is_floor(cell) and not is_floor(other)  # runs of a network are held against those of a floor
+    # The runs of a network, or the more of a floor, are held against those of a floor.
+    turned = without_network(cell) and (not without_network(other) or len(cell.values) < len(other.values))
     first, second, sign = (other, cell, -1) if turned else (cell, other, 1)
     differences = {seed: sign * value for seed, value in run_by_run(first, second).items()}
     if not differences:
@@ -187,7 +189,7 @@ def shared_luck(one: Cell, other: Cell, seeds: Iterable[int]) -> dict[int, Any]:
     return min(known, key=lambda clusters: len(set(clusters.values())))
 
 
-def is_floor(cell: Cell) -> bool:
-    """Whether no network made it."""
+def without_network(cell: Cell) -> bool:
+    """Whether no network made it; of the floors those that are frozen as they were drawn are networks."""
     found: bool = cell.about["protocol"] == words.FLOOR
     return found

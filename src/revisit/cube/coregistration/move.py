@@ -5,7 +5,6 @@ sensor sees between two pixels, by 0.2 dB half-way in speckle of 4.4 looks.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -42,10 +41,12 @@ class Move:
 
     def image(self, values: np.ndarray, decibels: bool = False) -> np.ndarray:
         """One band moved: float32 (y, x), NaN what nobody saw."""
-        moved = self._decibels(values) if decibels else self._cubic(values)
-        moved[~self.seen] = np.nan
+        moved = np.full(values.shape, np.nan, np.float32)
+        if self.seen.any():
+            cubic = self._decibels(values) if decibels else self._cubic(values)
+            np.copyto(moved, cubic, where=self.seen)
         if self._hidden.any():
-            np.copyto(moved, _interpolate(values, self.x, self.y, _linear), where=self._hidden)
+            np.copyto(moved, _linear(values, self.x, self.y), where=self._hidden)
         return moved
 
     def _cubic(self, values: np.ndarray) -> np.ndarray:
@@ -53,7 +54,7 @@ class Move:
         if len(self._gaps):
             values = values.copy()
             np.put(values, self._gaps, np.take(values, self._nearest))
-        return _interpolate(values, self.x, self.y, _cubic)
+        return _cubic(values, self.x, self.y)
 
     def _decibels(self, values: np.ndarray) -> np.ndarray:
         """By its linear power."""
@@ -101,13 +102,21 @@ def _split(distance: float) -> tuple[int, float]:
     return whole, whole - distance
 
 
-def _interpolate(
-    image: np.ndarray, x: float, y: float, kernel: Callable[[float], tuple[np.ndarray, int]]
-) -> np.ndarray:
-    """Weighted sums of neighbours (y, x), moved; they run over from edge to edge."""
+def _cubic(image: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Interpolated by cubic B-splines: (y, x) without gaps, moved; it runs over from edge to edge."""
     for axis, distance in ((0, y), (1, x)):
         whole, back = _split(distance)
-        image = np.roll(_correlate(image, *kernel(back), axis), whole, axis=axis)
+        image = np.roll(_correlate(image, *_spline(back), axis), whole, axis=axis)
+    return image
+
+
+def _linear(image: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Interpolated between two neighbours: a gap (nan) makes gaps of those beside it alone."""
+    for axis, distance in ((0, y), (1, x)):
+        whole, back = _split(distance)
+        image = np.roll(image, whole, axis=axis)
+        if back:
+            image = (1 - np.float32(back)) * image + np.float32(back) * np.roll(image, -1, axis=axis)
     return image
 
 
@@ -115,7 +124,7 @@ def _correlate(image: np.ndarray, weights: np.ndarray, before: int, axis: int) -
     """Sums of neighbours of float32 (y, x) along an axis, the first ``before`` of them before the pixel.
 
     As ``scipy.ndimage.correlate1d``, mirrored at the edges; many times faster, by products with a banded
-    matrix of the weights.
+    matrix of the weights. Without gaps: in a product a nan would spoil ``STEP`` pixels.
     """
     padding = [(0, 0), (0, 0)]
     padding[axis] = before, len(weights) - 1 - before
@@ -135,12 +144,7 @@ def _correlate(image: np.ndarray, weights: np.ndarray, before: int, axis: int) -
     return result
 
 
-def _linear(t: float) -> tuple[np.ndarray, int]:
-    """Weights of two values at ``t`` (0 to 1) between them, and how many lie before the first."""
-    return np.array([1 - t, t]), 0
-
-
-def _cubic(t: float) -> tuple[np.ndarray, int]:
+def _spline(t: float) -> tuple[np.ndarray, int]:
     """Weights of values around ``t`` (0 to 1) between two of them, and how many lie before the first.
 
     Those of four cubic B-splines, and of the values that make their coefficients: a recursive filter with the
