@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from revisit.report import words
+
 pytestmark = pytest.mark.slow
 
 
@@ -34,7 +36,7 @@ def test_the_table_has_every_run_of_the_study(study):
             for modality in ("s1", "s1+rgb")
         ),
     }
-    lowest = {row["metric"]: -1 if row["metric"].endswith(("_gain", "_over_floor")) else 0 for row in rows}
+    lowest = {row["metric"]: -1 if row["metric"].endswith(words.DIFFERENCES) else 0 for row in rows}
     assert all(lowest[row["metric"]] <= float(row["value"]) <= 1 for row in rows)
     assert all((study.folder / row["run"] / "seed0.json").is_file() for row in rows)
 

@@ -211,6 +211,7 @@ def test_every_number_that_was_there_stays_and_the_new_ones_stand_beside(mine: F
         "accuracy",
         "accuracy_gain",
         "accuracy_over_floor",
+        "accuracy_under_best",
     }
 
 
