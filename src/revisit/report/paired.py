@@ -190,6 +190,6 @@ def shared_luck(one: Cell, other: Cell, seeds: Iterable[int]) -> dict[int, Any]:
 
 
 def without_network(cell: Cell) -> bool:
-    """Whether no network made it; of the floors those that are frozen as they were drawn are networks."""
+    """Whether no network made it; a network frozen as it was drawn is one, though a floor too."""
     found: bool = cell.about["protocol"] == words.FLOOR
     return found

@@ -101,7 +101,6 @@ class Trainer:
         first = self.progress.step
         started, before = time.monotonic(), self.progress.seconds
         hidden = None if self.lead else True
-        self.method.train()  # a look at the features sets it back
         bar = tqdm(total=self.steps, initial=first, unit="step", disable=hidden, leave=False)
         with bar, logging_redirect_tqdm(), interruption() as stop, closing(batches(first)) as stream:
             for batch in stream:
@@ -133,6 +132,7 @@ class Trainer:
         torch.manual_seed(derived_seed(purpose, self.seed, step))
         for descent in self.descents:
             descent.set(step)
+        self.method.train()
         self.method.before_step(self._moment())
         with torch.no_grad():
             views = self.method.views(to_device(batch, self.device), generator)
