@@ -11,6 +11,8 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,24 @@ def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def with_companions(path: str) -> list[str]:
+    """A file and those that hold what it shows: all of a shapefile, sources of a virtual raster."""
+    file = Path(path)
+    if file.suffix.lower() == ".shp":
+        return [
+            path,
+            *sorted(str(other) for other in file.parent.glob(f"{escape(file.stem)}.*") if other != file),
+        ]
+    if file.suffix.lower() == ".vrt" and file.is_file():
+        import rasterio  # takes a while; most studies have no such file
+
+        try:
+            with rasterio.open(path) as raster:
+                found = [str(other) for other in raster.files if Path(other).is_file()]
+        except rasterio.errors.RasterioError:
+            return [path]  # the check says so
+        return [path, *sorted(set(found) - {path})]
+    return [path]

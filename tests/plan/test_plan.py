@@ -171,6 +171,13 @@ def test_a_score_that_the_study_has_not_is_told_in_one_line(plan):
         plan.collection(wildcards)
 
 
+def test_few_regions_share_the_cores_of_the_machine(plan):
+    """One job of cubes a region leaves the others idle; on a cluster the profile says."""
+    count = len(plan.regions)
+    asked = (None, 1, count, 2 * count - 1, 2 * count, 64 * count)
+    assert [plan.threads(cores) for cores in asked] == [1, 1, 1, 1, 2, 4]
+
+
 def test_a_region_that_the_study_has_not_is_told_in_one_line(plan):
     with pytest.raises(RevisitError, match="region nowhere: the study has none of this name"):
         plan.stack(Wildcards(region="nowhere", sensor="sentinel-2"))

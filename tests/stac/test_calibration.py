@@ -72,7 +72,7 @@ def truth() -> np.ndarray:
     return RegularGridInterpolator((LINES, PIXELS), TABLE)((rows, columns))
 
 
-def write_image(path: Path) -> None:
+def write_image(path: Path, turn: rasterio.Affine = TURN, epsg: int = UTM) -> None:
     """Amplitudes of a plain with a bright town, on the ground as acquired: turned, with points alone."""
     sigma = np.full((SIZE, SIZE), LAND)
     sigma[600:620, 650:680] = TOWN
@@ -82,7 +82,7 @@ def write_image(path: Path) -> None:
     for row in range(0, SIZE + 1, 100):
         for column in range(0, SIZE + 1, 100):
             (lon,), (lat,) = rasterio.warp.transform(
-                f"EPSG:{UTM}", "EPSG:4326", *[[metres] for metres in TURN @ (column, row)]
+                f"EPSG:{epsg}", "EPSG:4326", *[[metres] for metres in turn @ (column, row)]
             )
             points.append(GroundControlPoint(row=row, col=column, x=lon, y=lat, z=0))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +141,26 @@ def test_an_image_becomes_sigma_nought_where_its_points_say(tmp_path: Path) -> N
     away = np.hypot(*(np.indices(sigma.shape) - np.array([rows.mean(), columns.mean()])[:, None, None])) > 30
     np.testing.assert_allclose(sigma[away], LAND, rtol=2e-3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.tif", "grd.tif"]
+
+
+@pytest.mark.parametrize("east", [0, 2500])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_an_image_over_the_180th_meridian(tmp_path: Path, east: float, calibrated: bool) -> None:
+    """Its points jump by 360 degrees there; areas over the meridian and beside it are found all the same."""
+    epsg = 32660
+    (middle,), _ = rasterio.warp.transform("EPSG:4326", f"EPSG:{epsg}", [180], [51.4])
+    turn = from_origin(middle - 6500 + east, 5_700_000, 10, 10) @ rasterio.Affine.rotation(12)
+    write_image(tmp_path / "grd.tif", turn, epsg)
+    x, y = turn @ (660, 610)
+    area = Area(epsg, (x - 1500, y - 1500, x + 1500, y + 1500))
+    table = SigmaNought.parse(annotation().encode()) if calibrated else None
+    assert cut(str(tmp_path / "grd.tif"), area, tmp_path / "clip.tif", 0, table=table)["valid"]
+    with rasterio.open(tmp_path / "clip.tif") as file:
+        values, transform = file.read(1).astype(float), file.transform
+    assert (values > 0).all()
+    rows, columns = np.nonzero(values > (LAND + TOWN) / 2 if calibrated else values > 1.5 * np.median(values))
+    town, expected = xy(transform, rows.mean(), columns.mean()), turn @ (665, 610)
+    assert np.hypot(town[0] - expected[0], town[1] - expected[1]) < 5
 
 
 def test_what_the_image_does_not_hold_is_no_data(tmp_path: Path) -> None:

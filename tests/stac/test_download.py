@@ -408,11 +408,10 @@ def test_jobs_keep_within_the_requests_of_a_remote_provider(
 ) -> None:
     """Workers of one job wait for slots that others hold, and go on when they are free."""
     found = search("north", "sentinel-2", archive.settings, archive.folder)
-    folder = tmp_path / "slots/remote"
     read, held = stage_download.fetch, []
 
     def counted(*given: Any) -> Any:
-        held.append(sum(_is_locked(path) for path in folder.iterdir()))
+        held.append(sum(_is_locked(path) for path in tmp_path.glob("slots/*/*")))
         return read(*given)
 
     monkeypatch.setattr(stage_download, "fetch", counted)
@@ -420,6 +419,7 @@ def test_jobs_keep_within_the_requests_of_a_remote_provider(
         own = {"remote": {"inherits": "embedded", "url": url}}
         settings = {**archive.settings, "provider": "remote", "providers": own}
         settings |= {"workers": 4, "requests": 3, "slots": str(tmp_path / "slots")}
+        folder = tmp_path / "slots" / url.split("/")[2].replace(":", "_")
         with slot(folder, 3), slot(folder, 3):  # another job's
             manifest = download(found, "north", "sentinel-2", 2020, tmp_path / "out/manifest.json", settings)
     assert len(manifest["scenes"]) == 3

@@ -133,6 +133,9 @@ def test_what_is_of_another_collection_is_left_out(
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(scale="much"), "scale 'much' is no"),
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(scale=0), "its scale is 0"),
         (lambda item: item["assets"]["red"]["raster:bands"][0].update(nodata="none"), "nodata 'none' is no"),
+        (lambda item: item["assets"]["red"].update({"raster:bands": {}, "bands": 3}), "cannot be understood"),
+        (lambda item: item["assets"]["red"].update({"eo:bands": None}), "cannot be understood"),
+        (lambda item: item["properties"].update({"sat:orbit_state": 3}), "cannot be understood"),
     ],
 )
 def test_items_that_make_no_sense_are_named_and_left_out(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,13 +82,14 @@ def test_searches_keep_within_the_requests(search, archive, tmp_path: Path) -> N
     with faulty(archive, fault, **shared) as settings:
         found: list[Any] = []
         job = threading.Thread(target=lambda: found.extend(search("north", "sentinel-2", settings)))
-        with slot(tmp_path / "remote", 1):
+        folder = tmp_path / urlsplit(settings["providers"]["remote"]["url"]).netloc.replace(":", "_")
+        with slot(folder, 1):
             job.start()
             time.sleep(0.5)
             assert fault.times == 1  # not asked yet
         time.sleep(0.9)  # in the pause that the server asked for
         assert fault.times == 0
-        with (tmp_path / "remote/0.lock").open() as file:
+        with (folder / "0.lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         job.join(timeout=10)
     assert len(found) == 6

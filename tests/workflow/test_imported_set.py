@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from revisit.stac.api.folders import Catalogue
+
 STUDY = """
 study: sets
 seed: 1
@@ -45,6 +47,8 @@ def test_from_a_folder_to_a_table(checkout, eurosat) -> None:
     page = (results / "report.html").read_text()
     assert "Imagery: EuroSAT." in page and "simulated" not in page
     assert "6 of 30 samples" in page
+    # What it is served as: features are all that is made of an imported set alone.
+    assert {item["collection"] for item in Catalogue([results]).items} == {"features"}
     # A store that is gone is imported again, and nothing before it.
     shutil.rmtree(results / "patches/scenes/1-of-1.zarr")
     (results / "patches/scenes/index.json").unlink()

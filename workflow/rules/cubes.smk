@@ -17,6 +17,7 @@ rule stack:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
+    threads: plan.threads(workflow.cores)
     resources:
         mem_mb=2000,
         runtime=240,
@@ -45,6 +46,7 @@ rule coregister:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
+    threads: plan.threads(workflow.cores)
     resources:
         mem_mb=2000,
         runtime=240,
@@ -68,6 +70,7 @@ rule moments:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
+    threads: plan.threads(workflow.cores)
     resources:
         mem_mb=1500,
         runtime=60,
@@ -111,6 +114,7 @@ rule scale:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
+    threads: plan.threads(workflow.cores)
     resources:
         mem_mb=1500,
         runtime=120,

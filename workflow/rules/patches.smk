@@ -17,6 +17,7 @@ rule tile:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
+    threads: plan.threads(workflow.cores)
     resources:
         mem_mb=3000,
         runtime=240,

@@ -207,7 +207,7 @@ rule page:
 # Only made when asked for: `snakemake catalogue`. `revisit serve` needs no file.
 rule catalogue:
     input:
-        products=lambda wildcards: plan.products(),
+        products=lambda wildcards: plan.catalogued(),
     output:
         collections="<results>/collections.json",
         found="<results>/items.json",

@@ -61,7 +61,7 @@ class Study(Record):
     providers: dict[str, Provider] = {}
     """Catalogues of your own, by name: a folder of STAC items, or the address of a STAC API."""
     requests: int = Field(default=16, ge=1)
-    """At most so many requests to the provider at a time, over all jobs of the study."""
+    """At most so many requests to a provider's host at a time, over all studies of this folder."""
     regions: dict[Name, Region] = {}
     """The places to build cubes of, by name."""
     places: dict[Name, Places] = {}

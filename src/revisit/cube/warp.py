@@ -1,6 +1,6 @@
 """Reads a raster onto a region's grid, by window, so that memory depends on the block and not the region."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -30,12 +30,33 @@ def read_onto(
     ``decode`` turns digital numbers into values of one type, with ``missing`` where there is none.
     Pixels that already lie on the grid are copied. Else classes (``categorical``) are taken from the
     nearest pixel, values averaged where the grid is coarser, and interpolated bilinearly where not.
+    Of a source in degrees that the grid meets on both sides of the 180th meridian, each gives its own.
     """
     crs = _utm(grid.epsg)
     onto = _offset(source, grid, crs)
     if onto is not None:
         return _copy(source, grid, onto, decode, missing)
-    window = _window_around(source, grid, crs)
+    first, *others = (
+        _resampled(source, window, grid, decode, missing, categorical)
+        for window in _windows_around(source, grid, crs)
+    )
+    for other in others:
+        holes = gaps(first, missing)
+        if holes is not None:
+            first[holes] = other[holes]
+    return first
+
+
+def _resampled(
+    source: DatasetReader,
+    window: windows.Window,
+    grid: Grid,
+    decode: Callable[[np.ndarray], np.ndarray],
+    missing: float,
+    categorical: bool,
+) -> np.ndarray:
+    """What a window of the source holds of the grid."""
+    crs = _utm(grid.epsg)
     values = decode(source.read(1, window=window))
     transform, resampling = source.window_transform(window), _resampling(source, grid, categorical)
     if not values.size:
@@ -202,13 +223,21 @@ def _copy(
     return result
 
 
-def _window_around(source: DatasetReader, grid: Grid, crs: CRS) -> windows.Window:
-    """The source pixels that a block needs, whole and inside the source; of size 0 where it has none."""
+def _windows_around(source: DatasetReader, grid: Grid, crs: CRS) -> list[windows.Window]:
+    """The source pixels that a block needs, whole and inside the source; of size 0 where it has none.
+
+    One window, or two where the block meets a source in degrees on both sides of the 180th meridian.
+    """
     bounds = transform_bounds(crs, source.crs, *grid.bounds) if source.crs != crs else grid.bounds
-    if source.crs.is_geographic:  # a clip lies on one side of the 180th meridian
-        bounds = sides_met(bounds, source.bounds.left, source.bounds.right)[0]
-    around = windows.from_bounds(*bounds, transform=source.transform)
+    sides: list[Sequence[float]] = [bounds]
+    if source.crs.is_geographic:
+        sides = [*sides_met(bounds, source.bounds.left, source.bounds.right)]
     margin = MARGIN * max(1, grid.resolution / source.res[0] if source.crs.is_projected else 1)
+    return [_whole_pixels(source, side, margin) for side in sides]
+
+
+def _whole_pixels(source: DatasetReader, bounds: Sequence[float], margin: float) -> windows.Window:
+    around = windows.from_bounds(*bounds, transform=source.transform)
     top, left = np.floor([around.row_off - margin, around.col_off - margin]).astype(int)
     bottom, right = np.ceil(
         [around.row_off + around.height + margin, around.col_off + around.width + margin]

@@ -16,7 +16,7 @@ from typing import Any
 
 from revisit.code_digests import code
 from revisit.errors import RevisitError
-from revisit.files import remove, write_text
+from revisit.files import remove, with_companions, write_text
 from revisit.provenance import code_version
 
 KEPT = Path(".snakemake/revisit")
@@ -71,8 +71,9 @@ def files_named(config: Mapping[str, Any]) -> list[str]:
     for text in _strings(config):
         path = Path(text)
         if path.is_file():
-            about = path.stat()
-            found.append(f"{text} {about.st_size} {about.st_mtime_ns}")
+            for file in with_companions(text):
+                about = Path(file).stat()
+                found.append(f"{file} {about.st_size} {about.st_mtime_ns}")
         elif "/" in text and path.exists():
             found.append(text)
     return sorted(found)

@@ -8,6 +8,7 @@ from typing import Any
 from revisit.code_digests import code
 from revisit.cube.bands import BANDS, ELEVATION
 from revisit.errors import RevisitError
+from revisit.files import with_companions
 from revisit.job import Job
 from revisit.patches.modality import ELEVATION_BAND
 from revisit.plan import variants
@@ -23,6 +24,7 @@ from revisit.plan.jobs import (
 from revisit.plan.variants import Variants
 
 Settings = dict[str, Any]
+MOST_THREADS = 4  # of a job of cubes, each of which takes about 0.2 GB
 
 
 class DataPlan:
@@ -109,6 +111,13 @@ class DataPlan:
         region = dict(wildcards.items()).get("region")
         return len(self.regions) if region is None else self._urgency[region]
 
+    def threads(self, cores: int | None) -> int:
+        """Of a job of cubes: one where regions keep all ``cores`` busy, else a region's share, 4 at most.
+
+        ``cores``: of this run; None where it is no run of jobs on this machine.
+        """
+        return max(1, min(MOST_THREADS, (cores or 1) // max(len(self.regions), 1)))
+
     def searched(self, region: str) -> list[str]:
         """What is searched over a region: label maps only where it is to have labels."""
         everywhere = {*self.sensors, ELEVATION}
@@ -163,11 +172,12 @@ class DataPlan:
         }
 
     def asking(self, wildcards: Wildcards) -> Settings:
-        """How a provider is asked: at most ``requests`` at a time over all jobs, by locks in ``slots``."""
+        """How a provider is asked: at most ``requests`` at a time over all jobs of all studies here, by locks
+        in ``slots``."""
         return {
             "patience_s": self.config["download"]["patience_s"],
             "requests": self.config["requests"],
-            "slots": f"{self.root}/logs/download/slots",
+            "slots": "results/logs/slots",
         }
 
     def fetching(self, wildcards: Wildcards) -> Settings:
@@ -239,9 +249,9 @@ class DataPlan:
         return self._of_downloads(wildcards.region, searched, "clips") if searched else []
 
     def label_files(self, wildcards: Wildcards) -> list[str]:
-        """The files that labels are made of."""
+        """The files that labels are made of, all of a shapefile."""
         files = self._labels["files"] if self._labels else []
-        return [file["raster"] or file["vector"] for file in files]
+        return [each for file in files for each in with_companions(file["raster"] or file["vector"])]
 
     def label(self, wildcards: Wildcards) -> Settings:
         """What labels are made of, on which grid."""

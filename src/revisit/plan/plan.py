@@ -4,7 +4,7 @@ A plan is made of a checked study (``revisit.plan.checked``), in which names are
 what they are; so nothing here depends on how a region, method or experiment is called.
 """
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from revisit.cube.bands import ELEVATION
 from revisit.plan.data import Settings
@@ -194,6 +194,12 @@ class Plan(ModelPlan):
         labels = [f"{self.root}/cubes/{region}/labels.zarr" for region in self.labelled]
         dem = [f"{self.root}/cubes/{region}/dem.zarr" for region in self.regions if self.years(ELEVATION)]
         return [*self.beside_cubes("scaled.zarr"), *labels, *dem]
+
+    def catalogued(self) -> list[str]:
+        """What the catalogue waits for: the products, and of features and maps those that are there."""
+        maps = [f"{name}.tif" for name in self.maps()]
+        made = dict.fromkeys([*self.embedded(), *self.features(), *maps])
+        return [*self.products(), *(path for path in made if Path(path).is_file())]
 
     def items(self) -> list[str]:
         """What the searches of the study found."""

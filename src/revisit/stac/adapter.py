@@ -43,8 +43,17 @@ def flaw(item: Any) -> str | None:
 def scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
     """The scene record of an item without a ``flaw``.
 
-    Raises RevisitError where a band or what it hangs on is missing or contradicts itself.
+    Raises RevisitError where a band or what it hangs on is missing, contradicts itself or is no such thing.
     """
+    try:
+        return _scene(item, source, bands)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RevisitError(
+            f"{source.provider}: item {item['id']} cannot be understood ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _scene(item: Item, source: Source, bands: Iterable[str]) -> dict[str, Any]:
     properties = item["properties"]
     level = baseline(item)
     described = {band: _band(item, source, band, level) for band in bands}

@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
@@ -24,8 +24,9 @@ from rasterio.windows import Window, from_bounds
 from revisit import files
 from revisit.cube.degrees import sides_met
 from revisit.cube.grid import utm_zones
-from revisit.stac.calibration import SigmaNought, calibrated
+from revisit.stac.calibration import SigmaNought
 from revisit.stac.failures import GONE, UnreadableError
+from revisit.stac.ground_range import part_around
 
 PIXEL_M, MARGIN_PIXELS = 10, 8
 LARGEST_READ_BYTES = 4 * 2**20  # of a window at a time, or a row of blocks if that is more
@@ -95,16 +96,12 @@ def cut(
     ``transform``, ``low`` (share of valid numbers below 1000), ``sha256`` and ``bytes``.
     Raises UnreadableError; OSError where the target cannot be written.
     """
-    with (
-        rasterio.Env(**{**GDAL, **(options or {})}),
-        _open(href) as file,
-        calibrated(file, area.bounds, area.epsg, table, target) if table else nullcontext(file) as source,
-    ):
-        warped = source.crs is None
+    with rasterio.Env(**{**GDAL, **(options or {})}), _open(href) as file:
+        warped = file.crs is None or table is not None
         empty = next(
-            (float(number) for number in (nodata, source.nodata, fallback) if number is not None), None
+            (float(number) for number in (nodata, file.nodata, fallback) if number is not None), None
         )
-        with _warp(source, area, empty) if warped else source as view:
+        with _warped(file, area, empty, table, target) if warped else nullcontext(file) as view:
             dtype = view.dtypes[0]
             found = {"dtype": dtype, "nodata": _stated(empty), "warped": warped, "valid": False}
             window = _window(view, area)
@@ -213,22 +210,26 @@ def _unreadable(error: Exception) -> UnreadableError:
     return UnreadableError(text, lasting=ABSENT.search(text) is not None)
 
 
-def _warp(source: Any, area: Area, nodata: float | None) -> Any:
-    points, crs = source.gcps
-    if not points or crs is None:
-        raise UnreadableError("the file has neither a projection nor ground control points", lasting=True)
-    try:
-        # A grid of our own must not be asked for: with one, rasterio forgets the points without a word.
-        return WarpedVRT(
-            source,
-            src_crs=crs,
-            crs=f"EPSG:{area.epsg}",
-            resampling=Resampling.bilinear,
-            src_nodata=nodata,
-            nodata=nodata,
-        )
-    except Exception as error:  # GDAL's own kinds are private to rasterio
-        raise _unreadable(error) from error
+@contextmanager
+def _warped(
+    file: Any, area: Area, nodata: float | None, table: SigmaNought | None, target: Path
+) -> Iterator[Any]:
+    """The area of a file without a projection, warped by its ground control points; else UnreadableError."""
+    with part_around(file, area.bounds, area.epsg, nodata, table, target) as part:
+        try:
+            # A grid of our own must not be asked for: with one, rasterio forgets the points without a word.
+            view = WarpedVRT(
+                part,
+                src_crs=part.gcps[1],
+                crs=f"EPSG:{area.epsg}",
+                resampling=Resampling.bilinear,
+                src_nodata=nodata,
+                nodata=nodata,
+            )
+        except Exception as error:  # GDAL's own kinds are private to rasterio
+            raise _unreadable(error) from error
+        with view:
+            yield view
 
 
 def _window(view: Any, area: Area) -> Window | None:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -31,14 +32,18 @@ class Shared(Record):
     """What the jobs of a study keep to together."""
 
     requests: int = Field(16, ge=1)
-    """At most so many requests at a time to a remote provider, by all jobs that share ``slots``."""
+    """At most so many requests at a time to a provider's host, by all jobs that share ``slots``."""
     slots: Path | None = None
     """Folder by which jobs keep within ``requests`` together; each for itself if absent."""
 
     def turn(self, origin: Source) -> AbstractContextManager[None]:
         """The block in which a request may be made of a source, waiting until it may."""
-        # A folder is served by one job alone; only a remote provider is shared with others.
-        folder = self.slots / re.sub(r"[^\w+-]", "_", origin.provider) if self.slots and origin.url else None
+        # A folder is served by one job alone; only a remote provider is shared with others, by whatever name.
+        folder = (
+            self.slots / re.sub(r"[^\w.-]", "_", urlsplit(origin.url).netloc)
+            if self.slots and origin.url
+            else None
+        )
         return slot(folder, self.requests)
 
 

@@ -13,6 +13,7 @@ import requests
 import xarray as xr
 from pystac_client import Client
 
+from revisit.stac.api.catalogue import catalogue
 from revisit.stac.api.folders import Catalogue
 from revisit.stac.api.server import serve
 
@@ -47,6 +48,25 @@ def test_every_product_is_an_item_of_one_collection(results: Path) -> None:
     catalogue = Catalogue([results])
     (cube,) = (item for item in catalogue.items if item["collection"] == "sentinel-2-raw")
     assert cube["links"] == []
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_features_alone_are_a_study_wherever_their_images_were(results: Path, placed: bool) -> None:
+    """Of a set that was imported there is neither scene nor cube, and often no place."""
+    for folder in ("cubes", "scenes", "variants"):
+        rmtree(results / folder)
+    if not placed:
+        path = results / "features/pairs/method/s2/seed0/s2.json"
+        item = json.loads(path.read_text())
+        del item["bbox"]
+        path.write_text(json.dumps({**item, "geometry": None}))
+    with serve([results]) as url:
+        client = Client.open(url)
+        (collection,) = client.get_collections()
+        assert (collection.extent.spatial.bboxes == [[-180, -90, 180, 90]]) is not placed
+        assert [item.id for item in client.search(collections=["features"]).items()] == ["pairs-method"]
+    catalogue(results / "collections.json", results / "items.json")
+    assert len(pystac.ItemCollection.from_file(results / "items.json")) == 1
 
 
 def test_clients_find_items_links_and_files(results: Path, archive: Any) -> None:

@@ -20,8 +20,9 @@ def described(collection: dict[str, Any], items: Sequence[Item]) -> dict[str, An
 
 
 def extent(items: Sequence[Item]) -> dict[str, Any]:
-    """Bounds in space and time; of items over the 180th meridian, all longitudes."""
-    boxes = [item["bbox"] if item["bbox"][0] <= item["bbox"][2] else WORLD for item in items]
+    """Bounds in space and time; over the 180th meridian all longitudes, without any place the world."""
+    known = [item["bbox"] for item in items if item.get("bbox")]
+    boxes = [box if box[0] <= box[2] else WORLD for box in known] or [WORLD]
     wests, souths, easts, norths = zip(*boxes, strict=True)
     times = [item["properties"] for item in items]
     starts = [about.get("start_datetime") or about["datetime"] for about in times]

@@ -35,7 +35,7 @@ ABOUT = {
 
 def is_study(folder: Path) -> bool:
     """Whether results of a study lie in a folder."""
-    return any(next(folder.glob(pattern), None) for pattern in (MANIFESTS, *STORES))
+    return any(next(folder.glob(pattern), None) for pattern in (MANIFESTS, *STORES, FEATURES, MAPS))
 
 
 def products(folder: Path) -> tuple[list[dict[str, Any]], list[Item]]:
