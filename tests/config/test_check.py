@@ -15,11 +15,6 @@ from revisit.config.check import check
 from revisit.errors import RevisitError
 
 ROOT = Path(__file__).parents[2]
-STUDIES = [
-    ROOT / "config.yaml",
-    ROOT / "tests/study.yaml",
-    *sorted((ROOT / "workflow/presets").glob("*.yaml")),
-]
 METHODS, EXPERIMENTS = ("pretraining", "methods"), ("experiments",)
 THIS_YEAR = date.today().year
 
@@ -44,15 +39,6 @@ def refusal(study) -> str:
         check(study)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_shipped_study_is_right(path):
-    content = yaml.safe_load(path.read_text())
-    folders = [provider.get("folder") for provider in content.get("providers", {}).values()]
-    if any(folder and not (ROOT / folder).is_dir() for folder in folders):
-        pytest.skip(f"{folders[0]} is absent")
-    check(content)
 
 
 def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
@@ -183,6 +169,22 @@ def test_an_experiment_without_labels_is_refused(study):
     assert told in refusal(changed(study, "labels", {"regions": ["fells"]}))
     line = refusal(changed(bare, "collections", "scenes", "classes", [10]))
     assert "collections.scenes.classes: [10], but the study has no labels" in line
+
+
+@pytest.mark.parametrize("protocol", ["frozen", "fine-tune"])
+def test_features_that_nothing_has_trained_are_no_row(study, protocol):
+    """UniFeat trains the extractor alone: frozen, the U-Net above it would be as it was drawn."""
+    method = {"name": "unifeat", "encoder": {"name": "channel-unet", "channel_width": 8, "width": 8}}
+    entry = {"collection": "pairs", "modalities": ["s1+s2"], "steps": 2, "batch_size": 8, "method": method}
+    network = {"network": "linear", "modalities": ["s1+s2"], "pretrained": "unifeat"}
+    maps = {"task": "segmentation", "collection": "pairs", "networks": {"one": network}, "seeds": [0]}
+    maps |= {"protocols": [protocol], "train": {"batch_size": 8, "learning_rate": 0.001, "max_steps": 2}}
+    edited = changed(changed(study, *METHODS, "unifeat", entry), *EXPERIMENTS, {"maps": maps})
+    edited["pretraining"]["methods"] = {"unifeat": entry}
+    if protocol == "fine-tune":
+        check(edited)
+    else:
+        assert "maps: one by frozen: unifeat trains the extractor of its encoder alone" in refusal(edited)
 
 
 def test_a_folder_that_does_not_exist_is_refused(study):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -143,14 +144,14 @@ def read_rows(readme: Path) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("architecture", [VIT, SWIN], ids=lambda one: one["name"])
+@pytest.mark.parametrize(
+    "architecture", [VIT, SWIN, DINO, RESNET], ids=["channel-vit", "swin", "vit", "resnet"]
+)
 def test_onnx_takes_physical_values(architecture: dict[str, Any], tmp_path: Path) -> None:
     """By ONNX Runtime, any number of images; values beyond the limits are cut as ours."""
-    runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime, which runs it, is not installed")
-    pytest.importorskip("onnxscript", reason="what torch exports by is not installed")
     folder = saved(tmp_path / "encoder", architecture)
     export(folder, "onnx", tmp_path / "onnx")
-    session = runtime.InferenceSession(str(tmp_path / "onnx" / "encoder.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "encoder.onnx"))
     for count in (1, 3):
         values = physical(count) + torch.tensor([3.0, 0.2, 0.0, 0.0])[:, None, None]
         (found,) = session.run(None, {"values": values.numpy()})

@@ -24,7 +24,8 @@ def test_snakefmt():
 
 
 @pytest.mark.parametrize("preset", sorted(ROOT.glob("workflow/presets/*.yaml")), ids=lambda path: path.stem)
-def test_every_preset_plans(preset, tmp_path):
+def test_every_preset_plans(preset):
+    """A study that is wrong is refused there, in one line."""
     target = "features" if preset.stem == "real-series" else "all"
     if preset.stem == "real-series" and not (ROOT / "../shared/real/archive").is_dir():
         pytest.skip("the preset's folder of real imagery, ../shared/real/archive, is absent")

@@ -32,6 +32,7 @@ from revisit.patches.kind import LABELS, check_classes
 from revisit.patches.modality import ELEVATION_BAND, bands_of
 from revisit.provenance import config_hash
 from revisit.record import read
+from revisit.report import words
 from revisit.report.drawing import figures
 from revisit.report.facts import Encoder, Experiment, Facts, Run
 from revisit.report.published.lookup import keys as published
@@ -81,6 +82,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, (task, own) in tasks.items()
         for run in task.runs(name, own, entries)
     ]
+    _check_whole(runs, entries)
     facts = Facts(
         runs=[Run(**{key: run[key] for key in Run.model_fields}) for run in runs],
         encoders=_encoders(study, entries),
@@ -256,6 +258,7 @@ def _entry(study: Study, name: str, collections: Mapping[str, Any]) -> dict[str,
         "generated": facts["generated"],
         "label_years": len(collection["label_years"]) > 1,
         "baseline": facts["baseline"],
+        "trains_only": facts["trains_only"],
         "modules": facts["modules"],
         "encoder_modules": facts["encoder_modules"],
         "parameters": facts["parameters"],
@@ -296,6 +299,19 @@ def _task(
     enough_labels(own.label_counts, collections[own.collection], where)
     task.check(name, own, entries, collections)
     return task, own
+
+
+def _check_whole(runs: Iterable[Mapping[str, Any]], entries: Mapping[str, Any]) -> None:
+    """Refuse to hold the frozen features of an encoder against others, most of which nothing has trained."""
+    for run in runs:
+        for entry, _ in run["encoders"]:
+            part = entries[entry]["trains_only"]
+            if part and words.training(run["protocol"]) != words.training(words.WHOLE):
+                raise RevisitError(
+                    f"experiments.{run['experiment']}: {run['method']} by {run['protocol']}: {entry} trains "
+                    f"{part} of its encoder alone, so its features are mostly as they were drawn; fine-tune "
+                    "it, or name an entry that starts from it"
+                )
 
 
 def _experiment(name: str, task: Task, own: Any) -> Experiment:

@@ -96,6 +96,7 @@ class Method(nn.Module):
     ``needs_series``: whether images come as [B, T, C, H, W] (all times of a place) or [B, C, H, W].
     ``reconstructs``: whether ``reconstruct`` shows something. ``baseline``: it takes no step at all;
     ``weights_of``: whose weights it has then, if not those it drew.
+    ``trains_only``: the part of the encoder that learns, "" for all of it; the rest stays as it was drawn.
     ``batch_wide``: its loss couples the samples of a batch, so that a batch cannot be done in parts.
     ``needs_parents``: of how many other entries it starts from the encoder.
     """
@@ -109,6 +110,7 @@ class Method(nn.Module):
     reconstructs: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
     weights_of: str = ""
+    trains_only: ClassVar[str] = ""
     batch_wide: ClassVar[bool] = False
     needs_parents: int = 0
     encoder: Encoder

@@ -23,7 +23,8 @@ def check_method(
 
     ``training``: settings of the loop, and ``parents``: architectures of the encoders the entry starts from,
     are held against the method where given. The facts: ``name``, ``kinds`` (None for any), ``series``,
-    ``reconstructs``, ``baseline``, ``needs_parents``, ``encoders`` and ``tables`` (names of those it leaves),
+    ``reconstructs``, ``baseline``, ``trains_only``, ``needs_parents``, ``encoders`` and ``tables`` (names of
+    those it leaves),
     ``generates`` (bands that its encoder makes images of), ``generated`` (bands that a parent is to have
     generated), ``modules`` (dotted, of the method and of its encoder), ``encoder_modules``,
     ``architecture``, ``parameters`` (of the encoder, how many).
@@ -43,6 +44,7 @@ def check_method(
         "series": method.needs_series,
         "reconstructs": method.reconstructs,
         "baseline": method.baseline,
+        "trains_only": method.trains_only,
         "needs_parents": method.needs_parents,
         "encoders": list(method.encoders()),
         "tables": list(method.leaves),

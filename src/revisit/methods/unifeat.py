@@ -46,6 +46,7 @@ class UniFeat(Method):
         "channels of an image, drawn anew in each step; crops and flips alone, AdamW; pixels without data "
         "are drawn last"
     )
+    trains_only = "the extractor"
     batch_wide = True  # all pixels of the batch are candidates
     encoder: ChannelUNet
 

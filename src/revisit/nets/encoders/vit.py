@@ -64,7 +64,7 @@ class ViT(VisionTransformer):
     def transform(self, tokens: Tensor) -> Tensor:
         """The transformer blocks, without the last norm; the class token, where there is one, is in front."""
         if self.cls_token is not None:
-            tokens = torch.cat([self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], 1)
+            tokens = torch.cat([self.cls_token.to(tokens.dtype).expand(tokens.shape[0], -1, -1), tokens], 1)
         return super().transform(tokens)
 
     def forward_features(self, images: Tensor, bands: Sequence[str] | None = None) -> Tensor:
