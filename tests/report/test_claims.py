@@ -9,7 +9,7 @@ from scipy import stats
 
 from revisit.errors import RevisitError
 from revisit.job import Job
-from revisit.report import claim_rows, claims
+from revisit.report import claim_rows, claims, leaks
 from revisit.report.facts import Facts
 from revisit.report.published import claims as published
 from revisit.report.score_files import Cell
@@ -22,6 +22,13 @@ BOTH = "3DMAE (3DM) learns from both modalities, so it is better on S1+S2 than o
 SCRATCH = "With few labels (1 %) 3DMAE (3DM) is significantly better than the same network from scratch"
 FEWER = "With fewer labels, STMIM-UNet is better than the supervised SwinUNet with all of them"
 SEEDS = (0, 1, 2)
+AID = "With optical aid, features of SAR images tell classes apart better"
+SUPERVISED = "SAR features with optical aid are comparable to full supervision or better"
+SEEN = {
+    "experiment": "masking", "method": "3dmae-3dm", "modality": "s1+s2", "protocol": "fine-tune",
+    "overlapped": 3,
+}  # fmt: skip
+LABELS = "CACo is better than SeCo for several labels a scene (BigEarthNet, ResNet-18)"
 
 
 def cell(method: str, values: list[float], **other: Any) -> Cell:
@@ -190,6 +197,64 @@ def test_differences_that_share_an_encoder_share_its_luck() -> None:
     assert row["low"] is None and row["verdict"] == "undecided"
 
 
+def test_evaluations_that_two_experiments_share_are_one_piece_of_evidence() -> None:
+    """All labels are in a table of masks and in one of shares of the labels: the luck of one training."""
+    one, other = cell("a", [0.6, 0.7, 0.8], config_hash="x"), cell("b", [0.5, 0.6, 0.69], config_hash="y")
+    again = [
+        cell("a", [0.6, 0.7, 0.8], config_hash="x", experiment="two"),
+        cell("b", [0.5, 0.6, 0.69], config_hash="y", experiment="two"),
+    ]
+    names = {"a": "3dmae-3dm", "b": "3dmae-rc"}
+    (row,) = judged(MASKED_RC, one, other, *again, **names)
+    assert row["better"].endswith("(one)")
+    again[1].about["config_hash"] = "z"  # trained otherwise
+    assert len(judged(MASKED_RC, one, other, *again, **names)) == 2
+
+
+def test_what_is_shown_without_a_number_is_judged_all_the_same() -> None:
+    """By rows that no table of a source has: linear probes with and without aid, and full supervision."""
+    how = {"modality": "s1", "metric": "accuracy", "task": "single-label"}
+    cells = (
+        cell("a", [0.52, 0.62, 0.73], protocol="linear", **how),
+        cell("b", [0.50, 0.60, 0.70], protocol="linear", **how),
+        cell("d", [0.60, 0.71, 0.82], **how),
+    )
+    facts = study(*cells, a="sar-optical", b="sar-instance", d="sar-supervised").model_dump()
+    facts["experiments"]["one"]["published_as"] = "optical-aid"
+    rows = {row["claim"]: row for row in claims.judge(cells, Facts.model_validate(facts))}
+    assert (rows[AID]["verdict"], rows[SUPERVISED]["verdict"]) == ("holds", "does not hold")
+    assert rows[AID]["published"] is None
+
+
+def test_what_is_measured_as_released_stands_for_the_printed_word() -> None:
+    """The mean of batches is what the papers print as mAP; that of the whole set, beside it, is not."""
+    how = {"modality": "rgb", "protocol": "linear", "task": "multi-label-batches"}
+    cells = [
+        cell(name, [level + share for share in (0.1, 0.2, 0.31)], metric=metric, **how)
+        for name, level in (("a", 0.1), ("b", 0.0))
+        for metric in ("batch_map", "micro_map")
+    ]
+    facts = study(*cells, a="caco", b="seco").model_dump()
+    facts["experiments"]["one"] |= {"published_as": "caco-bigearthnet", "headline": "batch_map"}
+    rows = claims.judge(cells, Facts.model_validate(facts))
+    (row,) = (one for one in rows if one["claim"] == LABELS)
+    assert row["points"] == pytest.approx(10)
+    assert claims._stands_for("micro_map", "micro_map") == "micro_map"
+
+
+def test_claims_are_counted_and_not_their_rows() -> None:
+    verdicts = {"x": ["holds", "holds"], "y": ["holds", "undecided"], "z": ["not run"]}
+    rows = [
+        {"source": "s", "claim": claim, "verdict": one} for claim, found in verdicts.items() for one in found
+    ]
+    assert claim_rows.counted(rows) == "3 claims: 1 holds, 1 differ by row, 1 not run"
+
+
+def test_a_doubtful_number_is_printed_with_its_doubt() -> None:
+    (row,) = judged("3DMAE (3DM) is better on S1+S2 than DINO-MM")
+    assert claim_rows.printed(row)["claim"].endswith("but DINO-MM's code has a linear probe alone)")
+
+
 def test_a_collapsed_or_cut_side_is_marked() -> None:
     cells = cell("a", [0.6, 0.7]), cell("b", [0.5, 0.5], collapsed=True, converged=False)
     (row,) = judged(MASKED_RC, *cells, a="3dmae-3dm", b="3dmae-rc")
@@ -199,7 +264,7 @@ def test_a_collapsed_or_cut_side_is_marked() -> None:
 def test_every_claim_can_be_read_and_stands_on_printed_numbers() -> None:
     """Each is there once; a difference is that of the two numbers as transcribed, and in its favour."""
     found = published.claims()
-    assert len({one.claim for one in found}) == len(found) == 84
+    assert len({one.claim for one in found}) == len(found) == 88
     assert {one.source for one in found} == {
         "3DMAE and STMIM talk", "SSCL poster", "CACo poster", "CACo paper",
     }  # fmt: skip
@@ -241,7 +306,10 @@ def test_a_claim_needs_two_sides_or_a_reason(entry: dict[str, Any]) -> None:
 def written(scores: list[Path], facts: Facts, tmp_path: Path) -> Path:
     """claims.csv of the made-up run, written by the stage."""
     out = {"csv": str(tmp_path / "claims.csv"), "markdown": str(tmp_path / "claims.md")}
-    job = Job("revisit.report.claims", {}, {"scores": [str(one) for one in scores]}, out, facts.content())
+    seen = leaks.to_csv([{**dict.fromkeys(leaks.COLUMNS), **SEEN}])
+    (tmp_path / "leaks.csv").write_text(seen)
+    inputs = {"scores": [str(one) for one in scores], "leaks": str(tmp_path / "leaks.csv")}
+    job = Job("revisit.report.claims", {}, inputs, out, facts.content())
     job.write(tmp_path / "job.json")
     assert run_file(tmp_path / "job.json") == 0
     return tmp_path / "claims.csv"
@@ -255,8 +323,9 @@ def test_the_stage_writes_what_can_be_read_back(written: Path) -> None:
     assert (row["points"], row["low"], row["verdict"]) == (pytest.approx(8.0), pytest.approx(8.0), "holds")
     assert (row["better_code_version"], row["than_cpu_hours"]) == ("1.0", "0.5")
     assert row["collapsed"] is True and row["better_run"].endswith("3dmae-3dm/s1+s2/fine-tune/labels1")
+    assert row["leaked"] is True
     text = written.with_suffix(".md").read_text()
-    assert f"| {MASKED_RC} | 3DMAE and STMIM talk | +0.3 | +8.0† [+8.0, +8.0] | holds |" in text
+    assert f"| {MASKED_RC} | 3DMAE and STMIM talk | +0.3 | +8.0†§ [+8.0, +8.0] | holds |" in text
     assert claim_rows.counted(rows) in text
 
 
@@ -265,4 +334,4 @@ def test_what_was_not_tried_is_apart_on_the_page(written: Path) -> None:
     assert shown is not None and claim_rows.Shown.of([]) is None
     verdicts = [{row["verdict"] for row in rows} for rows in (shown.tried, shown.others)]
     assert "not run" not in verdicts[0] and verdicts[1] == {"not run"}
-    assert len(list(itertools.chain(shown.tried, shown.others))) >= 84
+    assert len(list(itertools.chain(shown.tried, shown.others))) >= 88

@@ -168,7 +168,7 @@ def test_content(html: str) -> None:
         "Scores: masking.",
         "61.3 [55.0, 68.0]",
         "50 of 244",
-        "whether it holds here: 1 holds, 1 not run.",
+        "whether it holds here. Of 2 claims: 1 holds, 1 not run.",
         "more is better poster +0.3 +8.0 [+7.0, +9.0] holds",
         "Not run (1)",
         "less is worse poster – – not run no row of it",

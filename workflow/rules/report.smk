@@ -79,6 +79,7 @@ rule gains:
 rule claims:
     input:
         scores=lambda wildcards: plan.made(plan.claimed()),
+        leaks=rules.tables.output.leaks,
     output:
         csv=report(
             "<results>/tables/claims.csv",

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +11,13 @@ from revisit.evaluation.columns import HOURS
 from revisit.report import layout, reading, words
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+MIXED = "differ by row"
 SIDES = ("better", "than")
 MADE = ("run", "code_version", *HOURS)  # of each side
 COLUMNS = (
     "source", "claim", "verdict", "published", "points", "low", "high", "seeds", "seeds_to_tell", "dataset",
-    "better", "than",
-    *(f"{side}_{name}" for side in SIDES for name in MADE), "collapsed", "converged", "why",
+    "better", "than", "caveat",
+    *(f"{side}_{name}" for side in SIDES for name in MADE), "collapsed", "converged", "leaked", "why",
 )  # fmt: skip
 POINTS = ("published", "points", "low", "high")
 NOTES = (
@@ -30,6 +31,7 @@ NOTES = (
     "Of twenty comparisons in which there is no difference, one interval is expected to leave out 0.",
     layout.COLLAPSED,
     layout.CUT,
+    layout.LEAKED,
 )
 
 Row = dict[str, Any]
@@ -43,9 +45,13 @@ def verdict(low: float | None, high: float | None) -> str:
 
 
 def counted(rows: Iterable[Row]) -> str:
-    """How many rows have each verdict, in words."""
-    counts = Counter(row["verdict"] for row in rows)
-    return ", ".join(f"{counts[one]} {one}" for one in (HOLDS, FAILS, UNDECIDED, NOT_RUN) if counts[one])
+    """How many claims have each verdict, in words; the pairs of rows that one rests on may differ."""
+    verdicts: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        verdicts[row["source"], row["claim"]].add(row["verdict"])
+    counts = Counter(found.pop() if len(found) == 1 else MIXED for found in verdicts.values())
+    told = (f"{counts[one]} {one}" for one in (HOLDS, FAILS, UNDECIDED, MIXED, NOT_RUN) if counts[one])
+    return f"{len(verdicts)} claims: {', '.join(told)}"
 
 
 def to_csv(rows: Iterable[Row]) -> str:
@@ -80,10 +86,11 @@ def printed(row: Row) -> dict[str, str]:
         row["high"],
         collapsed=row["collapsed"] is True,
         cut=row["converged"] is False,
+        leaked=row["leaked"] is True,
     )
     published = layout.NOT_RUN if row["published"] is None else f"{row['published']:{words.POINTS}}"
     return {
-        "claim": row["claim"],
+        "claim": f"{row['claim']} ({row['caveat']})" if row["caveat"] else row["claim"],
         "source": row["source"],
         "published": published,
         "this run": cell.ours(words.POINTS),

@@ -6,8 +6,9 @@ an interval above 0 says that the claim holds here, one below 0 that it does not
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from revisit import files, stage
@@ -15,7 +16,7 @@ from revisit.errors import RevisitError
 from revisit.evaluation.intervals import interval, runs_to_tell
 from revisit.job import Job
 from revisit.record import read
-from revisit.report import words
+from revisit.report import leaks, reading, words
 from revisit.report.claim_rows import (
     COLUMNS,
     MADE,
@@ -31,10 +32,15 @@ from revisit.report.claim_rows import (
 from revisit.report.facts import Facts, Run
 from revisit.report.paired import Counterparts, run_by_run, shared_luck
 from revisit.report.published.claims import Claim, Line, claims
+from revisit.report.published.lookup import AS_RELEASED
 from revisit.report.score_files import Cell, gather
 
 RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
 COMPARED = ("task", "dataset")  # what both sides share
+SAME_EVALUATION = (
+    "dataset", "method", "modality", "protocol", "label_fraction", "label_count", "class", "metric",
+    "config_hash",
+)  # fmt: skip
 ROLES = {"twin": "the same network without pretraining", "floor": "the best of what needs no network"}
 
 Key = tuple[str | None, ...]
@@ -71,10 +77,11 @@ class Scored:
         for cell in sorted(cells, key=lambda cell: (order.get(_key(cell), 0), *_rank(cell))):
             run, of = self.run(cell), (cell.about["class"].casefold(), cell.about["metric"])
             self._alike[run.experiment, *of].append(cell)
-            if run.published_as:
+            stands_for = _stands_for(cell.about["metric"], facts.experiments[run.experiment].headline)
+            if run.published_as and stands_for:
                 experiment = facts.experiments[run.experiment].published_as
                 how = run.modality, words.training(run.protocol)
-                self._lines[experiment, run.published_as, *how, *of].append(cell)
+                self._lines[experiment, run.published_as, *how, of[0], stands_for].append(cell)
 
     def run(self, cell: Cell) -> Run:
         """The run of the study that the cell is of."""
@@ -101,15 +108,20 @@ class Scored:
         return found.twin(cell) if role == "twin" else found.floor(cell)
 
 
-def judge(cells: Sequence[Cell], facts: Facts) -> list[Row]:
+def judge(cells: Sequence[Cell], facts: Facts, seen: Mapping[Key, int] | None = None) -> list[Row]:
     """A row for every claim and pair of cells that it is about; a claim without any has one that says why.
 
-    ``published``, ``points``, ``low`` and ``high`` are in percentage points.
+    ``seen``: how many test places the pretraining of a run has seen, by ``RUN``. ``published``, ``points``,
+    ``low`` and ``high`` are in percentage points.
     """
     scored = Scored(cells, facts)
     rows: list[Row] = []
     for claim in claims():
-        held = [_held(claim, pair, scored) for pair in pairs(claim, scored)]
+        # Two experiments may hold the same evaluations: they are one piece of evidence.
+        evidence: dict[Any, Pair] = {}
+        for pair in pairs(claim, scored):
+            evidence.setdefault((_evidence(pair.one), _evidence(pair.other)), pair)
+        held = [_held(claim, pair, scored, seen or {}) for pair in evidence.values()]
         rows += held or [_not_run(claim, scored)]
     return rows
 
@@ -139,6 +151,20 @@ def pairs(claim: Claim, scored: Scored) -> list[Pair]:
         if run_by_run(pair.one, pair.other)
         and not (claim.other_places and pair.one.about["pretrain_data"] == pair.other.about["pretrain_data"])
     ]
+
+
+def _stands_for(metric: str, headline: str) -> str | None:
+    """The metric that a source prints a number of ours as; None for one that it measures otherwise.
+
+    What is measured as released code does it (``AS_RELEASED``) stands for the plain word of the paper.
+    """
+    plain = AS_RELEASED.get(headline, ())
+    return None if metric in plain else plain[0] if plain and metric == headline else metric
+
+
+def _evidence(cell: Cell) -> tuple[Any, ...]:
+    """What two cells share that are of the same evaluations, whichever experiments ask for these."""
+    return *(cell.about.get(name) for name in SAME_EVALUATION), *sorted(cell.clusters.items()), *cell.values
 
 
 def _key(cell: Cell) -> tuple[str, ...]:
@@ -175,7 +201,7 @@ def _amounts_fit(claim: Claim, better: Line, one: Cell, than: Line, other: Cell)
     return fit and _amount(one) == _amount(other)
 
 
-def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
+def _held(claim: Claim, pair: Pair, scored: Scored, seen: Mapping[Key, int]) -> Row:
     differences = run_by_run(pair.one, pair.other)
     clusters = shared_luck(pair.one, pair.other, differences)
     mean, low, high = interval(differences, clusters, -1, 1)
@@ -202,6 +228,7 @@ def _held(claim: Claim, pair: Pair, scored: Scored) -> Row:
         },
         "collapsed": any(about["collapsed"] for about in both),
         "converged": all(converged) if converged else None,
+        "leaked": any(seen.get(_key(cell)) for cell in (pair.one, pair.other)),
         "why": "",
     }
 
@@ -225,7 +252,8 @@ def _not_run(claim: Claim, scored: Scored) -> Row:
 
 
 def _claimed(claim: Claim) -> Row:
-    return {"source": claim.source, "claim": claim.claim, "published": _points(claim.published())}
+    published = _points(claim.published())
+    return {"source": claim.source, "claim": claim.claim, "published": published, "caveat": claim.caveat}
 
 
 def _described(side: Any, cell: Cell, scored: Scored) -> str:
@@ -243,9 +271,15 @@ def _points(difference: float | None) -> float | None:
     return None if difference is None else round(words.PERCENT * difference, 4)
 
 
+def _seen(path: Path) -> dict[Key, int]:
+    """How many test places each run's pretraining has seen, of leaks.csv."""
+    rows = reading.read_table(path, leaks.COLUMNS)
+    return {tuple(row[name] for name in RUN): row["overlapped"] or 0 for row in rows}
+
+
 def run(job: Job) -> None:
     facts = read(Facts, job.settings, "claims")
-    rows = judge(gather(job.sources("scores")), facts)
+    rows = judge(gather(job.sources("scores")), facts, _seen(job.source("leaks")))
     files.write_text(job.target("csv"), to_csv(rows))
     files.write_text(job.target("markdown"), to_markdown(rows))
     stage.log.info("%s: %s", job.target("csv"), counted(rows))

@@ -200,6 +200,7 @@ def test_keys_that_a_config_may_name() -> None:
         "caco-bigearthnet", "caco-bigearthnet-resnet50", "caco-oscd", "caco-oscd-resnet50",
         "caco-dynamicearthnet", "caco-parts-eurosat", "caco-parts-dynamicearthnet",
         "caco-estimates-eurosat", "caco-simclr-eurosat", "caco-simclr-oscd", "sscl",
+        "optical-aid",
     }  # fmt: skip
     assert keys["sscl"] == ["baseline", "imagenet", "simsiam", "sscl"]
     assert keys["caco-eurosat"] == ["random", "imagenet", "moco-v2", "gssl", "seco", "caco"]

@@ -1,6 +1,7 @@
 """What the sources claim in words, ``claims.yaml``, with the printed numbers that each claim stands on."""
 
 import csv
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -11,7 +12,7 @@ from pydantic import model_validator
 
 from revisit.errors import RevisitError
 from revisit.record import Record, read
-from revisit.report.published.lookup import WORKS
+from revisit.report.published.lookup import UNPRINTED, WORKS
 
 CLAIMS = "claims.yaml"
 PER_CENT = 0.01
@@ -21,12 +22,12 @@ Role = Literal["twin", "floor"]
 class Line(NamedTuple):
     """A line of a source: its number as a fraction, and what names rows of ours that stand for it.
 
-    ``experiment`` and ``row`` are keys of ``published_as``, "" where no row of ours can; ``label_fraction``
-    is None where the source gives no share of the labels.
+    ``value`` is None where the source shows it without a number. ``experiment`` and ``row`` are keys of
+    ``published_as``, "" where no row of ours can; ``label_fraction`` is None where the source gives no share
+    of the labels.
     """
 
-    printed: str
-    value: float
+    value: float | None
     experiment: str
     row: str
     modality: str
@@ -53,6 +54,8 @@ class Claim(Record):
     """Share of the labels of both, where it is not that of the lines; `fewer`: those of `better` alone."""
     other_places: bool = False
     """Whether the claim is of where pretraining images are from, which rows of one collection cannot tell."""
+    caveat: str = ""
+    """What of the printed numbers is doubtful."""
     unscored: str = ""
     """Why no difference of scores tells."""
 
@@ -79,6 +82,8 @@ class Claim(Record):
         better, than = self.side("better"), self.side("than")
         if not (isinstance(better, Line) and isinstance(than, Line)):
             return None
+        if better.value is None or than.value is None:
+            return None
         return round(better.value - than.value, 6)
 
 
@@ -94,12 +99,11 @@ def line_of(columns: Mapping[str, str]) -> Line:
         words = ", ".join(f"{name} {text!r}" for name, text in columns.items())
         raise RevisitError(f"{CLAIMS}: {len(found)} lines of the sources have {words}; name one")
     (line,) = found
-    value, fraction = float(line["value"]), line["label_fraction"]
+    value, fraction = float(line.get("value") or "nan"), line.get("label_fraction", "")
     # What no row of ours stands for has no unit of ours: above 1 it is in per cent.
     unit = float(line["our_unit"]) if line["our_unit"] else PER_CENT if value > 1 else 1.0
     return Line(
-        printed=f"{line['source']}, {line['table']}",
-        value=value * unit,
+        value=None if math.isnan(value) else value * unit,
         experiment=line["our_experiment"],
         row=line["our_row"],
         modality=line["our_modality"],
@@ -119,9 +123,9 @@ def _entries() -> list[dict[str, Any]]:
 
 @cache
 def _lines() -> list[dict[str, str]]:
-    """The lines that hold a number, of all works."""
+    """The lines of all works that hold a number, and what is shown without one."""
     texts = (
         files("revisit.report.published").joinpath(work).read_text(encoding="utf-8").splitlines()
-        for work in WORKS
+        for work in (*WORKS, UNPRINTED)
     )
-    return [line for text in texts for line in csv.DictReader(text) if line["value"]]
+    return [line for text in texts for line in csv.DictReader(text) if line.get("value") != ""]

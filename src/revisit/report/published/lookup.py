@@ -8,6 +8,7 @@ config names by ``published_as``, ``our_modality``, ``our_protocol`` and ``our_m
 labels is set beside rows of a number of labels, whichever it is. Where two tables of a source report
 the same cell, the line that comes first counts; they must be of the same data set and encoder. Sizes and
 budgets of pretraining are in ``budgets.csv`` by ``our_row``, as far as the sources or their code say them.
+Rows of which a source says something without a number are in ``unprinted.csv``: only claims look there.
 
 No published number is comparable with one of ours: it was measured on other places.
 """
@@ -24,6 +25,7 @@ from revisit.report import words
 
 WORKS = ("3dmae_stmim.csv", "caco.csv", "sscl.csv")
 BUDGETS = "budgets.csv"
+UNPRINTED = "unprinted.csv"  # rows that a source shows or tells of without a number
 UNSTATED = "not stated"
 # What the code of SeCo, and CACo's after it, does where the papers print the plain word: a frozen encoder
 # whose batch norms adapt, mAP averaged over batches.
@@ -107,11 +109,13 @@ def listed(experiment: str | None) -> list[Published]:
 
 def keys() -> dict[str, list[str]]:
     """What ``published_as`` may name: the experiments, and of each its rows."""
+    text = files("revisit.report.published").joinpath(UNPRINTED).read_text(encoding="utf-8")
+    unprinted = [(line["our_experiment"], line["our_row"]) for line in csv.DictReader(text.splitlines())]
     found: dict[str, list[str]] = {}
-    for key in _cells():
-        rows = found.setdefault(str(key.experiment), [])
-        if key.row not in rows:
-            rows.append(str(key.row))
+    for experiment, row in (*((str(key.experiment), str(key.row)) for key in _cells()), *unprinted):
+        rows = found.setdefault(experiment, [])
+        if row not in rows:
+            rows.append(row)
     return found
 
 
