@@ -231,8 +231,12 @@ def test_what_is_measured_as_released_stands_for_the_printed_word() -> None:
     how = {"modality": "rgb", "protocol": "linear", "task": "multi-label-batches"}
     cells = [
         cell(name, [level + share for share in (0.1, 0.2, 0.31)], metric=metric, **how)
-        for name, level in (("a", 0.1), ("b", 0.0))
-        for metric in ("batch_map", "micro_map")
+        for name, metric, level in (
+            ("a", "batch_map", 0.1),
+            ("b", "batch_map", 0.0),
+            ("a", "micro_map", 0.0),
+            ("b", "micro_map", 0.1),
+        )  # fmt: skip
     ]
     facts = study(*cells, a="caco", b="seco").model_dump()
     facts["experiments"]["one"] |= {"published_as": "caco-bigearthnet", "headline": "batch_map"}
