@@ -236,7 +236,7 @@ def test_what_is_measured_as_released_stands_for_the_printed_word() -> None:
             ("b", "batch_map", 0.0),
             ("a", "micro_map", 0.0),
             ("b", "micro_map", 0.1),
-        )  # fmt: skip
+        )
     ]
     facts = study(*cells, a="caco", b="seco").model_dump()
     facts["experiments"]["one"] |= {"published_as": "caco-bigearthnet", "headline": "batch_map"}

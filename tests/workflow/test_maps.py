@@ -10,6 +10,8 @@ import pytest
 import rasterio
 import xarray as xr
 
+from revisit.stac.api.folders import Catalogue
+
 pytestmark = pytest.mark.slow
 
 EXPERIMENT = "land-cover"
@@ -54,6 +56,12 @@ def test_every_region_is_mapped_where_it_lies(study):
         assert item["properties"]["revisit:region"] == region
         for link in item["links"]:
             assert (results / "maps" / EXPERIMENT / link["href"]).is_file()
+    # A STAC client finds them, and the features of the study, beside its cubes.
+    catalogue = Catalogue([results])
+    assert {"maps", "features", "sentinel-2-scaled"} <= set(catalogue.collections)
+    for name in ("maps", "features"):
+        west, south, east, north = catalogue.description(name)["extent"]["spatial"]["bbox"][0]
+        assert -180 < west < east < 180 and -90 < south < north < 90
     page = (results / "report.html").read_text()
     assert "of 3 networks the one with the highest mIoU" in page and "<summary>west</summary>" in page
 

@@ -28,7 +28,7 @@ def test_the_default_study(here, capsys):
     text = capsys.readouterr().out
     table = rows(text)
     assert table["download"][1] == "40" and table["all"][1] == "246"
-    # `make demo` took 13.5 minutes of CPU and 7.2 of two cores (benchmarks/README.md).
+    # On a quick day the default study took 13.5 minutes of CPU and 7.2 of two cores (benchmarks/README.md).
     alone, together = int(table["all"][2]), int(table["all"][4])
     assert table["all"][3] == table["all"][5] == "min"
     assert 13.5 / 1.5 < alone < 13.5 * 1.5 and 7.2 / 1.5 < together < 7.2 * 1.5
