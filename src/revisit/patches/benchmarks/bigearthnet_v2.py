@@ -144,7 +144,10 @@ class BigEarthNetV2(Patches[BigEarthNetV2Entry]):
             table = ParquetFile(path).to_pandas(columns=list(names))
         except Exception as error:  # what a damaged file raises depends on where it is damaged
             said = " ".join(str(error).split())[:200]
-            raise RevisitError(f"{path}: cannot be read ({said}); fetch the file again") from error
+            raise RevisitError(
+                f"{path}: cannot be read ({said}); fetch the file again, or write a table of your own so "
+                "that its lists have a dictionary (pyarrow does by default)"
+            ) from error
         return {name: table[name].tolist() for name in names}
 
 
