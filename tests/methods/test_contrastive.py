@@ -75,6 +75,15 @@ def test_gradients_reach_everything(
     assert sorted(trained) == sorted(id(parameter) for parameter in descent.parameters)
 
 
+@pytest.mark.parametrize("entry", ALL[:3], ids=lambda entry: entry["name"])
+def test_the_two_views_of_an_image_differ(build: Build, as_batch: AsBatch, entry: dict[str, Any]) -> None:
+    """Each image is augmented twice, and so is one at another step; the same step draws the same."""
+    first, second = views_of(own := build(entry), as_batch).values()
+    assert (first != second).flatten(1).any(1).all()
+    assert all((again != first).any() for again in views_of(own, as_batch, seed=1).values())
+    torch.testing.assert_close([first, second], [*views_of(own, as_batch).values()], rtol=0, atol=0)
+
+
 def test_simsiam_loss_by_hand(build: Build, as_batch: AsBatch) -> None:
     own = build(SIMSIAM).eval()
     views = views_of(own, as_batch)
