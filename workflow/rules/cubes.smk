@@ -17,7 +17,7 @@ rule stack:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
-    threads: plan.threads(workflow.cores)
+    threads: cube_threads
     resources:
         mem_mb=2000,
         runtime=240,
@@ -46,7 +46,7 @@ rule coregister:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
-    threads: plan.threads(workflow.cores)
+    threads: cube_threads
     resources:
         mem_mb=2000,
         runtime=240,
@@ -70,7 +70,7 @@ rule moments:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
-    threads: plan.threads(workflow.cores)
+    threads: cube_threads
     resources:
         mem_mb=1500,
         runtime=60,
@@ -114,7 +114,7 @@ rule scale:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
-    threads: plan.threads(workflow.cores)
+    threads: cube_threads
     resources:
         mem_mb=1500,
         runtime=120,

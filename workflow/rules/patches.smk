@@ -17,7 +17,7 @@ rule tile:
     priority: plan.priority
     conda:
         "../../envs/revisit.yaml"
-    threads: plan.threads(workflow.cores)
+    threads: cube_threads
     resources:
         mem_mb=3000,
         runtime=240,
