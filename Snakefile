@@ -39,8 +39,10 @@ if not workflow.overwrite_configfiles:
 plan = Plan(checked(config))
 if workflow.is_main_process:
     plan.tell_missing()
-# The cores of this machine; none where a cluster runs the jobs, whose profile says how many each has.
-cube_threads = plan.threads(workflow.resource_settings.cores)
+# Of the cores of this machine; on a cluster the profile says how many a job has.
+cube_threads = plan.threads(
+    None if workflow.remote_exec else workflow.resource_settings.cores
+)
 
 
 pathvars:

@@ -11,8 +11,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # Libraries written in other languages tell it in the system's words alone.
 NO_ROOM_WORDS = re.compile("|".join(os.strerror(number) for number in NO_ROOM))
 
+SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg")  # beside .shp
 SETTLE_S = 0.2  # in which threads end
 
 
@@ -149,22 +148,20 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@cache
 def with_companions(path: str) -> list[str]:
     """A file and those that hold what it shows: all of a shapefile, sources of a virtual raster."""
     file = Path(path)
     if file.suffix.lower() == ".shp":
-        return [
-            path,
-            *sorted(str(other) for other in file.parent.glob(f"{escape(file.stem)}.*") if other != file),
-        ]
-    if file.suffix.lower() == ".vrt" and file.is_file():
-        import rasterio  # takes a while; most studies have no such file
+        return [path, *(str(other) for end in SHAPEFILE if (other := file.with_suffix(end)).is_file())]
+    return _of_virtual(path) if file.suffix.lower() == ".vrt" and file.is_file() else [path]
 
-        try:
-            with rasterio.open(path) as raster:
-                found = [str(other) for other in raster.files if Path(other).is_file()]
-        except rasterio.errors.RasterioError:
-            return [path]  # the check says so
-        return [path, *sorted(set(found) - {path})]
-    return [path]
+
+def _of_virtual(path: str) -> list[str]:
+    import rasterio  # takes a while; most studies have no such file
+
+    try:
+        with rasterio.open(path) as raster:
+            inner = [str(other) for other in raster.files if Path(other).is_file() and other != path]
+    except rasterio.errors.RasterioError:
+        return [path]  # the check says so
+    return [path, *sorted({each for other in inner for each in with_companions(other)} - {path})]

@@ -5,7 +5,7 @@ from pyproj import Transformer
 from shapely.geometry import box, mapping, shape
 from shapely.ops import transform
 
-from revisit.cube.degrees import bbox_and_geometry, boxes_in_degrees, sides_met, unwrapped
+from revisit.cube.degrees import bbox_and_geometry, boxes_in_degrees, sides_met, unwrapped, whole_turns
 
 FIJI = box(811_000, 8_118_000, 824_000, 8_130_000)  # in zone 60 south
 
@@ -24,6 +24,9 @@ def test_a_raster_is_read_on_its_side() -> None:
     assert sides_met((179, -17, -179, -16), 177, 180) == [[179, -17, 180, -16]]
     assert sides_met((179, -17, -179, -16), -180, -177) == [[-180, -17, -179, -16]]
     assert len(sides_met((179, -17, -179, -16), -180, 180)) == 2
+    assert sides_met((179, -17, -179, -16), 178, 182) == [[179, -17, 180, -16], [180, -17, 181, -16]]
+    assert sides_met((-60, 0, -59, 1), 0, 360) == [[300, 0, 301, 1]]
+    assert [whole_turns(west) for west in (-180, 179.9, 180, 300, -180.1)] == [0, 0, 1, 1, -1]
     assert sides_met((5, 50, 6, 51), 90, 93) == [[5, 50, 6, 51]]  # not there at all: the reader finds nothing
 
 

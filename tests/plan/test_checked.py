@@ -32,10 +32,10 @@ def test_the_files_behind_a_file_count_too(tmp_path, monkeypatch, other):
     (tmp_path / "tiles").mkdir()
     with rasterio.open("tiles/a.tif", "w", driver="GTiff", height=1, width=1, count=1, dtype="uint8") as file:
         file.write(np.ones((1, 1, 1), "uint8"))
-    rasterio.shutil.copy("tiles/a.tif", "all.vrt", driver="VRT")
-    for name in ("fields.shp", "fields.dbf", "fields.prj", "other.dbf"):
+    rasterio.shutil.copy("tiles/a.tif", "some.vrt", driver="VRT")
+    rasterio.shutil.copy("some.vrt", "all.vrt", driver="VRT")
+    for name in ("fields.shp", "fields.dbf", "fields.prj", "fields.csv", "other.dbf"):
         (tmp_path / name).write_text("")
-    with_companions.cache_clear()
     assert with_companions("fields.shp") == ["fields.shp", "fields.dbf", "fields.prj"]
     config = {"labels": {"files": [{"vector": "fields.shp"}, {"raster": "all.vrt"}]}}
     before = files_named(config)

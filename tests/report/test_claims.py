@@ -207,7 +207,10 @@ def test_evaluations_that_two_experiments_share_are_one_piece_of_evidence() -> N
     names = {"a": "3dmae-3dm", "b": "3dmae-rc"}
     (row,) = judged(MASKED_RC, one, other, *again, **names)
     assert row["better"].endswith("(one)")
-    again[1].about["config_hash"] = "z"  # trained otherwise
+    again[1].about["pretrain_data"] = "elsewhere"
+    assert len(judged(MASKED_RC, one, other, *again, **names)) == 2
+    again[1].about["pretrain_data"] = "pairs"
+    again[1].values[0] = 0.51  # of other code, say
     assert len(judged(MASKED_RC, one, other, *again, **names)) == 2
 
 
@@ -244,6 +247,25 @@ def test_what_is_measured_as_released_stands_for_the_printed_word() -> None:
     (row,) = (one for one in rows if one["claim"] == LABELS)
     assert row["points"] == pytest.approx(10)
     assert claims._stands_for("micro_map", "micro_map") == "micro_map"
+
+
+def test_a_frozen_encoder_as_released_stands_for_the_printed_word() -> None:
+    """Batch norms that adapt are held against their like, not against an encoder that stays as it is."""
+    how = {"modality": "rgb", "metric": "accuracy", "task": "single-label"}
+    cells = [
+        cell(name, [level + share for share in (0.1, 0.2, 0.31)], protocol=protocol, **how)
+        for name, level in (("a", 0.1), ("b", 0.0))
+        for protocol in ("linear", "frozen-adapting")
+    ]
+    facts = study(*cells, a="caco", b="seco").model_dump()
+    facts["experiments"]["one"]["published_as"] = "caco-eurosat"
+    rows = claims.judge(cells, Facts.model_validate(facts))
+    found = [
+        one
+        for one in rows
+        if one["claim"].startswith("CACo is better than SeCo for scenes (EuroSAT, ResNet-18)")
+    ]
+    assert [row["points"] for row in found] == [pytest.approx(10)] * 2
 
 
 def test_claims_are_counted_and_not_their_rows() -> None:

@@ -1,6 +1,7 @@
 """Sigma nought by the annotation: its table in the true layout, interpolated, put where its pixels lie."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from revisit.errors import RevisitError
 from revisit.stac import download as module
+from revisit.stac import ground_range
 from revisit.stac.calibration import SigmaNought
 from revisit.stac.clip import Area, cut
 from revisit.stac.failures import UnreadableError
@@ -188,6 +190,53 @@ def test_what_the_image_does_not_hold_is_no_data(tmp_path: Path) -> None:
         file.write(np.ones((5, 5), "uint16"), 1)
     with pytest.raises(UnreadableError, match="no ground control points"):
         cut(str(tmp_path / "grid.tif"), Area(UTM, (x, y - 50, x + 50, y)), tmp_path / "c.tif", 0, table=table)
+
+
+@pytest.mark.parametrize("place", [(110, 0), (105, 1), (5, 200), (5, float("inf"))])
+def test_points_that_lead_nowhere_cost_the_scene_alone(tmp_path: Path, place: tuple[float, float]) -> None:
+    """Far outside of the zone, or no place on Earth: the file is unreadable, and not the job at its end."""
+    points = [
+        GroundControlPoint(row=row, col=column, x=place[0] + column / 1e4, y=place[1] - row / 1e4, z=0)
+        for row in (0, 450, 900)
+        for column in (0, 450, 900)
+    ]
+    profile = {"driver": "GTiff", "height": SIZE, "width": SIZE, "count": 1, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "grd.tif", "w", gcps=points, crs="EPSG:4326", **profile) as file:
+        file.write(np.ones((SIZE, SIZE), "uint16"), 1)
+    area = Area(UTM, (600_000, 5_690_000, 601_000, 5_691_000))
+    try:
+        assert not cut(str(tmp_path / "grd.tif"), area, tmp_path / "clip.tif", 0)["valid"]
+    except UnreadableError as error:
+        assert error.lasting
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("nodata", [-9999, "nan", 65536])
+def test_no_data_that_the_type_cannot_hold(tmp_path: Path, nodata: Any) -> None:
+    """An item may state such a number: no pixel has it."""
+    write_image(tmp_path / "grd.tif")
+    x, y = TURN @ (660, 610)
+    area = Area(UTM, (x - 300, y - 300, x + 300, y + 300))
+    assert cut(str(tmp_path / "grd.tif"), area, tmp_path / "clip.tif", nodata)["valid"]
+    with rasterio.open(tmp_path / "clip.tif") as file:
+        assert (file.read(1) > 0).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_disk_that_fills_up_with_the_part(tmp_path: Path, share: float) -> None:
+    """GDAL may keep that to itself until the file is closed; it is no fault of the image."""
+    write_image(tmp_path / "grd.tif")
+    x, y = TURN @ (660, 610)
+    area = Area(UTM, (x - 2000, y - 2000, x + 2000, y + 2000))
+    limits, part = resource.getrlimit(resource.RLIMIT_FSIZE), 9 * ground_range.BLOCK**2 * 2
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * part), limits[1]))
+    try:
+        with pytest.raises((OSError, RevisitError)) as raised:
+            cut(str(tmp_path / "grd.tif"), area, tmp_path / "clip.tif", 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not isinstance(raised.value, UnreadableError)
+    assert [path.name for path in tmp_path.iterdir()] == ["grd.tif"]
 
 
 def own(folder: Path, **more: Any) -> dict[str, Any]:

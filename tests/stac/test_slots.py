@@ -136,6 +136,12 @@ def test_names_of_one_host_share_its_slots(tmp_path: Path) -> None:
         with shared.turn(source(name, "sentinel-2", own)):
             pass
     assert len([folder for folder in tmp_path.iterdir() if (folder / "0.lock").exists()]) == 2
+    assert (
+        slots._host("https://me:secret@Cat.example:443/v1")
+        == slots._host("http://cat.example")
+        == "cat.example"
+    )
+    assert slots._host("http://localhost:81") == "localhost_81"
 
 
 def test_without_a_folder_nothing_is_held(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ rule page:
 # Only made when asked for: `snakemake catalogue`. `revisit serve` needs no file.
 rule catalogue:
     input:
-        products=lambda wildcards: plan.catalogued(),
+        products=lambda wildcards: plan.products(),
     output:
         collections="<results>/collections.json",
         found="<results>/items.json",
@@ -218,6 +218,7 @@ rule catalogue:
         "../../envs/revisit.yaml"
     params:
         **plan.job("catalogue", "revisit.stac.api.catalogue"),
+        beside=plan.beside_products,
     message:
         "Write the STAC catalogue of the products"
     shell:

@@ -32,7 +32,6 @@ from revisit.patches.kind import LABELS, check_classes
 from revisit.patches.modality import ELEVATION_BAND, bands_of
 from revisit.provenance import config_hash
 from revisit.record import read
-from revisit.report import words
 from revisit.report.drawing import figures
 from revisit.report.facts import Encoder, Experiment, Facts, Run
 from revisit.report.published.lookup import keys as published
@@ -306,7 +305,8 @@ def _check_whole(runs: Iterable[Mapping[str, Any]], entries: Mapping[str, Any]) 
     for run in runs:
         for entry, _ in run["encoders"]:
             part = entries[entry]["trains_only"]
-            if part and words.training(run["protocol"]) != words.training(words.WHOLE):
+            whole = run["stage"] == "evaluate" and not parts.find("protocol", run["protocol"]).freezes
+            if part and not whole:
                 raise RevisitError(
                     f"experiments.{run['experiment']}: {run['method']} by {run['protocol']}: {entry} trains "
                     f"{part} of its encoder alone, so its features are mostly as they were drawn; fine-tune "

@@ -4,6 +4,7 @@ Inside, what crosses it goes on beyond 180 degrees east. In GeoJSON (RFC 7946) i
 west is the larger number, a polygon on either side.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,10 +26,18 @@ def boxes_in_degrees(bbox: Sequence[float]) -> list[list[float]]:
 
 def sides_met(bounds: Sequence[float], left: float, right: float) -> list[list[float]]:
     """Of bounds as a projection gives them in degrees (west the larger: over the 180th meridian), the sides
-    that meet these longitudes. The first where none does."""
+    that meet these longitudes, as they are counted there: from 0 to 360, say. The first where none does."""
     west, south, east, north = bounds
     sides = boxes_in_degrees((west, south, east + 360 if east < west else east, north))
-    return [side for side in sides if side[0] < right and left < side[2]] or sides[:1]
+    turned = [
+        [side[0] + turn, side[1], side[2] + turn, side[3]] for side in sides for turn in (0.0, 360.0, -360.0)
+    ]
+    return [side for side in turned if side[0] < right and left < side[2]] or sides[:1]
+
+
+def whole_turns(west: float) -> int:
+    """How many turns around the Earth a longitude is away from -180 to 180."""
+    return math.floor((west + 180) / 360)
 
 
 def unwrapped(outline: BaseGeometry) -> BaseGeometry:

@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject, transform_bounds
 
-from revisit.cube.degrees import sides_met
+from revisit.cube.degrees import sides_met, whole_turns
 from revisit.cube.grid import Grid
 
 # Source pixels read around a block: what bilinear and average need at its edge.
@@ -37,8 +37,8 @@ def read_onto(
     if onto is not None:
         return _copy(source, grid, onto, decode, missing)
     first, *others = (
-        _resampled(source, window, grid, decode, missing, categorical)
-        for window in _windows_around(source, grid, crs)
+        _resampled(source, window, turns, grid, decode, missing, categorical)
+        for window, turns in _windows_around(source, grid, crs)
     )
     for other in others:
         holes = gaps(first, missing)
@@ -50,15 +50,18 @@ def read_onto(
 def _resampled(
     source: DatasetReader,
     window: windows.Window,
+    turns: int,
     grid: Grid,
     decode: Callable[[np.ndarray], np.ndarray],
     missing: float,
     categorical: bool,
 ) -> np.ndarray:
-    """What a window of the source holds of the grid."""
+    """What a window of the source, whose longitudes are ``turns`` too many, holds of the grid."""
     crs = _utm(grid.epsg)
     values = decode(source.read(1, window=window))
     transform, resampling = source.window_transform(window), _resampling(source, grid, categorical)
+    if turns:
+        transform = Affine.translation(-360 * turns, 0) @ transform
     if not values.size:
         return np.full(grid.shape, missing, dtype=values.dtype)
     if source.crs == crs:
@@ -223,17 +226,19 @@ def _copy(
     return result
 
 
-def _windows_around(source: DatasetReader, grid: Grid, crs: CRS) -> list[windows.Window]:
+def _windows_around(source: DatasetReader, grid: Grid, crs: CRS) -> list[tuple[windows.Window, int]]:
     """The source pixels that a block needs, whole and inside the source; of size 0 where it has none.
 
-    One window, or two where the block meets a source in degrees on both sides of the 180th meridian.
+    One window, or two where the block meets a source in degrees on both sides of the 180th meridian; each
+    with the ``whole_turns`` by which longitudes are counted otherwise there.
     """
     bounds = transform_bounds(crs, source.crs, *grid.bounds) if source.crs != crs else grid.bounds
     sides: list[Sequence[float]] = [bounds]
     if source.crs.is_geographic:
         sides = [*sides_met(bounds, source.bounds.left, source.bounds.right)]
     margin = MARGIN * max(1, grid.resolution / source.res[0] if source.crs.is_projected else 1)
-    return [_whole_pixels(source, side, margin) for side in sides]
+    turns = [whole_turns(side[0]) if source.crs.is_geographic else 0 for side in sides]
+    return [(_whole_pixels(source, side, margin), turn) for side, turn in zip(sides, turns, strict=True)]
 
 
 def _whole_pixels(source: DatasetReader, bounds: Sequence[float], margin: float) -> windows.Window:

@@ -195,11 +195,12 @@ class Plan(ModelPlan):
         dem = [f"{self.root}/cubes/{region}/dem.zarr" for region in self.regions if self.years(ELEVATION)]
         return [*self.beside_cubes("scaled.zarr"), *labels, *dem]
 
-    def catalogued(self) -> list[str]:
-        """What the catalogue waits for: the products, and of features and maps those that are there."""
+    def beside_products(self, wildcards: Wildcards) -> list[str]:
+        """The features and maps that are there by now, each with its time: what the catalogue holds beside
+        products. It waits for none that is not."""
         maps = [f"{name}.tif" for name in self.maps()]
-        made = dict.fromkeys([*self.embedded(), *self.features(), *maps])
-        return [*self.products(), *(path for path in made if Path(path).is_file())]
+        paths = map(Path, dict.fromkeys([*self.embedded(), *self.features(), *maps]))
+        return [f"{path} {path.stat().st_mtime_ns}" for path in paths if path.is_file()]
 
     def items(self) -> list[str]:
         """What the searches of the study found."""

@@ -38,8 +38,8 @@ from revisit.report.score_files import Cell, gather
 RUN = ("experiment", "method", "modality", "protocol")  # what names a run of the study
 COMPARED = ("task", "dataset")  # what both sides share
 SAME_EVALUATION = (
-    "dataset", "method", "modality", "protocol", "label_fraction", "label_count", "class", "metric",
-    "config_hash",
+    "dataset", "method", "encoder", "pretrain_data", "pretrain_steps", "modality", "protocol",
+    "label_fraction", "label_count", "class", "metric", "config_hash",
 )  # fmt: skip
 ROLES = {"twin": "the same network without pretraining", "floor": "the best of what needs no network"}
 
@@ -80,8 +80,10 @@ class Scored:
             stands_for = _stands_for(cell.about["metric"], facts.experiments[run.experiment].headline)
             if run.published_as and stands_for:
                 experiment = facts.experiments[run.experiment].published_as
-                how = run.modality, words.training(run.protocol)
-                self._lines[experiment, run.published_as, *how, of[0], stands_for].append(cell)
+                ways = {words.training(way) for way in (run.protocol, *AS_RELEASED.get(run.protocol, ()))}
+                for way in ways:
+                    row = experiment, run.published_as, run.modality, way
+                    self._lines[*row, of[0], stands_for].append(cell)
 
     def run(self, cell: Cell) -> Run:
         """The run of the study that the cell is of."""
@@ -164,7 +166,8 @@ def _stands_for(metric: str, headline: str) -> str | None:
 
 def _evidence(cell: Cell) -> tuple[Any, ...]:
     """What two cells share that are of the same evaluations, whichever experiments ask for these."""
-    return *(cell.about.get(name) for name in SAME_EVALUATION), *sorted(cell.clusters.items()), *cell.values
+    shared = (cell.about.get(name) for name in SAME_EVALUATION)
+    return *shared, *sorted(cell.clusters.items()), *sorted(cell.values.items())
 
 
 def _key(cell: Cell) -> tuple[str, ...]:
@@ -178,8 +181,11 @@ def _rank(cell: Cell) -> tuple[float, float]:
 
 
 def _belong(better: Line, one: Cell, than: Line, other: Cell) -> bool:
-    """Whether two cells may be compared: of one experiment where the source's numbers are of one table."""
-    shared = (*COMPARED, "experiment") if better.experiment == than.experiment else COMPARED
+    """Whether two cells may be compared: of one experiment where the source's numbers are of one table, and
+    learnt in one way where the source's did."""
+    shared = [*COMPARED]
+    shared += ["experiment"] if better.experiment == than.experiment else []
+    shared += ["protocol"] if better.protocol == than.protocol else []
     return all(one.about[name] == other.about[name] for name in shared)
 
 

@@ -241,8 +241,12 @@ def _window(view: Any, area: Area) -> Window | None:
     if view.crs.is_geographic:
         bounds, *others = sides_met(bounds, view.bounds.left, view.bounds.right)
         if others:
-            raise UnreadableError("it lies on both sides of the 180th meridian; give two files", lasting=True)
+            raise UnreadableError(
+                "its longitudes are cut within the region; give a file of each side", lasting=True
+            )
     exact = from_bounds(*bounds, transform=view.transform)
+    if not np.isfinite(exact.flatten()).all():
+        raise UnreadableError("its projection leads nowhere", lasting=True)
     # A millionth of a pixel of rounding must not add a row.
     left, top = math.floor(exact.col_off + 1e-6), math.floor(exact.row_off + 1e-6)
     right = math.ceil(exact.col_off + exact.width - 1e-6)

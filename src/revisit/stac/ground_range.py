@@ -4,6 +4,7 @@ The points come in degrees, which jump at the 180th meridian and, far north, ben
 are given in metres of the area's UTM zone, where the polynomial through them does neither.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
+from rasterio.dtypes import in_dtype_range
 from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
@@ -42,19 +44,20 @@ def part_around(
 
     Its numbers as they are, or the power of sigma nought by a ``table``: float32 with 0 for no data. It lies
     in a file of its own beside ``beside`` for the life of the block. Raises UnreadableError where the image
-    has no points: nothing says where it lies, and an annotation counts lines and pixels as acquired.
+    has no points that place it near the area; OSError where the part cannot be written.
     """
-    points = _in_zone(source, epsg)
-    window = _window(source, points, bounds)
+    points, window = _placed(source, bounds, epsg)
     moved = [
         GroundControlPoint(point.row - window.row_off, point.col - window.col_off, point.x, point.y, point.z)
         for point in points
     ]
-    part = beside.with_name(f".{beside.name}.part.tif")
+    part = beside.with_name(f".{beside.name}.source.tif")
     part.parent.mkdir(parents=True, exist_ok=True)
     profile = {"width": window.width, "height": window.height, "count": 1, "gcps": moved}
     profile |= {"crs": f"EPSG:{epsg}", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
-    profile |= {"dtype": "float32", "nodata": 0} if table else {"dtype": source.dtypes[0], "nodata": nodata}
+    dtype = "float32" if table else source.dtypes[0]
+    told = 0 if table else nodata if nodata is not None and in_dtype_range(nodata, dtype) else None
+    profile |= {"dtype": dtype, "nodata": told}
     try:
         with rasterio.open(part, "w", driver="GTiff", **profile) as file:
             for row in range(0, window.height, BLOCK):
@@ -64,10 +67,27 @@ def part_around(
                 if table:
                     numbers = np.square(numbers.astype(np.float32) / table.at(own))
                 file.write(numbers, 1, window=Window(0, row, window.width, height))
+        blocks = math.ceil(window.height / BLOCK) * math.ceil(window.width / BLOCK)
+        if part.stat().st_size < blocks * BLOCK**2 * np.dtype(dtype).itemsize:
+            raise OSError(f"{part} is shorter than what was written")
         with rasterio.open(part) as file:
             yield file
     finally:
         files.remove(part)
+
+
+def _placed(source: Any, bounds: Sequence[float], epsg: int) -> tuple[list[GroundControlPoint], Window]:
+    """The image's points in a UTM zone, and its pixels around bounds there."""
+    try:
+        points = _in_zone(source, epsg)
+        return points, _window(source, points, bounds)
+    except UnreadableError:
+        raise
+    except Exception as error:  # GDAL's own kinds are private to rasterio
+        said = " ".join(str(error.__cause__ or error).split())
+        raise UnreadableError(
+            f"its ground control points do not place it near the region ({said})", lasting=True
+        ) from error
 
 
 def _in_zone(source: Any, epsg: int) -> list[GroundControlPoint]:
@@ -77,10 +97,7 @@ def _in_zone(source: Any, epsg: int) -> list[GroundControlPoint]:
         lacks = "no" if source.crs else "neither a projection nor"
         raise UnreadableError(f"the file has {lacks} ground control points", lasting=True)
     places = [point.x for point in points], [point.y for point in points]
-    try:
-        x, y = transform(crs, f"EPSG:{epsg}", *places)[:2]
-    except RasterioError as error:
-        raise UnreadableError(str(error.__cause__ or error), lasting=True) from error
+    x, y = transform(crs, f"EPSG:{epsg}", *places)[:2]
     return [
         GroundControlPoint(point.row, point.col, east, north, point.z)
         for point, east, north in zip(points, x, y, strict=True)
@@ -103,6 +120,8 @@ def _window(source: Any, points: Sequence[GroundControlPoint], bounds: Sequence[
     y = np.concatenate([np.repeat((bottom, top), DENSIFIED)] + [bottom + (top - bottom) * share] * 2)
     with GCPTransformer(points) as inverse:
         rows, columns = inverse.rowcol(x, y, op=float)
+    if not np.isfinite([rows, columns]).all():
+        raise ValueError("the polynomial through them leads nowhere")
     spans = []
     for numbers, size in ((rows, source.height), (columns, source.width)):
         first, last = int(np.floor(min(numbers))) - MARGIN, int(np.ceil(max(numbers))) + MARGIN

@@ -39,11 +39,7 @@ class Shared(Record):
     def turn(self, origin: Source) -> AbstractContextManager[None]:
         """The block in which a request may be made of a source, waiting until it may."""
         # A folder is served by one job alone; only a remote provider is shared with others, by whatever name.
-        folder = (
-            self.slots / re.sub(r"[^\w.-]", "_", urlsplit(origin.url).netloc)
-            if self.slots and origin.url
-            else None
-        )
+        folder = self.slots / _host(origin.url) if self.slots and origin.url else None
         return slot(folder, self.requests)
 
 
@@ -62,6 +58,13 @@ def slot(folder: Path | None, count: int) -> Iterator[None]:
     finally:
         if held is not None:
             os.close(held)  # which unlocks it
+
+
+def _host(url: str) -> str:
+    """The host of an address as the name of a folder, without a key that may stand before it."""
+    address = urlsplit(url)
+    port = "" if address.port in (None, 80, 443) else f"_{address.port}"
+    return re.sub(r"[^\w.-]", "_", f"{address.hostname}{port}")
 
 
 def _wait(folder: Path, count: int) -> int | None:

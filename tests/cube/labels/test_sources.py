@@ -162,11 +162,13 @@ def test_polygons_over_the_180th_meridian(made, tmp_path) -> None:
     np.testing.assert_array_equal(found, np.where(grid.x < middle, 1, 2)[None].repeat(len(found), 0))
 
 
-def test_a_raster_in_degrees_over_the_180th_meridian(made, tmp_path) -> None:
-    """Each side of the region is at another end of the file."""
+@pytest.mark.parametrize(("left", "halves"), [(-180, [2, 1]), (0, [1, 2]), (179, [1, 2]), (-181, [1, 2])])
+def test_a_raster_in_degrees_over_the_180th_meridian(made, tmp_path, left: float, halves: list[int]) -> None:
+    """Whether each side of the region is at another end of the file, or longitudes go on beyond 180."""
     box = {"bbox": [179.99, 0.01, -179.99, 0.02]}
-    numbers = np.repeat([[2, 1]], 1800, axis=1).repeat(10, axis=0).astype(np.uint8)  # west, east
-    path = write_raster(tmp_path / "a.tif", numbers, size=0.1, crs="EPSG:4326", left=-180, top=0.5)
+    wide = 1800 if left in (-180, 0) else 10
+    numbers = np.repeat([halves], wide, axis=1).repeat(10, axis=0).astype(np.uint8)
+    path = write_raster(tmp_path / "a.tif", numbers, size=0.1, crs="EPSG:4326", left=left, top=0.5)
     middle, _ = Transformer.from_crs(4326, 32660, always_xy=True).transform(180, 0.015)
     found = made({"raster": path}, **box, epsg=32660)
     grid = region_grid(
