@@ -20,7 +20,6 @@ WORKER = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from revisit.stac import slots
 slots.PAUSE_S = 0.002
 folder, journal = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1)
@@ -36,7 +35,6 @@ with ThreadPoolExecutor(4) as pool:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from typing import Any
 from revisit.stac.slots import slot
 with slot(Path(sys.argv[1]), 1):
     print("held", flush=True)

@@ -24,7 +24,6 @@ from revisit.plan.jobs import (
 from revisit.plan.variants import Variants
 
 Settings = dict[str, Any]
-MOST_THREADS = 4  # of a job of cubes, each of which takes about 0.2 GB
 
 
 class DataPlan:
@@ -112,11 +111,8 @@ class DataPlan:
         return len(self.regions) if region is None else self._urgency[region]
 
     def threads(self, cores: int | None) -> int:
-        """Of a job of cubes: one where regions keep all ``cores`` busy, else a region's share, 4 at most.
-
-        ``cores``: of this run; None where it is no run of jobs on this machine.
-        """
-        return max(1, min(MOST_THREADS, (cores or 1) // max(len(self.regions), 1)))
+        """Of a job of cubes: a region's share of ``cores`` (None: not known), one to four."""
+        return max(1, min(4, (cores or 1) // max(len(self.regions), 1)))
 
     def searched(self, region: str) -> list[str]:
         """What is searched over a region: label maps only where it is to have labels."""
@@ -172,8 +168,7 @@ class DataPlan:
         }
 
     def asking(self, wildcards: Wildcards) -> Settings:
-        """How a provider is asked: at most ``requests`` at a time over all jobs of all studies here, by locks
-        in ``slots``."""
+        """How a provider is asked: at most ``requests`` at a time over all jobs, by locks in ``slots``."""
         return {
             "patience_s": self.config["download"]["patience_s"],
             "requests": self.config["requests"],
