@@ -1,13 +1,14 @@
-"""Peak memory of each stage of the data line as a region grows.
+"""Peak memory of each stage of the data line as a region grows, or its dates do.
 
-    python benchmarks/memory.py FOLDER --kilometres 20 40
+    python benchmarks/memory.py FOLDER --kilometres 20 40 --dates 2
+    python benchmarks/memory.py FOLDER --kilometres 10 --dates 4 16
 
-Has Snakemake make a study of one region of each size in FOLDER, from its simulated archive to the index of a
-collection: Sentinel-1 and -2, labels and elevation. What is there already, and made by the same code, is not
-made again. Each job runs as in any study, in a process of its own with one thread, and leaves its peak in
-FOLDER/peaks, as Linux counts it. The simulated Earth has no elevation, so a tile that covers the region is
-made up. Stages work block by block, so from the size of a block (20 km) on their memory should stay what it
-is; that of the simulation itself grows, as it makes the land as a whole.
+Has Snakemake make a study of one region of each size and number of dates in FOLDER, from its simulated
+archive to the index of a collection: Sentinel-1 and -2, labels and elevation. What is there already, and made
+by the same code, is not made again. Each job runs as in any study, in a process of its own with one thread,
+and leaves its peak in FOLDER/peaks, as Linux counts it. The simulated Earth has no elevation, so a tile that
+covers the region is made up. Stages work block by block and date by date, so from the size of a block (20 km)
+on their memory should stay what it is; that of the simulation itself grows, as it makes the land as a whole.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import math
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +52,19 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="where the archives and the cubes are made")
     parser.add_argument("--kilometres", type=int, nargs="+", default=[20, 40], help="sizes of the region")
-    parser.add_argument("--dates", type=int, default=4, help="dates of the year that are simulated")
+    parser.add_argument(
+        "--dates", type=int, nargs="+", default=[4], help="dates of each sensor in the year that is simulated"
+    )
     arguments = parser.parse_args()
-    sizes = arguments.kilometres
-    peaks = [measure(arguments.folder, size, arguments.dates) for size in sizes]
-    print("| stage | " + " | ".join(f"{size} km, MB" for size in sizes) + " | last over first |")
-    print("| --- |" + " --- |" * (len(sizes) + 1))
+    grown = list(product(arguments.kilometres, arguments.dates))
+    peaks = [measure(arguments.folder, size, dates) for size, dates in grown]
+    heads = [f"{size} km, {dates} dates, MB" for size, dates in grown]
+    print("| stage | " + " | ".join(heads) + " | last over first |")
+    print("| --- |" + " --- |" * (len(heads) + 1))
     for stage in peaks[0]:
-        of_sizes = [peak[stage] for peak in peaks]
-        megabytes = " | ".join(f"{peak:.0f}" for peak in of_sizes)
-        print(f"| {stage} | {megabytes} | {of_sizes[-1] / of_sizes[0]:.2f} |")
+        grows = [peak[stage] for peak in peaks]
+        megabytes = " | ".join(f"{peak:.0f}" for peak in grows)
+        print(f"| {stage} | {megabytes} | {grows[-1] / grows[0]:.2f} |")
 
 
 def measure(folder: Path, kilometres: int, dates: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The `revisit` command: forecast a study, repeat a job, look at products, export, map, serve items."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -35,7 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     module = import_module(COMMANDS[chosen.command][0])
     sys.argv[0] = f"revisit {chosen.command}"
-    code: int = module.main(chosen.arguments)
+    try:
+        code: int = module.main(chosen.arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own last flush
+        return 1
     return code
 
 

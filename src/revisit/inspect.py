@@ -1,4 +1,4 @@
-"""Says in plain text what a cube, a collection of patches or an encoder is, and draws a cube."""
+"""Says in plain text what a cube, a collection of patches, an encoder or a model is, and draws a cube."""
 
 import argparse
 import sys
@@ -27,6 +27,7 @@ def inspect(path: str | Path) -> str:
         "patches": _patches,
         "collection": _collection,
         "encoder": _encoder,
+        "model": _model,
         "generated": _generated,
     }
     return f"{path}: " + "\n".join(described[kind](place)) + "\n"
@@ -50,16 +51,17 @@ def _kind(path: Path) -> tuple[str, Path]:
     """What the path is, and the folder to read."""
     if not path.exists():
         raise RevisitError(f"{path}: no such file or folder")
-    folder = path.parent if path.name in ("encoder.safetensors", "card.json", "index.json") else path
+    files = ("encoder.safetensors", "model.safetensors", "card.json", "index.json")
+    folder = path.parent if path.name in files else path
     if (folder / "card.json").is_file():
-        return "encoder", folder
+        return "model" if "network" in read_json(folder / "card.json") else "encoder", folder
     if (folder / "zarr.json").is_file():
         stage = read_json(folder / "zarr.json").get("attributes", {}).get("stage")
         kinds = {"patches": "patches", "labels": "labels", "dem": "elevation", "generated": "generated"}
         return kinds.get(stage, "cube"), folder  # what is no cube either, open_cube says
     if (folder / "index.json").is_file() and read_json(folder / "index.json").get("stage") == "patches":
         return "collection", folder
-    raise RevisitError(f"{path}: not a cube, nor a folder of patches or of an encoder")
+    raise RevisitError(f"{path}: not a cube, nor a folder of patches, of an encoder or of a model")
 
 
 def _cube(path: Path) -> list[str]:
@@ -284,6 +286,32 @@ def _encoder(path: Path) -> list[str]:
     ]
 
 
+def _model(path: Path) -> list[str]:
+    card = read_json(path / "card.json")
+    weights = path / "model.safetensors"
+    if not weights.is_file():
+        raise RevisitError(f"{path}: a card without weights; run the evaluation again")
+    plain = {
+        name.replace("_", " "): str(value)
+        for name, value in sorted(card.items())
+        if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
+    }
+    return [
+        f"model, {card['method']} of the experiment {card['experiment']}",
+        *_facts(
+            {
+                "bands": _list(card["bands"]),
+                "classes": _list(card["classes"]),
+                **plain,
+                "storage": f"{weights.stat().st_size / 1e6:.1f} MB",
+                **_provenance(card),
+            }
+        ),
+        "",
+        *_table(_columns(_limits(card))),
+    ]
+
+
 def _grid(cube: xr.Dataset) -> str:
     grid = grid_of(cube)
     left, bottom, right, top = grid.bounds
@@ -346,7 +374,9 @@ def _times(numbers: Iterable[int]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``revisit inspect``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", type=Path, help="folder of a cube, a collection of patches or an encoder")
+    parser.add_argument(
+        "path", type=Path, help="folder of a cube, a collection of patches, an encoder or a model"
+    )
     parser.add_argument("--quicklook", type=Path, metavar="PNG", help="draw the cube too")
     arguments = parser.parse_args(argv)
     try:

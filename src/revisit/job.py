@@ -36,6 +36,10 @@ class Job:
     @classmethod
     def read(cls, path: str | Path) -> "Job":
         """The job of a file; raises RevisitError where it is none."""
+        if not Path(path).is_file():
+            raise RevisitError(
+                f"{path}: no such job; the workflow leaves each beside its log, in results/logs/"
+            )
         content = read_json(path)
         try:
             return cls(**content)

@@ -9,6 +9,7 @@ parts exists anywhere: a file added is a part added.
 
 import difflib
 import re
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,18 +59,16 @@ def module_of(sort: str, name: str) -> str:
     return f"{ROOMS[sort].package}.{name.replace('-', '_')}"
 
 
-def names(sort: str) -> list[str]:
+@cache  # a large study asks thousands of times
+def names(sort: str) -> tuple[str, ...]:
     """Names of the parts of a sort that this package brings, in order."""
     room = ROOMS[sort]
     spec = find_spec(room.package)
     assert spec is not None and spec.submodule_search_locations, room.package
     (folder,) = spec.submodule_search_locations
     offers = re.compile(rf"^{room.constant}\b", re.MULTILINE)
-    return sorted(
-        path.stem.replace("_", "-")
-        for path in Path(folder).glob("*.py")
-        if offers.search(path.read_text(encoding="utf-8"))
-    )
+    found = (path for path in Path(folder).glob("*.py") if offers.search(path.read_text(encoding="utf-8")))
+    return tuple(sorted(path.stem.replace("_", "-") for path in found))
 
 
 def _outside(sort: str, name: str) -> Any:

@@ -135,6 +135,23 @@ def test_an_encoder_is_told_from_its_card(tmp_path) -> None:
             assert fact in text
 
 
+def test_a_model_is_told_from_its_card(tmp_path) -> None:
+    """It is no encoder without weights, which would be made again."""
+    limits = {"lower": -25.5, "upper": 3.0}
+    card = {
+        "network": {"name": "unet"}, "experiment": "maps", "method": "plain", "metric": "miou",
+        "bands": ["vv"], "classes": ["Water", "Others"], "validation": 0.5, "code_version": "1",
+        "scaling": {"sentinel-1": {"clip_sigma": 3, "source_unit": "dB", "bands": {"vv": limits}}},
+    }  # fmt: skip
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    assert main([str(tmp_path)]) == 1
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 100_000)
+    for path in (tmp_path, tmp_path / "model.safetensors"):
+        text = inspect(path)
+        for fact in ("model, plain of the experiment maps", "Water, Others", "0.5", "0.1 MB", "-25.5"):
+            assert fact in text
+
+
 def test_the_command_prints_and_draws(cube, capsys, tmp_path) -> None:
     assert main([str(cube), "--quicklook", str(tmp_path / "look.png")]) == 0
     assert "raw cube of sentinel-2" in capsys.readouterr().out

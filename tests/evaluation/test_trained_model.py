@@ -67,6 +67,7 @@ def test_a_kept_network_maps_as_it_was_scored(
     assert evaluate(yearly, encoders, out, map_run(row)) == 0
     model = load_model(tmp_path / "score.model")
     kept = np.load(tmp_path / "score.npz")
+    assert len({file.stat().st_mode for file in (tmp_path / "score.model").iterdir()}) == 1
     with torch.no_grad():
         maps = model.network(standardised(kept["image"])).argmax(1).numpy()
     assert np.array_equal(maps, kept["prediction"])
@@ -103,7 +104,9 @@ def test_what_is_no_model_or_another_is_refused(
 ) -> None:
     assert evaluate(yearly, [], tmp_path / "score.json", map_run("plain")) == 0
     folder = tmp_path / "score.model"
-    with pytest.raises(RevisitError, match="not a trained model; give a folder that holds"):
+    with pytest.raises(
+        RevisitError, match=r"not a trained model; give a folder that holds .*, such as .*score"
+    ):
         load_model(tmp_path)
     weights, card = load_file(folder / WEIGHTS), json.loads((folder / CARD).read_text())
     name = next(name for name, value in weights.items() if value.is_floating_point())

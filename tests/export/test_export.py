@@ -87,6 +87,7 @@ def test_timm_gives_the_same_features(architecture: dict[str, Any], tmp_path: Pa
     config = read_json(tmp_path / "timm" / "config.json")
     assert config["channels"] == BANDS and config["units"] == ["dB"] + ["reflectance"] * 3
     assert config["pretrained_cfg"]["input_size"] == [4, 32, 32]
+    assert len({file.stat().st_mode for file in (tmp_path / "timm").iterdir()}) == 1
 
 
 def test_a_model_of_timm_goes_back_to_timm(tmp_path: Path) -> None:

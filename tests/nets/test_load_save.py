@@ -95,6 +95,8 @@ def test_roundtrip(tmp_path: Path, architecture: dict[str, Any]) -> None:
     save_encoder(loaded, tmp_path / "b", {"scaling": SCALING})
     for name in ("encoder.safetensors", "card.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    modes = {file.stat().st_mode for file in (tmp_path / "a").iterdir()}
+    assert len(modes) == 1, "who may read the card may read the weights"
 
 
 def test_bands_are_checked(saved: tuple[Encoder, Path]) -> None:

@@ -13,6 +13,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "study.yaml").write_text("seed: 1\n")
     (tmp_path / "broken.yaml").write_text("seed: 1\nregions: [1, 2\nsplit: 3\n")
     (tmp_path / "all.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "report.html").write_text("<style>\np { color: red; }\n")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_right_arguments_pass(arguments):
             "snakemake results/tables/all.csv --configfile study.yaml\n",
         ),
         (["--configfiles", "study.yaml", "all.csv", "-n"], "error: all.csv: not a study, .* snakemake all"),
+        (["--configfile", "study.yaml", "report.html"], "error: report.html: not a study, .* snakemake rep"),
     ],
 )  # fmt: skip
 def test_wrong_ones_are_told_in_one_line(arguments, line, capsys):

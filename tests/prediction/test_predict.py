@@ -179,6 +179,10 @@ def test_the_command_maps_an_image(
 ERRORS: dict[str, tuple[list[str], str]] = {
     "no model": (["{folder}", "{image}", "{out}"], "not a trained model; give a folder that holds"),
     "no image": (["{model}", "{folder}/none", "{out}"], "none: no such folder or file; give a region"),
+    "no image, options": (
+        ["{model}", "{folder}/none.tif", "{out}", "--units", "dB"],
+        "none.tif: no such folder",
+    ),
     "no region": (["{model}", "{folder}", "{out}"], "has no cube of sentinel-2, which the model takes"),
     "no overlap": (
         ["{model}", "{image}", "{out}", "--bounds", "0", "0", "100", "100"],

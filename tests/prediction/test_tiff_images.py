@@ -140,6 +140,17 @@ def test_what_the_model_does_not_take_is_refused(
     assert str(error.value).startswith(str(path))
 
 
+def test_linear_power_is_no_backscatter_in_db(card: Callable[..., Any], write: Write) -> None:
+    """0.02 to 0.2 lies between the limits of a model, as a very bright image."""
+    power = np.random.default_rng(0).uniform(0.02, 0.2, (2, 40, 50)).astype(np.float32)
+    radar = card("sentinel-1")
+    with pytest.raises(
+        RevisitError, match=r"'v[vh]' is nowhere below 0 dB; of linear power take 10 log10 fir"
+    ):
+        TiffImages(radar, write(power, ["vv", "vh"], "dB"))
+    TiffImages(radar, write(10 * np.log10(power), ["vv", "vh"], "dB"))
+
+
 def test_scaled_values_are_of_8_bit(
     own: dict[str, Any], grey: np.ndarray, write: Write, tmp_path: Path
 ) -> None:

@@ -62,7 +62,9 @@ INDEX = {
     "classes": ["Tree cover", "Mangroves"],
     "class_samples": {"train": [40, 3], "val": [5, 1], "test": [9, 0]},
     "empty_regions": {"polder": "patches: 30 without a clear date"},
-    "stores": [{"region": "plain", "samples": 100, "parts": {"train": 60, "val": 15, "test": 25}}],
+    "stores": [
+        {"region": "plain", "samples": 100, "places": 50, "parts": {"train": 60, "val": 15, "test": 25}}
+    ],
     "lost_by_region": {"plain": {"cut off by the edge": 4}, "polder": {"without a clear date": 30}},
     "split_distance_m": {"train-test": 1280.0, "train-val": 0, "val-test": 1280.0},
 }
@@ -232,7 +234,7 @@ def test_what_was_lost_is_on_the_page(html: str) -> None:
     for words in (
         "plain sentinel-2 2019 2 2 …/red.tif is cut short",
         "plain sentinel-2 2019 1 2 no valid pixel over the region",
-        "pairs plain 4 100 cut off by the edge",
+        "pairs plain 4 50 cut off by the edge",
         "pairs polder 30 0 without a clear date",
     ):
         assert words in text, words

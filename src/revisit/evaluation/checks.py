@@ -185,8 +185,8 @@ def takes(
 def _try(shape: str, bands: tuple[str, ...], side: int) -> None:
     import torch
 
+    from revisit.nets.compiler import compiler_left_out
     from revisit.nets.load_save import build_encoder
-    from revisit.training.compiler import compiler_left_out
 
     with compiler_left_out(), torch.device("meta"), torch.inference_mode():
         build_encoder(json.loads(shape)).eval().pooled(torch.zeros(1, len(bands), side, side), bands)

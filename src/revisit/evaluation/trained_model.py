@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from revisit import parts
@@ -101,7 +101,7 @@ def save_model(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> Non
         raise RevisitError(f"{folder}: the network's output is not finite; lower the learning rate")
     write_json(folder / CARD, {**card, "format": FORMAT, "fingerprint": marks})
     with atomic(folder / WEIGHTS) as aside:
-        save_file(weights, aside)
+        aside.write_bytes(save(weights))  # its own function lets nobody else read the file
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
@@ -111,7 +111,11 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise RevisitError(f"{path}: not a trained model; give a folder that holds {WEIGHTS} and {CARD}")
+        below = min((file.parent.as_posix() for file in folder.glob(f"**/{WEIGHTS}")), default="")
+        raise RevisitError(
+            f"{path}: not a trained model; give a folder that holds {WEIGHTS} and {CARD}"
+            + (f", such as {below}" if below else "")
+        )
     card = read_json(folder / CARD)
     if card.get("format") != FORMAT or (missing := [key for key in KEYS if key not in card]):
         lacking = (

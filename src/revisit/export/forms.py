@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
@@ -25,10 +25,17 @@ TOLERANCE = 1e-4  # relative, of features by another library
 Write = Callable[[Encoder, Path], None]
 
 
+def _readable(path: Path) -> None:
+    """Let others read a file as any of the user's: safetensors writes its own for the owner alone."""
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+
+
 def to_hub(encoder: Encoder, folder: Path) -> None:
     """Card and weights by the names of model hubs; ``revisit.load_encoder`` reads them from there."""
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    save_file(weights, folder / HUB_WEIGHTS)
+    (folder / HUB_WEIGHTS).write_bytes(save(weights))
     (folder / HUB_CARD).write_text(json_text(encoder.card), encoding="utf-8")
     code = """
 import revisit
@@ -62,6 +69,7 @@ def to_timm(encoder: Encoder, folder: Path) -> None:
         model_args=form.arguments,
         safe_serialization=True,
     )
+    _readable(folder / HUB_WEIGHTS)
     code = f"""
 import timm
 import torch

@@ -8,8 +8,8 @@ import torch
 from revisit import parts
 from revisit.errors import RevisitError
 from revisit.methods.method import DataDescription, build_method
+from revisit.nets.compiler import compiler_left_out
 from revisit.nets.load_save import architecture_modules, build_encoder
-from revisit.training.compiler import compiler_left_out
 from revisit.training.settings import Training
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from revisit import parts
@@ -109,7 +109,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, card: Mapping[str, Any]) 
         },
     )
     with atomic(folder / WEIGHTS) as aside:
-        save_file(weights, aside)
+        aside.write_bytes(save(weights))  # its own function lets nobody else read the file
 
 
 def load_encoder(

@@ -19,6 +19,7 @@ from revisit.patches.batch import MISSING
 from revisit.patches.kind import NO_TIME, Ground, Look, Sensed, years_of
 
 READ_BYTES = 100_000_000  # of images and masks at a time, as near as whole patches allow
+READ_DATES = 8  # at a time
 READ_PATCHES = 24  # a side at a time: what is cut from few dates may be larger than they are
 _LIMITS = ("lower", "upper", "mean", "std", "valid_pixels")
 
@@ -207,4 +208,10 @@ def _part(look: Look, here: Block) -> Look:
 
 
 def _look(cube: xr.Dataset) -> Look:
-    return Look(values_of(cube).values, cube["valid"].values.astype(bool), cube["time"].values)
+    """All dates, read a few at a time: the chunks that a window lies in may be much larger than it."""
+    values, seen = values_of(cube), cube["valid"]
+    images, valid = np.empty(values.shape, values.dtype), np.empty(seen.shape, bool)
+    for first in range(0, len(values), READ_DATES):
+        dates = slice(first, first + READ_DATES)
+        images[dates], valid[dates] = values[dates].values, seen[dates].values
+    return Look(images, valid, cube["time"].values)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 OPTIONS = ("--configfile", "--configfiles")
+SUFFIXES = (".yaml", ".yml", ".json")  # that Snakemake reads
 
 
 def check_arguments(argv: Sequence[str]) -> None:
@@ -20,6 +21,8 @@ def check_arguments(argv: Sequence[str]) -> None:
     for path in given:
         if not Path(path).is_file():
             _end(f"{path}: no such config file{_hint(path, given)}")
+        if path != given[0] and Path(path).suffix not in SUFFIXES:
+            _end(f"{path}: not a study, whose files end in .yaml{_hint(path, given)}")
         if not isinstance(read_yaml(path), dict):
             _end(f"{path}: not a study, which is YAML with keys{_hint(path, given)}")
 

@@ -65,12 +65,12 @@ def _images(card: Mapping[str, Any], arguments: argparse.Namespace) -> Images:
             raise RevisitError(f"{path}: is the image and the map; give the map another name")
         names, units = (of_files[name] and of_files[name].split(",") for name in ("bands", "units"))
         return TiffImages(card, path, names, units, arguments.factor, arguments.offset, arguments.when)
-    if given := [f"--{name}" for name, value in of_files.items() if value is not None]:
-        raise RevisitError(f"{path}: {given[0]} is for image files; cubes say it themselves, leave it out")
     if not path.is_dir():
         raise RevisitError(
             f"{path}: no such folder or file; give a region (results/cubes/plain), a cube or an image"
         )
+    if given := [f"--{name}" for name, value in of_files.items() if value is not None]:
+        raise RevisitError(f"{path}: {given[0]} is for image files; cubes say it themselves, leave it out")
     if (path / "zarr.json").is_file():
         return CubeImages(card, {open_cube(path).attrs["sensor"]: path}, arguments.when)
     return CubeImages(card, region_cubes(path, card), arguments.when)

@@ -77,7 +77,7 @@ def truth_of(labels: xr.Dataset, year: int, step: int) -> NDArray[Any]:
 def draw(
     preview: Preview, card: Mapping[str, Any], truth: NDArray[Any] | None, path: Path, title: str
 ) -> None:
-    """Draw image, truth (codes of labels at the pixels of the preview, if any) and map beside each other."""
+    """Draw image, ``truth`` (codes of labels at the preview's pixels, if any) and map beside each other."""
     legend, codes = preview.legend, preview.codes
     colours = stretch(preview.image, limits_of(preview.image[None], (codes > 0)[None]))
     colours[codes == 0] = 255
@@ -85,7 +85,7 @@ def draw(
     panels = {f"image ({', '.join(preview.names)})": colours}
     if truth is not None:
         numbers = merged(truth, card["codes"])
-        panels["truth"], empty = legend.painted(numbers), empty or bool((numbers == 0).any())
+        panels["labels"], empty = legend.painted(numbers), empty or bool((numbers == 0).any())
     panels["map"] = legend.painted(codes)
     tall = codes.shape[0] / codes.shape[1]
     figure = Figure(figsize=(4 * len(panels), 4 * tall + 1.1), layout="constrained")

@@ -163,10 +163,14 @@ class TiffImages(Images):
         for band, own, there, low, high in zip(self.card["bands"], values, seen, *self.limits, strict=True):
             if not there.any():
                 continue
+            unit = self.card["scaling"][sensor_of(band)]["source_unit"]
+            if unit == "dB" and own[there].min() >= 0:
+                raise RevisitError(
+                    f"{self.path}: band {band!r} is nowhere below 0 dB; of linear power take 10 log10 first"
+                )
             near = np.abs(own[there] - (low + high) / 2) <= 1.5 * (high - low)
             if near.mean() < FEW:
                 median = float(np.median(own[there]))
-                unit = self.card["scaling"][sensor_of(band)]["source_unit"]
                 raise RevisitError(
                     f"{self.path}: values of {band!r} (median {median:.4g}) are not in {unit} as the model "
                     f"knows it, {low:.4g} to {high:.4g}; mend --units, --factor or --offset"

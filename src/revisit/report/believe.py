@@ -27,7 +27,7 @@ def points(rows: Sequence[Row], facts: Facts, indexes: Sequence[Index], simulate
         _simulated(simulated),
         _luck(rows, facts),
         _intervals(rows),
-        *(_split(index) for index in indexes),
+        *(_split(index) for index in indexes if index["collection"] in {row["dataset"] for row in rows}),
         _below_floor(rows, facts),
         _cut(rows, facts),
         _collapsed(rows, facts),
@@ -87,9 +87,10 @@ def _split(index: Index) -> Point:
     if own := index.get("source_set"):
         text = f"{test} of {total} samples, by the lists of {own}, are the test split of all runs."
     else:
+        regions = sum(store["parts"]["test"] > 0 for store in stores)
         text = (
-            f"{test} of {total} samples, in {len(stores)} region{'s' * (len(stores) > 1)}, are the test "
-            "split of all runs. They were drawn once."
+            f"{test} of {total} samples, in {regions} region{'s' * (regions > 1)}, are the test split of all "
+            "runs. They were drawn once."
         )
     shown = index.get("class_samples", {}).get("test", ())
     if absent := [name for name, count in zip(index["classes"], shown, strict=False) if not count]:
@@ -100,7 +101,7 @@ def _split(index: Index) -> Point:
         text += f" Least distance between patches: {spoken}."
     if 0 in least.values():
         text += " Where parts touch, scores are those of neighbours of what was learnt."
-    return Point(f"Test places of {index['collection']}", text)
+    return Point(f"Test split of {index['collection']}", text)
 
 
 def _below_floor(rows: Sequence[Row], facts: Facts) -> Point | None:

@@ -28,17 +28,17 @@ def scenes(manifests: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def patches(indexes: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Patches that tiling lost: a row per collection, region and cause; and regions left without any."""
+    """Places that tiling lost: a row per collection, region and cause; and regions left without any."""
     rows: list[Row] = []
     for index in indexes:
         name, empty = index["collection"], index["empty_regions"]
-        kept = {store["region"]: store["samples"] for store in index["stores"]}
+        kept = {store["region"]: store["places"] for store in index["stores"]}
         lost: Mapping[str, Mapping[str, int]] = index.get("lost_by_region", {})
         for region in dict.fromkeys((*kept, *lost, *empty)):
             where = {"collection": name, "region": region}
             causes = Counter(lost.get(region, {})) or Counter({empty[region]: 0} if region in empty else {})
             rows += [
-                {**where, "lost": count, "kept": kept.get(region, 0), "cause": cause}
+                {**where, "places lost": count, "places kept": kept.get(region, 0), "cause": cause}
                 for cause, count in causes.most_common()
             ]
     return rows

@@ -1,4 +1,4 @@
-"""Where the first row of a table comes from: the first file of each step back to a STAC item of imagery.
+"""Where a row of a table comes from: the first file of each step back to a STAC item of imagery.
 
 What is read for it lies behind all.csv, so it is there, and no newer, when the page is written.
 """

@@ -53,6 +53,6 @@ def _by(card: Mapping[str, Any], facts: Facts) -> str:
     )
     return (
         f"By {title} on {words.modality(card['modality'])} ({words.training(card['protocol'])}, seed "
-        f"{card['seed']}): {chosen}. Most of a labelled region is ground that it was trained on; how good "
-        "maps of other ground are is in the tables."
+        f"{card['seed']}): {chosen}. Most of a labelled region is ground that it was trained on; of "
+        "other ground the tables say how good maps are."
     )

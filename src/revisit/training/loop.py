@@ -21,10 +21,10 @@ from revisit import stage
 from revisit.errors import RevisitError
 from revisit.methods.method import Method, Moment, Store
 from revisit.methods.parts import ranks
+from revisit.nets.compiler import compiler_left_out
 from revisit.patches.batch import Batch
 from revisit.training.batches import to_device
 from revisit.training.checkpoint import Checkpoint, interruption
-from revisit.training.compiler import compiler_left_out
 from revisit.training.device import mixed_precision
 from revisit.training.gradients import Views, backward, own_parts
 from revisit.training.memory import largest

@@ -13,6 +13,7 @@ from torch import Tensor
 from revisit import provenance
 from revisit.files import atomic, write_text
 from revisit.methods.method import Method
+from revisit.methods.parts.validity import holds_data
 from revisit.nets.encoder import Encoder
 from revisit.patches.store import PatchStore
 from revisit.record import Record
@@ -134,15 +135,17 @@ def write_log(path: Path, rows: Sequence[Row]) -> None:
 
 
 def write_reconstruction(path: Path, method: Method, images: Tensor, seed: int) -> None:
-    """``input``, ``masked`` and ``reconstruction`` of uint8 ``images``, standardised, like them in shape.
+    """``input``, ``masked`` and ``reconstruction`` of stored ``images``, standardised, like them in shape.
 
-    Beside them ``bands`` and, of a series, ``times``. For a method that reconstructs.
+    Beside them ``data`` (which pixels hold any), ``bands`` and, of a series, ``times``. For a method that
+    reconstructs.
     """
     generator = torch.Generator(images.device).manual_seed(derived_seed("reconstruction", seed))
     method.eval()
     with torch.no_grad():
         parts = method.reconstruct(images, generator)
     arrays = {name: values.float().cpu().numpy() for name, values in parts.items()}
+    arrays["data"] = holds_data(images, method.data.bands).cpu().numpy()
     if images.ndim == 5:
         arrays["times"] = np.array(method.data.times)
     arrays["bands"] = np.array(method.data.bands)

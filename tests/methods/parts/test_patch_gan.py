@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from revisit.methods.parts.patch_gan import Discriminator, PatchGAN
-from revisit.training.compiler import compiler_left_out
+from revisit.nets.compiler import compiler_left_out
 
 
 def test_is_the_network_of_the_paper() -> None:

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from revisit.errors import RevisitError
+from revisit.nets.compiler import compiler_left_out
 from revisit.nets.encoders.unet_generator import UNetGenerator
 from revisit.nets.load_save import build_encoder
-from revisit.training.compiler import compiler_left_out
 
 RGB = ["red", "green", "blue"]
 

@@ -30,7 +30,7 @@ def check(kind: str, searched: dict[str, list[int]], block_pixels: int = 64, **c
 @pytest.mark.parametrize("kind", sorted(OWN))
 def test_every_kind(kind: str) -> None:
     """Every kind is here, takes its entry, describes its keys, and wants whole patches in a block."""
-    assert parts.names("kind") == sorted(OWN)
+    assert parts.names("kind") == tuple(sorted(OWN))
     entry = check(kind, SEARCHED)
     assert entry.allow_empty is False
     described = type(entry).model_json_schema()["properties"].items()

@@ -49,7 +49,9 @@ def reconstruction(tmp_path: Path) -> Callable[[tuple[str, ...], Iterable[int]],
         seen = np.kron(rng.random((8, 8)) < 0.25, np.ones((4, 4)))
         path = tmp_path / f"reconstruction{len(years)}.npz"
         arrays = {"input": images, "masked": images * seen, "reconstruction": 0.9 * images}
-        np.savez(path, bands=np.array(bands), times=np.array(years, np.int64), **arrays)
+        data = np.ones(images.shape, bool)
+        data[0, ..., :4, :4] = False
+        np.savez(path, bands=np.array(bands), times=np.array(years, np.int64), data=data, **arrays)
         return path
 
     return make

@@ -6,13 +6,13 @@ import pytest
 from revisit.report.figures.explained import explained
 
 
-def restored(share: float, level: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images with half their rows hidden, and a restoration by ``share`` of what is true, ``level`` off."""
+def restored(share: float, level: float = 0.0) -> tuple[np.ndarray, ...]:
+    """Images, half their rows hidden and half shown, restored by ``share`` of what is true, ``level`` off."""
     truth = np.random.default_rng(0).standard_normal((3, 2, 8, 8)) + 1.5
     hidden = np.zeros(truth.shape, bool)
     hidden[..., 4:, :] = True
     mean = np.mean(truth[..., 4:, :], (-2, -1), keepdims=True)
-    return truth, hidden, np.where(hidden, mean + level + share * (truth - mean), truth)
+    return truth, hidden, ~hidden, np.where(hidden, mean + level + share * (truth - mean), truth)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
@@ -27,22 +27,32 @@ def test_explained_variance(share: float) -> None:
 
 def test_explained_variance_of_a_wrong_level() -> None:
     """A flat colour that is off explains less than nothing; only hidden pixels count."""
-    truth, hidden, restoration = restored(0.0, level=1.0)
-    found = explained(truth, hidden, restoration)
+    truth, hidden, shown, restoration = restored(0.0, level=1.0)
+    found = explained(truth, hidden, shown, restoration)
     assert found.within < 0
-    assert explained(truth, hidden, np.where(hidden, restoration, 99)) == found
+    assert explained(truth, hidden, shown, np.where(hidden, restoration, 99)) == found
+
+
+def test_what_holds_no_data_is_no_part_of_it() -> None:
+    """Neither of what was hidden nor of what the trivial prediction is made of."""
+    truth, hidden, shown, restoration = restored(0.5)
+    found = explained(truth[..., :4], hidden[..., :4], shown[..., :4], restoration[..., :4])
+    for part in (hidden, shown):
+        part[..., 4:] = False
+    truth[..., 4:] = 3.0
+    assert explained(truth, hidden, shown, restoration) == pytest.approx(found)
 
 
 def test_trivial_prediction_of_a_band_of_which_nothing_was_shown() -> None:
     """The mean of the image's other bands stands in; with given moments, the true mean of each cell."""
-    truth, hidden, restoration = restored(0.5)
-    hidden[:, 0] = True
+    truth, hidden, shown, restoration = restored(0.5)
+    hidden[:, 0], shown[:, 0] = True, False
     other = truth[:, 1:, :4].mean((-3, -2, -1), keepdims=True)
     guess = np.where(np.arange(2)[:, None, None] == 0, other, truth[:, :, :4].mean((-2, -1), keepdims=True))
     error, total = (np.square(x)[hidden].sum() for x in (np.broadcast_to(guess, truth.shape) - truth, truth))
-    assert explained(truth, hidden, restoration).trivial_all == pytest.approx(1 - error / total)
+    assert explained(truth, hidden, shown, restoration).trivial_all == pytest.approx(1 - error / total)
     cells = truth.reshape(3, 2, 2, 4, 2, 4).mean((3, 5)).repeat(4, -2).repeat(4, -1)
     error = np.square(cells - truth)[hidden].sum()
-    given = explained(truth, hidden, restoration, cell=4)
+    given = explained(truth, hidden, shown, restoration, cell=4)
     assert given.trivial_all == pytest.approx(1 - error / total)
     assert any("true mean" in line for line in given.lines(given=True))

@@ -142,7 +142,7 @@ def test_reconstructions(
     shown = len(drawn) // 4 // (len(years) or len(views))  # places
     assert shown > 1 and len(errors) == shown * (len(years) or len(views))
     with np.load(path) as archive:
-        truth, hidden = archive["input"], archive["masked"] == 0
+        truth, hidden = archive["input"], (archive["masked"] == 0) & archive["data"]
     for number, own in enumerate(views.values()):
         first = (0, 0, own) if years else (0, own)
         found = errors[number * shown]
@@ -168,12 +168,21 @@ def test_reconstruction_marks_what_was_hidden(reconstruction: Callable[..., Path
     assert share > 0.05, "only the legend has the colour of what was hidden"
 
 
+def test_reconstruction_greys_out_what_holds_no_data(
+    reconstruction: Callable[..., Path], texts: list[str], tmp_path: Path
+) -> None:
+    """What stands in a store where nothing was seen is a bright colour, and no error is one of it."""
+    image = drawn_twice("reconstructions", [reconstruction(("red", "green", "blue"))], Facts(), tmp_path)
+    grey = np.array(list(bytes.fromhex(style.NO_DATA[1:])))
+    assert (np.asarray(image) == grey).all(-1).sum() > 300 and "no data" in texts
+
+
 def test_bands_that_are_hidden_one_by_one_are_not_mixed(reconstruction: Callable[..., Path]) -> None:
     """A pixel with one band of three would have a colour that nothing has: one band is shown, in grey."""
     bands = ("vv", "vh", "blue", "green", "red", "nir")
     with np.load(reconstruction(bands)) as archive:
         truth, masked, restoration = (archive[name] for name in reconstructions.PARTS)
-    together = reconstructions.Restoration(truth, restoration, masked == 0)
+    together = reconstructions.Restoration(truth, restoration, masked < np.inf, masked == 0)
     assert [view.title for view in reconstructions._views(together, bands)] == ["red, green, blue", "VV"]
     apart = together.hidden.copy()
     apart[0, bands.index("red"), 0, 0] ^= True

@@ -15,7 +15,7 @@ from revisit.evaluation.protocols.augment import draw, turn
 from revisit.evaluation.protocols.fitting import Fitted, Look, fit, shuffled
 from revisit.evaluation.protocols.recipes import Recipe
 from revisit.evaluation.task import Data, Task
-from revisit.training.compiler import compiler_left_out
+from revisit.nets.compiler import compiler_left_out
 
 
 class WholeNetwork(Protocol):

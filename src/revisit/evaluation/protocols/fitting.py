@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from revisit import stage
 from revisit.errors import RevisitError
 from revisit.evaluation.protocols.course import Course
+from revisit.nets.compiler import compiler_left_out
 from revisit.nets.encoder import Encoder
 from revisit.training.batches import ahead
-from revisit.training.compiler import compiler_left_out
 from revisit.training.device import mixed_precision
 
 Batch = TypeVar("Batch")

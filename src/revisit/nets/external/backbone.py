@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from revisit.errors import RevisitError
+from revisit.nets.compiler import let_compiler_in
 
 
 class Outline(NamedTuple):
@@ -43,6 +44,7 @@ class Backbone(nn.Module, ABC):
 
 def library(name: str) -> ModuleType:
     """A library that is no requirement of this package; raises RevisitError where it is not installed."""
+    let_compiler_in()  # timm has it loaded
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

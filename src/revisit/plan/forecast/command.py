@@ -107,7 +107,10 @@ def _assumptions(work: Work, stages: Sequence[Stage], cost: dict[str, Cost]) -> 
     afar = any(not work.plan.is_served(one.sensor) for one in work.series)
     if afar and not cost["download"].measured:
         notes.append(f"The provider sends {FROM_AFAR_MB_S} MB a second to all jobs together")
-    for note in [*notes, "Rough: disk within a factor of 1.5, time of imagery within one of 3"]:
+    for note in [
+        *notes,
+        "Rough: disk within a factor of 1.5, time of imagery within one of 3, of trainings within one of 4",
+    ]:
         yield from textwrap.wrap(f"{note}.", 110, subsequent_indent="  ")
 
 

@@ -48,12 +48,14 @@ class Explained(NamedTuple):
         return tuple(lines)
 
 
-def explained(truth: Images, hidden: NDArray[np.bool_], restored: Images, cell: int = 0) -> Explained:
+def explained(
+    truth: Images, hidden: NDArray[np.bool_], shown: NDArray[np.bool_], restored: Images, cell: int = 0
+) -> Explained:
     """Measure a restoration (..., band, y, x), standardised, where it was ``hidden``.
 
-    ``cell``: side in pixels of the cells whose true mean and deviation predictions were given, 0 for none.
+    ``shown``: the others that hold data. ``cell``: side in pixels of the cells whose true mean and deviation
+    predictions were given, 0 for none.
     """
-    shown = ~hidden
     if cell:
         trivial = _cell_means(truth, cell)
     else:

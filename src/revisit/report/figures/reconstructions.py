@@ -40,10 +40,12 @@ class View(NamedTuple):
 
 
 class Restoration(NamedTuple):
-    """Standardised images, (n, band, y, x) or (n, time, band, y, x), and where they were hidden."""
+    """Standardised images, (n, band, y, x) or (n, time, band, y, x), where they hold data, and where it was
+    hidden."""
 
     truth: NDArray[Any]
     restored: NDArray[Any]
+    data: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
 
 
@@ -54,20 +56,20 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     file. Raises RevisitError where the arrays do not fit each other.
     """
     (path,) = paths
-    content = reading.read_arrays(path, (*PARTS, "bands"))
-    bands = tuple(str(name) for name in content["bands"])
+    content = reading.read_arrays(path, (*PARTS, "data", "bands"))
+    bands, data = tuple(str(name) for name in content["bands"]), np.asarray(content["data"], bool)
     images = {part: np.asarray(content[part], np.float32) for part in PARTS}
     shape = images["input"].shape
-    for part, array in images.items():
+    for part, array in (images | {"data": data}).items():
         if array.shape != shape or array.ndim not in (4, 5) or array.shape[-3] != len(bands):
             raise RevisitError(
                 f"{path}: {part} has the shape {array.shape}, input {shape} with {len(bands)} bands; "
                 "rerun the pretraining"
             )
-    hidden = (images["masked"] == 0) & (images["input"] != 0)
-    of = Restoration(images["input"], images["reconstruction"], hidden)
+    hidden = (images["masked"] == 0) & (images["input"] != 0) & data
+    of = Restoration(images["input"], images["reconstruction"], data, hidden)
     cell = int(content.get("moments_given", 0))
-    lines = explained(of.truth, hidden, of.restored, cell).lines(given=bool(cell))
+    lines = explained(of.truth, hidden, data & ~hidden, of.restored, cell).lines(given=bool(cell))
     if len(shape) == 5:
         times = [str(time) for time in content.get("times", np.arange(1, shape[1] + 1))]
         _series(of, bands, times, lines, out)
@@ -107,7 +109,8 @@ def _single(of: Restoration, bands: tuple[str, ...], lines: Sequence[str], out: 
             first.suptitle("in colour", fontsize=9)
             for sample, axes in enumerate(first.subplots(count, 1, squeeze=False)[:, 0]):
                 three = [bands.index(name) for name in COLOUR]
-                style.show(axes, of.truth[sample][three], title="" if sample else "input")
+                missing = ~of.data[sample][three].any(axis=0)
+                style.show(axes, of.truth[sample][three], title="" if sample else "input", missing=missing)
         for panel, view in zip(panels, views, strict=True):
             panel.suptitle(view.title, fontsize=9)
             axes = panel.subplots(count, len(SHOWN), squeeze=False)
@@ -115,7 +118,7 @@ def _single(of: Restoration, bands: tuple[str, ...], lines: Sequence[str], out: 
                 titles = ("",) * len(SHOWN) if sample else SHOWN
                 one = Restoration(*(part[sample][view.bands] for part in of))
                 errors = _four(axes[sample], one, one.truth, titles)
-        _foot(lower, errors, lines)
+        _foot(lower, errors, lines, whole=bool(of.data.all()))
 
 
 def _series(
@@ -138,17 +141,17 @@ def _series(
             if time == 0:
                 for panel, name in zip(column, SHOWN, strict=True):
                     panel.set_ylabel(name, fontsize=8)
-        _foot(lower, errors, lines)
+        _foot(lower, errors, lines, whole=bool(of.data.all()))
 
 
 def _four(
     axes: "Sequence[Axes]", of: Restoration, reference: NDArray[Any], titles: Sequence[str]
 ) -> "AxesImage":
     """Input, what was shown of it, the restored image and the error of an image (3, y, x)."""
-    hidden = of.hidden.any(axis=0)
-    style.show(axes[0], of.truth, reference, titles[0])
-    style.show(axes[1], of.truth, reference, titles[1], hidden)
-    style.show(axes[2], of.restored, reference, titles[2])
+    hidden, missing = of.hidden.any(axis=0), ~of.data.any(axis=0)
+    style.show(axes[0], of.truth, reference, titles[0], missing=missing)
+    style.show(axes[1], of.truth, reference, titles[1], hidden, missing)
+    style.show(axes[2], of.restored, reference, titles[2], missing=missing)
     _outline(axes[2], hidden)
     error = np.abs(of.restored - of.truth).mean(axis=0)
     image = axes[3].imshow(np.ma.masked_where(~hidden, error), vmin=0, vmax=WORST, cmap="magma_r")
@@ -166,14 +169,17 @@ def _outline(axes: "Axes", hidden: NDArray[np.bool_]) -> None:
     axes.add_collection(LineCollection([*down, *right], colors=style.OUTLINE, linewidths=0.7))
 
 
-def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str]) -> None:
-    """The numbers, and below them the legend and the scale of errors."""
+def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str], whole: bool) -> None:
+    """The numbers, and below them the legend and the scale of errors; ``whole``: no data are missing."""
     heights = [LINE_INCHES * len(lines), KEYS_INCHES]
     text, keys = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     text.text(0.01, 1, "\n".join(lines), va="top", fontsize=8)
     legend, scale = keys.subplots(1, 2, width_ratios=[1, 1])
     legend.set_axis_off()
-    legend.legend(handles=[style.swatch(style.HIDDEN, "hidden from the encoder")], loc="center left")
+    handles = [style.swatch(style.HIDDEN, "hidden from the encoder")]
+    if not whole:
+        handles.append(style.swatch(style.NO_DATA, "no data"))
+    legend.legend(handles=handles, loc="center left")
     scale.set_axis_off()
     bar = keys.colorbar(
         errors, cax=scale.inset_axes((0, 0.7, 0.6, 0.2)), orientation="horizontal", extend="max"

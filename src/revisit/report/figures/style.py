@@ -29,6 +29,7 @@ REFERENCE = "#777777"
 PUBLISHED = "#000000"
 HIDDEN = "#c9bdec"  # what a model was not shown; neither imagery nor a class of the legend looks like it
 OUTLINE = "#5b3fb0"  # around what it was shown
+NO_DATA = "#c8c8c8"  # of an image, as on contact sheets
 NO_LABEL = "#ffffff"
 LEGEND_LETTERS, LEGEND_INCHES = 26, 2.2  # a line of a legend beside panels, and the room it takes
 
@@ -167,14 +168,17 @@ def show(
     reference: NDArray[Any] | None = None,
     title: str = "",
     hidden: NDArray[np.bool_] | None = None,
+    missing: NDArray[np.bool_] | None = None,
 ) -> None:
     """Show three bands (3, y, x) as colours, stretched like ``reference``; no ticks, no frame.
 
-    Where it is ``hidden`` (y, x) the picture has the colour of what a model was not shown.
+    Where it is ``hidden`` (y, x) the picture has the colour of what a model was not shown, where data are
+    ``missing`` it is grey.
     """
     picture = np.moveaxis(stretch(image, reference), 0, -1)
-    if hidden is not None:
-        picture[hidden] = np.array(list(bytes.fromhex(HIDDEN[1:]))) / 255
+    for part, colour in ((hidden, HIDDEN), (missing, NO_DATA)):
+        if part is not None:
+            picture[part] = np.array(list(bytes.fromhex(colour[1:]))) / 255
     axes.imshow(picture, vmin=0, vmax=1)
     bare(axes, title)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -22,11 +23,28 @@ def compiler_left_out(wanted: bool = False) -> Iterator[None]:
     if wanted or NAME in sys.modules or torch.cuda.is_available():
         yield
         return
-    empty = ModuleType(NAME)
-    empty.disable = lambda function, *options, **more: function  # type: ignore[attr-defined]
-    empty.graph_break = lambda *options: None  # type: ignore[attr-defined]
+    empty = _StandIn(NAME)
     sys.modules[NAME] = torch._dynamo = empty
     try:
         yield
     finally:
+        if sys.modules.get(NAME) is empty:
+            del sys.modules[NAME], torch._dynamo
+
+
+def let_compiler_in() -> None:
+    """Before the import of a library that asks for it: it is left out no more."""
+    if isinstance(sys.modules.get(NAME), _StandIn):
         del sys.modules[NAME], torch._dynamo
+
+
+class _StandIn(ModuleType):
+    """What optimisers ask of the compiler, of which nothing is done."""
+
+    @staticmethod
+    def disable(function: Any, *options: Any, **more: Any) -> Any:
+        return function
+
+    @staticmethod
+    def graph_break(*options: Any) -> None:
+        pass

@@ -9,7 +9,7 @@ from itertools import repeat
 from torch import nn
 from revisit.evaluation.protocols.course import Held
 from revisit.evaluation.protocols.fitting import Look, fit
-from revisit.training.compiler import compiler_left_out
+from revisit.nets.compiler import compiler_left_out
 from revisit.training.device import prepare
 
 prepare(torch.device("cpu"))
@@ -48,4 +48,23 @@ print("fine")
 def test_compiler_is_left_out_and_can_still_be_used() -> None:
     """1.4 of the 4.5 s of processor time of a short job went into loading it."""
     done = subprocess.run([sys.executable, "-c", TRAINS], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "fine", done.stderr
+
+
+LOADS = """
+import sys
+from revisit.nets.compiler import compiler_left_out
+from revisit.nets.external.backbone import library
+
+with compiler_left_out():
+    library("timm")
+import torch
+assert hasattr(torch._dynamo, "optimize") and sys.modules["torch._dynamo"] is torch._dynamo
+print("fine")
+"""
+
+
+def test_libraries_that_need_the_compiler_get_it() -> None:
+    """Models of timm are built where it is left out; timm imports torchvision, which imports parts of it."""
+    done = subprocess.run([sys.executable, "-c", LOADS], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "fine", done.stderr
