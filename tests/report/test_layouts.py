@@ -403,7 +403,7 @@ def test_files(all_csv: Path, facts: Facts, tmp_path: Path) -> None:
     text = (tmp_path / "masking.md").read_text()
     assert f"| 3DMAE-3DM | this run | {printed} |" in text
     assert "| 3DMAE-RM | channel-vit | pairs | 512 | 240 | 0 | 0.5 | 3 | false |" in text
-    assert "| SatViT-v2 | – | – | – | – | – | – | – | – | 3DMAE and STMIM talk, I_BigEarthNet" in text
+    assert "| SatViT-v2 | – | – | – | – | – | – | – | – | ViT" in text
     assert "(size 1,300,000 pairs, budget 220 epochs" in text
 
 

@@ -194,8 +194,8 @@ class Encoder(nn.Module, ABC):
         if images.ndim != 4 or images.shape[1] != len(channels):
             raise RevisitError(
                 f"encoder: expected images [B, {len(channels)}, H, W] for bands "
-                f"{[self.bands[c] for c in channels]}; got shape {list(images.shape)}; where some are missing, "
-                "name those there are: bands="
+                f"{[self.bands[c] for c in channels]}; got shape {list(images.shape)}; of fewer "
+                "name them: bands="
             )
         if images.shape[2] % side or images.shape[3] % side:
             raise RevisitError(

@@ -42,11 +42,14 @@ def of_models(table: Table) -> list[dict[str, str]]:
     for block in table.blocks:
         for label, row in block.rows if MODEL in block.labels else ():
             cells.setdefault(label[block.labels.index(MODEL)], []).extend(row)
-    found = {model: of_row(row) for model, row in cells.items()}
+    found = {
+        model: of_row(row) | {PUBLISHED: _joined(cell.line.made for cell in row if cell.line is not None)}
+        for model, row in cells.items()
+    }
     return [
         {
             MODEL: model,
-            **{title: about[name].replace(BETWEEN, ", ") or NOT_RUN for name, title in SHOWN.items()},
+            **{title: about[name].replace(BETWEEN, "; ") or NOT_RUN for name, title in SHOWN.items()},
         }
         for model, about in found.items()
         if any(about.values())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAMPLES = 5
+SEEN = 0.02  # share of a place that a class must cover to count
 LEGEND_COLUMNS = 6
 TITLE_LETTERS = 18  # what stands above a map without reaching over the next
 ARRAYS = ("image", "bands", "label", "prediction", "classes", "colours")
@@ -58,8 +59,9 @@ def draw(predictions: Sequence[Path], facts: Facts, out: Path) -> None:
             if set(needed) <= set(bands):
                 for date, image in _by_date(run["image"]).items():
                     images.setdefault(title + date, image[:, [bands.index(name) for name in needed]])
-    # The places with most classes say most.
-    variety = [len(np.unique(one[one < len(classes)])) for one in label]
+    # The places with most classes say most, but for specks.
+    least = SEEN * label[0].size
+    variety = [int((np.bincount(one[one < len(classes)]) >= least).sum()) for one in label]
     samples = sorted(range(len(label)), key=lambda number: (-variety[number], number))[:SAMPLES]
 
     columns = len(images) + 1 + len(runs)

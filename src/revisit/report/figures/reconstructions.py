@@ -24,6 +24,7 @@ PARTS = ("input", "masked", "reconstruction")
 SHOWN = ("input", "shown", "restored", "error")
 SAMPLES = 4  # places shown of single dates
 SERIES = 2  # places shown of year series, four rows each
+MOST_BESIDE = 8  # images of all of them in a row; more stand below each other
 LINE_INCHES, KEYS_INCHES = 0.17, 0.85  # of the small print below
 LETTERS_AN_INCH = 15
 WORST = 2.0  # standard deviations, the end of the scale of errors
@@ -124,21 +125,23 @@ def _single(of: Restoration, bands: tuple[str, ...], lines: Sequence[str], out: 
 def _series(
     of: Restoration, bands: tuple[str, ...], times: list[str], lines: Sequence[str], out: Path
 ) -> None:
-    view, count = _views(of, bands)[0], min(SERIES, len(of.truth))
-    rows = len(SHOWN) * count
-    width, height = 1.2 * len(times) + 0.5, 1.2 * rows + 0.6
+    view, count, four = _views(of, bands)[0], min(SERIES, len(of.truth)), len(SHOWN)
+    beside = count * len(times) <= MOST_BESIDE
+    rows, columns = (four, count * len(times)) if beside else (four * count, len(times))
+    width, height = 1.2 * columns + 0.5, 1.2 * rows + 0.6
     lines = _wrapped(lines, width)
     below = LINE_INCHES * len(lines) + KEYS_INCHES
     with style.figure(out, width, height + below) as figure:
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below])[:, 0]
         upper.suptitle(view.title, fontsize=9)
-        axes = upper.subplots(rows, len(times), squeeze=False)
+        axes = upper.subplots(rows, columns, squeeze=False)
         for sample, time in np.ndindex(count, len(times)):
-            column = axes[len(SHOWN) * sample : len(SHOWN) * (sample + 1), time]
+            top, left = (0, len(times) * sample) if beside else (four * sample, 0)
+            column = axes[top : top + four, left + time]
             every_year = np.concatenate([*of.truth[sample][:, view.bands]], axis=-1)
             one = Restoration(*(part[sample, time][view.bands] for part in of))
             errors = _four(column, one, every_year, (times[time], "", "", ""))
-            if time == 0:
+            if left + time == 0:
                 for panel, name in zip(column, SHOWN, strict=True):
                     panel.set_ylabel(name, fontsize=8)
         _foot(lower, errors, lines, whole=bool(of.data.all()))
@@ -188,8 +191,9 @@ def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str], whole:
 
 
 def _wrapped(lines: Sequence[str], inches: float) -> list[str]:
-    """The lines, broken where a figure of this width ends."""
-    return [part for line in lines for part in textwrap.wrap(line, int(LETTERS_AN_INCH * inches))]
+    """The lines, broken where a figure of this width ends, but for numbers and their units."""
+    kept = [line.replace(" %", "\N{NO-BREAK SPACE}%") for line in lines]
+    return [part for line in kept for part in textwrap.wrap(line, int(LETTERS_AN_INCH * inches))]
 
 
 FIGURE = Drawing(

@@ -62,9 +62,13 @@ class Published(NamedTuple):
     @property
     def source(self) -> str:
         """Where it is printed and what it is of, in one line."""
+        return f"{self.table}; {self.dataset}; {self.made}; {words.NOT_COMPARABLE}"
+
+    @property
+    def made(self) -> str:
+        """Encoder, pretraining and protocol, in one line."""
         size = f" (size {self.pretrain_size}, budget {self.pretrain_budget})" if self.pretrain_size else ""
-        made = f"{self.encoder}, pretraining: {self.pretrain_data}{size}, {self.protocol}"
-        return f"{self.table}; {self.dataset}; {made}; {words.NOT_COMPARABLE}"
+        return f"{self.encoder}, pretraining: {self.pretrain_data}{size}, {self.protocol}"
 
 
 class Key(NamedTuple):

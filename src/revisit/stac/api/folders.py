@@ -112,8 +112,8 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         return study.products(folder)
     if not (folder / "collections.json").is_file():
         raise RevisitError(
-            f"{folder}: neither a study (results, results/my-study) nor a folder of STAC with collections.json "
-            "and items.json, such as results/archive/plain"
+            f"{folder}: neither a study (results, results/my-study) nor a folder with collections.json and "
+            "items.json, such as results/archive/plain"
         )
     return read_json(folder / "collections.json"), read_json(folder / "items.json")["features"]
 
