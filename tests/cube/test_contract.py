@@ -247,6 +247,15 @@ def test_what_is_no_cube_is_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_store_of_patches_is_told_as_one(tmp_path: Path) -> None:
+    """xarray only sees sizes that conflict; to make it again would mend nothing."""
+    store = zarr.create_group(tmp_path / "here.zarr", attributes={"stage": "patches"})
+    for name, size in (("split", 2), ("position", 3)):
+        store.create_array(name, data=np.zeros(size), dimension_names=("sample",))
+    with pytest.raises(RevisitError, match="holds patches and is no cube"):
+        open_cube(tmp_path / "here.zarr")
+
+
 def test_a_cube_that_fails_halfway_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from affine import Affine
 
 from revisit.cube.grid import Grid
 from revisit.errors import RevisitError
-from revisit.files import check_whole
+from revisit.files import check_whole, read_json
 
 # The variable that holds the values, for each unit.
 VARIABLES = {
@@ -87,6 +87,10 @@ def open_cube(
                 raw = raw.assign(_in_chunks(path, raw, chunks))
         except (OSError, KeyError, ValueError, zarr.errors.BaseZarrError) as error:
             reason = "no such folder" if not path.exists() else f"not a Zarr group that can be read ({error})"
+            if (path / "zarr.json").is_file() and _stage(path) in ("patches", "generated"):
+                raise RevisitError(
+                    f"{path}: holds patches and is no cube; revisit inspect tells of it"
+                ) from None
             raise RevisitError(f"{path}: {reason}; run the stage that makes it") from error
     if "stage" not in raw.attrs or not set(VARIABLES.values()) & set(raw.variables):
         raise RevisitError(f"{path}: not a finished cube; remove it and run its stage again")
@@ -110,6 +114,11 @@ def open_cube(
         coordinate.load()
     _as_netcdf(cube)
     return cube
+
+
+def _stage(store: Path) -> str | None:
+    stage: str | None = read_json(store / "zarr.json").get("attributes", {}).get("stage")
+    return stage
 
 
 def _as_netcdf(cube: xr.Dataset) -> None:

@@ -29,6 +29,7 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it raises is told in our words
     try:
         _predict(arguments)
     except RevisitError as error:

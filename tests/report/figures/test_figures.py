@@ -316,6 +316,17 @@ def test_dots(all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path) -> 
     assert "floor" in texts
 
 
+def test_dots_of_what_was_run(all_csv: Path, facts: Facts, saved: list[Figure], tmp_path: Path) -> None:
+    """Three sensors are published; a panel without a score of this run would be theirs alone."""
+    head, *rows = all_csv.read_text().splitlines(keepends=True)
+    at = head.split(",").index("modality")
+    all_csv.write_text("".join([head, *(row for row in rows if row.split(",")[at] == "s1")]))
+    own = facts.of_experiment("masking")
+    own = own.model_copy(update={"runs": [run for run in own.runs if run.modality == "s1"]})
+    draw("dots", [all_csv], own, tmp_path / "figure.png")
+    assert [axes.get_title() for axes in saved[0].axes] == ["S1"]
+
+
 def test_floors_stand_in_the_panels_of_all_protocols(
     all_csv: Path, facts: Facts, texts: list[str], tmp_path: Path
 ) -> None:

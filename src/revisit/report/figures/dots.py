@@ -1,6 +1,7 @@
 """A table as a picture: each model's score with its interval, and its published score."""
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
-    """One panel a column, one line a model: ours a dot with its 95 % interval, the published a diamond."""
+    """A panel for each column that this run has a score in, a line for each model.
+
+    Ours is a dot with its 95 % interval, the published one a diamond.
+    """
     ((name, experiment),) = facts.experiments.items()
     layout = _layouts(facts)[0]
     settings = table.Settings(
@@ -30,10 +34,12 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
     block = max(blocks, key=lambda block: _shows(block, floors))
     axis = parts.find("layout", layout).dots
     models = [label[0] for label, _ in block.rows]
-    cells = [row for _, row in block.rows]
-    with style.figure(out, 2.6 * len(block.columns) + 1.4, 0.27 * len(models) + 1.3) as figure:
-        axes = figure.subplots(1, len(block.columns), sharey=True, sharex=True, squeeze=False)[0]
-        for index, (panel, column) in enumerate(zip(axes, block.columns, strict=True)):
+    ours = [any(row[index].value is not None for _, row in block.rows) for index in range(len(block.columns))]
+    columns = list(compress(block.columns, ours))
+    cells = [list(compress(row, ours)) for _, row in block.rows]
+    with style.figure(out, 2.6 * len(columns) + 1.4, 0.27 * len(models) + 1.3) as figure:
+        axes = figure.subplots(1, len(columns), sharey=True, sharex=True, squeeze=False)[0]
+        for index, (panel, column) in enumerate(zip(axes, columns, strict=True)):
             for line, (model, row) in enumerate(zip(models, cells, strict=True)):
                 cell = row[index]
                 colour = style.REFERENCE if model in floors else style.COLOURS[0]
@@ -54,8 +60,8 @@ def draw(paths: Sequence[Path], facts: Facts, out: Path) -> None:
         handles = _marks(axes[0], caveat(experiment.published_as))
         there = (True, bool(floors & set(models)), any(c.published is not None for row in cells for c in row))
         shown = [handle for handle, here in zip(handles, there, strict=True) if here]
-        columns = len(shown) if len(block.columns) > 1 else 1  # of one panel the figure is narrow
-        figure.legend(handles=shown, loc="outside lower center", ncols=columns)
+        beside = len(shown) if len(columns) > 1 else 1  # of one panel the figure is narrow
+        figure.legend(handles=shown, loc="outside lower center", ncols=beside)
 
 
 def _shows(block: Block, floors: set[str]) -> tuple[int, int]:
