@@ -26,7 +26,7 @@ def code(*modules: str) -> dict[str, str]:
         packages = frozenset((PACKAGE.name, module.partition(".")[0]))
         if _source(module, packages) is None:
             raise ValueError(f"no module {module!r} can be found")
-        _follow(module, found, packages)
+        _follow(module, found, set(), packages)
     return {
         "code_" + name.replace(".", "_"): f"{_shown(path)} {digest}"
         for name, path in sorted(found.items())
@@ -38,14 +38,17 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
 
 
-def _follow(module: str, found: dict[str, Path], packages: frozenset[str]) -> None:
+def _follow(module: str, found: dict[str, Path], seen: set[str], packages: frozenset[str]) -> None:
+    if module in seen:
+        return
+    seen.add(module)
     path = _source(module, packages)
     if path is None or module in found:
         return
     found[module] = path
     parent = module.rpartition(".")[0]
     for name in (parent, *_imports(path)):
-        _follow(name, found, packages)
+        _follow(name, found, seen, packages)
     for data in _data(path):
         found[f"{parent}.{data.name.replace('.', '_')}"] = data
 

