@@ -329,6 +329,8 @@ def test_regions_that_others_wait_for_come_first(checked):
     others = [region for region in plan.regions if region not in ("plain", "polder")]
     assert order == ["plain", "polder", *others]
     assert plan.priority(Wildcards(sensor="sentinel-1")) > plan.priority(Wildcards(region="plain"))
+    pretraining, training = Wildcards(method="stmim"), Wildcards(method="stmim", experiment="land-cover")
+    assert plan.priority(pretraining) > plan.priority(training) > plan.priority(Wildcards(region="plain"))
 
 
 def test_what_is_kept_changes_no_setting_of_a_job(config, checked):

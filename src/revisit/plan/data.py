@@ -104,11 +104,11 @@ class DataPlan:
     def priority(self, wildcards: Wildcards) -> int:
         """The more, the sooner a job runs: region by region, so that a study cut short has whole ones.
 
-        First come the regions that limits are measured on, as the others wait for them. What belongs to no
-        region comes before all: limits, and trainings, which take longest and should not be left at the end.
+        First come the regions that limits are measured on, as the others wait for them. Before all comes what
+        belongs to no region: limits and pretrainings, which others wait for, then trainings on labels.
         """
-        region = dict(wildcards.items()).get("region")
-        return len(self.regions) if region is None else self._urgency[region]
+        own = dict(wildcards.items())
+        return self._urgency.get(own.get("region"), len(self.regions) + ("experiment" not in own))
 
     def threads(self, cores: int | None) -> int:
         """Of a job of cubes: a region's share of ``cores`` (None: not known), one to four."""
