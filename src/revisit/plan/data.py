@@ -108,7 +108,7 @@ class DataPlan:
         belongs to no region: limits and pretrainings, which others wait for, then trainings on labels.
         """
         own = dict(wildcards.items())
-        return self._urgency.get(own.get("region"), len(self.regions) + ("experiment" not in own))
+        return self._urgency.get(own.get("region", ""), len(self.regions) + ("experiment" not in own))
 
     def threads(self, cores: int | None) -> int:
         """Of a job of cubes: a region's share of ``cores`` (None: not known), one to four."""
