@@ -25,6 +25,7 @@ SHOWN = ("input", "shown", "restored", "error")
 SAMPLES = 4  # places shown of single dates
 SERIES = 2  # places shown of year series, four rows each
 MOST_BESIDE = 8  # images of all of them in a row; more stand below each other
+WHOLE = 0.999  # share of pixels with data, from which on the legend does not tell of those without
 LINE_INCHES, KEYS_INCHES = 0.17, 0.85  # of the small print below
 LETTERS_AN_INCH = 15
 WORST = 2.0  # standard deviations, the end of the scale of errors
@@ -119,7 +120,7 @@ def _single(of: Restoration, bands: tuple[str, ...], lines: Sequence[str], out: 
                 titles = ("",) * len(SHOWN) if sample else SHOWN
                 one = Restoration(*(part[sample][view.bands] for part in of))
                 errors = _four(axes[sample], one, one.truth, titles)
-        _foot(lower, errors, lines, whole=bool(of.data.all()))
+        _foot(lower, errors, lines, whole=bool(of.data.mean() > WHOLE))
 
 
 def _series(
@@ -144,7 +145,7 @@ def _series(
             if left + time == 0:
                 for panel, name in zip(column, SHOWN, strict=True):
                     panel.set_ylabel(name, fontsize=8)
-        _foot(lower, errors, lines, whole=bool(of.data.all()))
+        _foot(lower, errors, lines, whole=bool(of.data.mean() > WHOLE))
 
 
 def _four(
@@ -173,7 +174,7 @@ def _outline(axes: "Axes", hidden: NDArray[np.bool_]) -> None:
 
 
 def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str], whole: bool) -> None:
-    """The numbers, and below them the legend and the scale of errors; ``whole``: no data are missing."""
+    """The numbers, and below them the legend and the scale of errors; ``whole``: hardly any data are missing."""
     heights = [LINE_INCHES * len(lines), KEYS_INCHES]
     text, keys = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     text.text(0.01, 1, "\n".join(lines), va="top", fontsize=8)
