@@ -174,7 +174,7 @@ def _outline(axes: "Axes", hidden: NDArray[np.bool_]) -> None:
 
 
 def _foot(figure: "SubFigure", errors: "AxesImage", lines: Sequence[str], whole: bool) -> None:
-    """The numbers, and below them the legend and the scale of errors; ``whole``: hardly any data are missing."""
+    """The numbers, and below them legend and scale of errors; ``whole``: hardly any data are missing."""
     heights = [LINE_INCHES * len(lines), KEYS_INCHES]
     text, keys = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     text.text(0.01, 1, "\n".join(lines), va="top", fontsize=8)
