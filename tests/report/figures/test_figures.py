@@ -320,10 +320,11 @@ def test_dots_of_what_was_run(all_csv: Path, facts: Facts, saved: list[Figure], 
     """Three sensors are published; a panel without a score of this run would be theirs alone."""
     head, *rows = all_csv.read_text().splitlines(keepends=True)
     at = head.split(",").index("modality")
-    all_csv.write_text("".join([head, *(row for row in rows if row.split(",")[at] == "s1")]))
+    path = tmp_path / "all.csv"
+    path.write_text("".join([head, *(row for row in rows if row.split(",")[at] == "s1")]))
     own = facts.of_experiment("masking")
     own = own.model_copy(update={"runs": [run for run in own.runs if run.modality == "s1"]})
-    draw("dots", [all_csv], own, tmp_path / "figure.png")
+    draw("dots", [path], own, tmp_path / "figure.png")
     assert [axes.get_title() for axes in saved[0].axes] == ["S1"]
 
 

@@ -188,7 +188,7 @@ def test_several_folders_share_their_collections(archive, tmp_path: Path) -> Non
     assert extent["temporal"]["interval"] == [["2015-01-01T00:00:00Z", None]]
     with pytest.raises(RevisitError, match="there twice"):
         Catalogue([archive.folder, archive.folder])
-    with pytest.raises(RevisitError, match="no such file"):
+    with pytest.raises(RevisitError, match="neither a study"):
         Catalogue([tmp_path])
 
 
