@@ -102,7 +102,7 @@ def carry_out(operation: Any, *args: Any, **kwargs: Any) -> Any:
     def result(value: Any) -> Any:
         if not isinstance(value, Tensor) or isinstance(value, There):
             return value
-        return known.get(id(value)) if id(value) in known else There(value) if there else value
+        return known.get(id(value), There(value) if there else value)
 
     return tree_map(result, operation(*tree_map(held, args), **tree_map(held, kwargs)))
 

@@ -262,11 +262,6 @@ def _encoder(path: Path) -> list[str]:
     weights = path / "encoder.safetensors"
     if not weights.is_file():
         raise RevisitError(f"{path}: a card without weights; run the pretraining again")
-    plain = {
-        name.replace("_", " "): str(value)
-        for name, value in sorted(card.items())
-        if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
-    }
     return [
         f"encoder, {card.get('method', 'method unknown')}",
         *_facts(
@@ -275,7 +270,7 @@ def _encoder(path: Path) -> list[str]:
                 "architecture": ", ".join(
                     f"{k} {v}" for k, v in card["architecture"].items() if k != "bands"
                 ),
-                **plain,
+                **_plain(card),
                 "storage": f"{weights.stat().st_size / 1e6:.1f} MB",
                 **_provenance(card),
                 "made from": ", ".join(card.get("parent_items", [])),
@@ -286,23 +281,27 @@ def _encoder(path: Path) -> list[str]:
     ]
 
 
+def _plain(card: Mapping[str, Any]) -> dict[str, str]:
+    """What a card says in a word or number, but for its provenance."""
+    return {
+        name.replace("_", " "): str(value)
+        for name, value in sorted(card.items())
+        if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
+    }
+
+
 def _model(path: Path) -> list[str]:
     card = read_json(path / "card.json")
     weights = path / "model.safetensors"
     if not weights.is_file():
         raise RevisitError(f"{path}: a card without weights; run the evaluation again")
-    plain = {
-        name.replace("_", " "): str(value)
-        for name, value in sorted(card.items())
-        if isinstance(value, str | int | float) and name not in ("code_version", "config_hash")
-    }
     return [
         f"model, {card['method']} of the experiment {card['experiment']}",
         *_facts(
             {
                 "bands": _list(card["bands"]),
                 "classes": _list(card["classes"]),
-                **plain,
+                **_plain(card),
                 "storage": f"{weights.stat().st_size / 1e6:.1f} MB",
                 **_provenance(card),
             }

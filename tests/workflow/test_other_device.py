@@ -78,4 +78,4 @@ def content(path: Path) -> dict[str, Any]:
         with rasterio.open(path) as file:
             return {"map": file.read()}
     found = json.loads(path.read_text()) if path.suffix == ".json" else {}
-    return {name: found[name] for name in ("between_places",) if name in found}
+    return {"between_places": found["between_places"]} if "between_places" in found else {}
